@@ -1,0 +1,120 @@
+# pointsman: one file, pkg-config, no configure step. `make help` lists what a person types.
+MAKEFLAGS += --no-builtin-rules
+PREFIX ?= /usr/local
+CC ?= cc
+ifeq ($(origin CC),default)
+CC = cc
+endif
+
+LIBS = libmicrohttpd libcurl sqlite3 libcjson ncursesw libsodium libzstd yaml-0.1
+TEST_LIBS = cmocka vterm
+
+# MODE: release (default), debug (ASan + UBSan), tsan, fuzz (clang). Each has its own build folder.
+MODE ?= release
+BUILD = build$(if $(filter-out release,$(MODE)),/$(MODE))
+
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith \
+       -Wno-missing-field-initializers $(if $(CI),-Werror)
+HARDEN = -fstack-protector-strong -fPIE -fno-strict-aliasing
+OPT_release = -O2 -g -D_FORTIFY_SOURCE=2
+OPT_debug = -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+OPT_tsan = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+OPT_fuzz = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+LD_release = -Wl,-z,relro,-z,now
+LD_debug = -fsanitize=address,undefined
+LD_tsan = -fsanitize=thread
+LD_fuzz = -fsanitize=address,undefined
+
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)
+CFLAGS += -std=c11 -pthread $(OPT_$(MODE)) $(HARDEN) $(WARN)
+LDFLAGS += -pie -pthread $(LD_$(MODE)) -Wl,--as-needed
+
+SRC = $(wildcard store/*.c store/*/*.c proxy/*.c proxy/*/*.c tui/*.c tui/*/*.c)
+OBJ = $(SRC:%.c=$(BUILD)/obj/%.o)
+LIB_OBJ = $(filter-out $(BUILD)/obj/proxy/main.o,$(OBJ))
+UNIT_SRC = $(wildcard tests/unit/test_*.c tests/store/test_*.c tests/tui/test_*.c)
+UNIT = $(UNIT_SRC:tests/%.c=$(BUILD)/tests/%)
+TOOL_SRC = $(wildcard tests/mock/*.c tests/bench/*.c)
+TOOLS = $(TOOL_SRC:tests/%.c=$(BUILD)/tests/%)
+FUZZ_SRC = $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ = $(FUZZ_SRC:tests/%.c=$(BUILD)/tests/%)
+
+ifneq ($(MAKECMDGOALS),)
+SKIP_PKG = $(filter deps test-deps help clean,$(MAKECMDGOALS))
+endif
+ifeq ($(SKIP_PKG),)
+CPPFLAGS += $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+LDLIBS += $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm
+TEST_LDLIBS += $(shell pkg-config --libs $(TEST_LIBS) 2>/dev/null)
+endif
+
+.DEFAULT_GOAL = all
+.PHONY: all run check debug tsan bench fuzz soak install deps test-deps help clean unit tools
+
+all: $(BUILD)/pointsman ## build build/pointsman
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+run: deps ## install what is missing, build, start the gateway and the console
+	@$(MAKE) --no-print-directory all
+	@$(BUILD)/pointsman
+
+check: deps test-deps ## build and run every test; ends with "N passed, N failed"
+	@$(MAKE) --no-print-directory all unit tools
+	@python3 tests/run.py --build $(BUILD) $(SUITES)
+
+debug: ## build with ASan and UBSan into build/debug
+	@$(MAKE) --no-print-directory MODE=debug all unit tools
+
+tsan: ## build with TSan into build/tsan
+	@$(MAKE) --no-print-directory MODE=tsan all unit tools
+
+bench: all tools ## measure against nginx in the same run
+	@python3 tests/bench/run.py --build $(BUILD)
+
+fuzz: ## each fuzz harness for FUZZ_SECONDS (20)
+	@$(MAKE) --no-print-directory MODE=fuzz CC=clang fuzz-all
+	@python3 tests/fuzz/run.py --build build/fuzz --seconds $(or $(FUZZ_SECONDS),20)
+
+soak: all tools ## the long checks; prints a table for the README
+	@python3 tests/soak.py --build $(BUILD)
+
+deps:
+	@sh tests/deps.sh run $(LIBS)
+
+test-deps:
+	@sh tests/deps.sh test $(TEST_LIBS)
+
+clean: ## forget everything built
+	rm -rf build
+
+unit: $(UNIT)
+tools: $(TOOLS)
+.PHONY: fuzz-all
+fuzz-all: $(FUZZ)
+
+$(BUILD)/pointsman: $(OBJ)
+	@echo "  link    $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/libpointsman.a: $(LIB_OBJ)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  cc      $<"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libpointsman.a
+	@mkdir -p $(@D)
+	@echo "  fuzzer  $<"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -o $@ $< $(BUILD)/libpointsman.a $(LDFLAGS) $(LDLIBS)
+
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libpointsman.a
+	@mkdir -p $(@D)
+	@echo "  test    $<"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libpointsman.a $(LDFLAGS) $(LDLIBS) $(TEST_LDLIBS)
+
+-include $(OBJ:.o=.d) $(UNIT:%=%.d) $(TOOLS:%=%.d) $(FUZZ:%=%.d)

@@ -1,0 +1,82 @@
+/* account.h: how fast, and how much: the counters of a key, a team or a route, one per name for the
+ * life of the process, shared by all workers.
+ *
+ * Why: peers check first and spend later, and so overspend. Here a request reserves an upper bound
+ * in ALL its windows (key, team, route) or in none, inside one short lock that holds no I/O (< 1 µs),
+ * and settles to the real amount afterwards. Pure: time is passed in.
+ *
+ *     struct reservation r;
+ *     int rc = account_reserve(set, &r, nano, now, &refusal);    // before sending
+ *     account_settle(set, &r, cost_nano);                        // once, in every way of ending
+ */
+#ifndef POINTSMAN_ACCOUNT_H
+#define POINTSMAN_ACCOUNT_H
+
+#include "proxy/config/snapshot.h"
+
+struct account;      /* counters of one name */
+struct account_set;  /* all of them, and the lock */
+
+struct account_set *account_set_new(struct str timezone);
+void account_set_free(struct account_set *s);
+
+enum account_kind { ACCOUNT_KEY, ACCOUNT_TEAM, ACCOUNT_ROUTE, ACCOUNT_TAG };
+/* The account of that name, made when new. Stable pointer. */
+struct account *account_get(struct account_set *s, enum account_kind kind, struct str name);
+
+/* Limits are those of the newest snapshot; changing them keeps what was spent. */
+void account_set_limits(struct account_set *s, struct account *a, const struct budget_limit *limits,
+    size_t n, int64_t rpm, int64_t tpm, int64_t concurrent);
+/* Prepaid credit in nano-USD; -1 = none. Moves with grants and settles. */
+void account_set_credit(struct account_set *s, struct account *a, int64_t nano);
+/* Rebuilds from the store at start: spent in the window that holds `wall_ms`. */
+void account_restore(struct account_set *s, struct account *a, enum window w, int64_t wall_ms,
+    int64_t spent_nano);
+
+enum refusal_kind { REFUSED_RPM, REFUSED_TPM, REFUSED_CONCURRENT, REFUSED_BUDGET, REFUSED_CREDIT,
+    REFUSED_DEBT, REFUSED_PAUSED, REFUSED_EXPIRED };
+struct refusal {
+    enum refusal_kind kind;
+    struct str name;             /* whose */
+    enum account_kind account;
+    enum window window;
+    int64_t limit, used;         /* nano-USD, requests or tokens */
+    int64_t retry_after_ms;      /* until it may pass again; -1 = never by itself */
+};
+
+struct reservation {
+    struct account *accounts[4]; /* NULL-ended */
+    int64_t nano;                /* reserved in each of them */
+    int64_t tokens;              /* counted against tpm */
+    int64_t wall_ms;             /* when: decides the windows it is settled into */
+    bool active;
+};
+
+/* Counts the request against rpm/tpm/concurrent and reserves; all or nothing. 0, or -ERR_LIMIT
+ * with *why. A new window shows as a fresh one as soon as wall_ms lies in it. */
+int account_reserve(struct account_set *s, struct reservation *r, struct account *const *accounts,
+    size_t n, int64_t nano, int64_t tokens, int64_t wall_ms, struct refusal *why) MUST_CHECK;
+/* Adds to a running reservation (a stream's next step). Same answers. */
+int account_top_up(struct account_set *s, struct reservation *r, int64_t nano,
+    struct refusal *why) MUST_CHECK;
+/* Ends it: the real cost is charged in full, also above the reserve (debt). Idempotent. */
+void account_settle(struct account_set *s, struct reservation *r, int64_t cost_nano,
+    int64_t tokens);
+
+struct account_view {
+    struct { int64_t limit, spent, reserved, resets_ms; } window[WINDOW_COUNT]; /* limit -1: none */
+    int64_t credit_nano;         /* -1: none */
+    int64_t debt_nano;
+    int64_t rpm, rpm_used, tpm, tpm_used, concurrent, running;
+    int64_t last_ms;
+    int64_t rate_nano_per_hour;  /* of the last 10 minutes */
+    int64_t tightest_ppm;        /* largest used share of its budgets, reservations counted */
+};
+void account_view(struct account_set *s, struct account *a, int64_t wall_ms,
+    struct account_view *out);
+
+/* Start and end (wall ms) of the calendar window that holds `wall_ms` in a time zone. Pure. */
+void window_bounds(enum window w, const char *timezone, int64_t wall_ms, int64_t *start,
+    int64_t *end);
+
+#endif

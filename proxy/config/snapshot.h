@@ -1,0 +1,216 @@
+/* snapshot.h: the configuration as the data path sees it: immutable, counted, swapped whole.
+ *
+ * Why: a request keeps the configuration that it began with; a change is a new snapshot behind one
+ * atomic pointer, so that a switch takes the next request and never one in flight.
+ *
+ * File → options (options.def) → struct config; plus virtual keys (file and store) and live state
+ * (overrides, drains, pauses made from console and command line) = struct snapshot.
+ *
+ * Ownership: snapshot_get()/put() count references; everything inside lives as long. Each worker
+ * holds one reference of its own and looks at snapshot_generation() for a newer one. */
+#ifndef POINTSMAN_SNAPSHOT_H
+#define POINTSMAN_SNAPSHOT_H
+
+#include "proxy/config/dialects.h"
+#include "store/base/err.h"
+#include "store/base/http_header.h"
+
+#include <stdatomic.h>
+
+struct provider_key {
+    struct str name;            /* "env:LAB_KEY_A", "file:…", "sealed:…": for display */
+    struct str secret;          /* the value; never logged, shown or stored */
+    unsigned weight;
+    unsigned index;             /* place in the provider's list; health is kept per index */
+};
+
+struct provider_timeouts { /* µs */
+    int64_t connect, headers, first_token, idle, total;
+};
+
+struct provider {
+    struct str name;
+    unsigned id;                /* small, stable over reloads within the process: indexes health */
+    enum dialect dialect;
+    struct str base_url;        /* without a slash at the end */
+    bool client_login;          /* api_key: client */
+    bool demo;
+    const struct provider_key *keys;
+    size_t key_count;
+    const struct str *models;   /* listed in the configuration; "" when found by asking */
+    size_t model_count;
+    unsigned max_concurrent;    /* 0 = no limit */
+    int64_t max_wait_us;
+    struct provider_timeouts timeouts;
+    const struct http_header *headers;
+    size_t header_count;
+    const char *proxy, *ca_file;
+    bool allow_private, http2, ask_usage;
+    struct str api_version;     /* azure */
+    unsigned quirks;            /* enum usage_quirk, from the provider table by base URL */
+};
+
+enum policy {
+#define X(name, text, help) POLICY_##name,
+#include "proxy/config/policies.def"
+#undef X
+    POLICY_COUNT
+};
+enum goal { GOAL_NONE, GOAL_QUALITY, GOAL_LATENCY, GOAL_COST, GOAL_LONG_CONTEXT, GOAL_RESILIENCE };
+enum disconnect { DISCONNECT_CANCEL, DISCONNECT_DRAIN, DISCONNECT_FINISH };
+
+struct target {
+    const struct provider *provider;
+    struct str model;           /* may hold "$model": the asked one */
+    unsigned weight;            /* 0 takes nothing by weight but stays a fallback */
+};
+
+enum condition_kind {
+#define X(name, text, help) CONDITION_##name,
+#include "proxy/config/conditions.def"
+#undef X
+    CONDITION_COUNT
+};
+struct condition {
+    enum condition_kind kind;
+    struct str text;            /* pattern, or header name */
+    struct str value;           /* header value pattern */
+    int64_t low, high;          /* numbers: low ≤ x ≤ high; hours, weekdays as bit mask in low */
+};
+struct rule {
+    struct str name;            /* "rule 3" or as given */
+    bool enabled;
+    const struct condition *conditions;
+    size_t condition_count;
+    const struct target *targets; /* `use`: targets, or … */
+    size_t target_count;
+    struct str route;           /* … another route */
+};
+
+struct route {
+    struct str name;            /* "fast", or a pattern "claude-*" */
+    unsigned id;
+    bool pattern, live_only;    /* live_only: exists through a switch alone */
+    enum goal goal;
+    enum policy policy;
+    const struct target *targets;
+    size_t target_count;
+    const struct target *fallback;
+    size_t fallback_count;
+    const struct rule *rules;
+    size_t rule_count;
+    unsigned retry_attempts;
+    unsigned retry_on;          /* bits of enum failure_class (route/plan.h) */
+    enum disconnect disconnect;
+    int64_t drain_bytes;
+    int64_t hold_us;            /* first-token hold; 0 = off */
+    int64_t first_token_us;     /* overrides the provider's when > 0 */
+    struct { struct target to; int64_t share_ppm; int64_t max_error_ppm, max_latency_us; } canary;
+    struct str sticky;          /* "session", "user", "prefix" for POLICY_STICKY */
+    const struct budget_limit *budgets;
+    size_t budget_count;
+    bool refuse_dropped;        /* refuse what the target can't do, instead of dropping it */
+};
+
+enum window { WINDOW_MINUTE, WINDOW_HOUR, WINDOW_DAY, WINDOW_WEEK, WINDOW_MONTH, WINDOW_TOTAL,
+    WINDOW_COUNT };
+struct budget_limit {
+    enum window window;
+    int64_t limit_nano;
+};
+
+struct key {
+    struct str name, team, owner, tags;
+    unsigned char digest[32];   /* keyed hash of the secret */
+    unsigned char old_digest[32]; /* during a rotation's grace time */
+    int64_t old_until_ms;       /* 0 = no old secret */
+    struct str shown;           /* "sk-pm-…9f2a" */
+    const struct str *models;   /* patterns of routes and models; none = all */
+    size_t model_count;
+    const struct str *sources;  /* addresses or CIDR; none = all */
+    size_t source_count;
+    const struct str *raw;      /* raw path groups opened */
+    size_t raw_count;
+    const struct budget_limit *budgets;
+    size_t budget_count;
+    int64_t rpm, tpm, concurrent; /* 0 = no limit */
+    int64_t expires_ms;         /* 0 = never */
+    bool paused, revoked, from_file;
+    int capture;                /* enum capture_mode, or -1 as configured */
+    bool run_key;               /* made by `run`; dies with its child */
+    struct account *account;    /* counters, one per name for the life of the process */
+};
+
+/* A live override: what a person switched. Looked at before the routes: session, key, everyone. */
+enum scope { SCOPE_EVERYONE, SCOPE_KEY, SCOPE_SESSION };
+struct override {
+    struct str name;            /* asked name or route name */
+    enum scope scope;
+    struct str scope_name;      /* key or session */
+    struct str to;              /* "provider/model", another route, or a goal "goal:latency" */
+    int64_t until_ms;           /* automatic return; 0 = none */
+    int64_t revision;
+    struct str who;
+    int64_t when_ms;
+};
+
+enum role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
+struct role_entry {
+    struct str who;             /* unix user, "@group" or "*" */
+    enum role role;
+};
+enum bodies_of { BODIES_OWN, BODIES_ALL, BODIES_NONE }; /* whose prompts one may read */
+
+enum capture_mode { CAPTURE_OFF, CAPTURE_ERRORS, CAPTURE_SAMPLE, CAPTURE_ALL };
+
+struct config {
+    struct str file;            /* path, "" when none */
+    struct str listen, data, socket, timezone, open_to, raw_provider;
+    bool allow_plaintext;
+    const struct str *allow_hosts, *allow_origins, *trusted_proxies;
+    size_t allow_host_count, allow_origin_count, trusted_proxy_count;
+    unsigned workers;           /* 0 = auto */
+    struct { enum capture_mode mode; bool mode_given; int sample_percent; int64_t max_bytes, keep_ms,
+        keep_bytes; } capture;
+    struct { int64_t request_bytes, header_bytes, connections, memory, spool_bytes, held_bytes,
+        peer_connections; } limits;
+    struct { struct str group; const struct role_entry *roles; size_t role_count; int bodies; } access;
+    int64_t reserve_output, credits_per_dollar;
+    int unbounded, top_up, unknown_price; /* enums of options.def */
+    struct str notify_command, notify_url;
+    const struct provider *providers;
+    size_t provider_count;
+    const struct route *routes;
+    size_t route_count;
+    const struct key *keys;     /* of the file */
+    size_t key_count;
+    struct price_list *prices;  /* built-in list under the file's and the imported prices */
+};
+
+struct key_table;               /* access/key.h */
+
+struct snapshot {
+    _Atomic long references;
+    uint64_t generation;
+    int64_t revision;           /* of live state, as audited */
+    const struct config *config;
+    const struct key_table *keys;
+    const struct override *overrides; /* newest first */
+    size_t override_count;
+    const struct str *drained;  /* provider names drained by hand */
+    size_t drained_count;
+};
+
+/* Parses, checks and resolves a file (or the environment alone when path is NULL). All complaints
+ * are collected: "FILE:LINE:COL: routes.fast.policy: not in this version". */
+struct config_complaints; /* list of struct err; config.h */
+
+struct snapshot *snapshot_get(struct snapshot *s);
+void snapshot_put(struct snapshot *s);
+
+/* The process's current one. */
+uint64_t snapshot_generation(void);
+struct snapshot *snapshot_current(void);       /* a counted reference */
+void snapshot_publish(struct snapshot *next);  /* takes the reference */
+
+#endif

@@ -1,0 +1,52 @@
+/* dialect.h: what is said on the wire, and how an error is said in each dialect.
+ *
+ * Why: auth, gate, routing and limits refuse requests in the caller's own shape; the data path asks
+ * which protocol a request speaks. Pure: no descriptors, no clock. */
+#ifndef POINTSMAN_DIALECT_H
+#define POINTSMAN_DIALECT_H
+
+#include "proxy/config/dialects.h"
+#include "store/base/arena.h"
+#include "store/base/buf.h"
+
+/* A protocol: the shape of one endpoint's request, answer and stream. */
+enum wire {
+    WIRE_RAW, /* passed as it comes, nothing read but usage where it is recognised */
+    WIRE_CHAT,
+    WIRE_COMPLETIONS,
+    WIRE_EMBEDDINGS,
+    WIRE_RESPONSES,
+    WIRE_MESSAGES,
+    WIRE_COUNT_TOKENS,
+    WIRE_GENERATE,        /* generateContent */
+    WIRE_STREAM_GENERATE, /* streamGenerateContent, with or without alt=sse */
+    WIRE_GEMINI_COUNT,
+    WIRE_GEMINI_EMBED,
+    WIRE_MODELS,
+    WIRE_COUNT
+};
+
+const char *dialect_name(enum dialect d); /* "openai", "openai_responses", "anthropic" … */
+int dialect_from_name(struct str name);   /* or -1 */
+const char *wire_name(enum wire w);
+enum dialect wire_dialect(enum wire w);   /* whose error shape it takes */
+
+/* An error body in that dialect. `code` is ours, stable, snake_case ("model_not_found"); the type
+ * is derived from the status. `request_id` may be empty. */
+struct dialect_error {
+    int status;
+    struct str code, message, param;
+    struct str request_id;
+};
+void dialect_write_error(enum dialect d, const struct dialect_error *error, struct buf *out);
+
+/* The same as an event in mid-stream, ready for the wire (never followed by a clean end). */
+void dialect_write_stream_error(enum wire w, const struct dialect_error *error, struct buf *out);
+
+/* Reads a provider's error body of any shape (wire facts, section 5): message, code, type. */
+struct dialect_error_read {
+    struct str message, type, code, status_text;
+};
+void dialect_read_error(struct str body, struct arena *a, struct dialect_error_read *out);
+
+#endif

@@ -1,0 +1,72 @@
+/* plan.h: which targets a request may go to, in which order, and why. PURE: a snapshot, facts of
+ * the request, health, a random number and the time go in; an ordered plan with a reason for every
+ * candidate comes out. No descriptor, no thread, no clock: the product's worth, tested at full
+ * speed.
+ *
+ * Order of resolution (interface: "A model name is resolved"): live override (session, then key,
+ * then everyone) → exact route → route pattern → provider/model → a model that providers list →
+ * -ERR_NOT_FOUND with the nearest names. */
+#ifndef POINTSMAN_PLAN_H
+#define POINTSMAN_PLAN_H
+
+#include "proxy/config/snapshot.h"
+#include "proxy/meter/usage.h"
+#include "proxy/route/health.h"
+
+enum failure_class {
+    FAIL_429 = 1,
+    FAIL_5XX = 2,
+    FAIL_NETWORK = 4,
+    FAIL_TIMEOUT = 8,
+    FAIL_CONTEXT = 16,   /* prompt too long for the model */
+    FAIL_CONTENT = 32,   /* content refused */
+    FAIL_KEY = 64,       /* 401, 402, 403: a dead provider key */
+    FAIL_CLIENT = 128    /* the client's own fault: never retried, never trips a breaker */
+};
+/* What an answer means; body is the (start of the) error body. 0 for success. */
+enum failure_class failure_classify(int status, struct str error_body);
+
+struct plan_request {
+    const struct snapshot *snapshot;
+    struct str asked;            /* model name as asked */
+    struct str forced_route;     /* x-pointsman-route, or empty */
+    const struct key *key;       /* NULL when open */
+    struct str session, tags, user_agent;
+    const struct http_header *headers;
+    size_t header_count;
+    const struct request_facts *facts;
+    enum wire wire;
+    uint64_t random;
+    int64_t now_us, wall_ms;
+    int64_t budget_used_ppm;     /* of the key's tightest budget */
+    bool explain;                /* also say why the others were not taken */
+};
+
+struct candidate {
+    const struct provider *provider;
+    struct str model;            /* as sent to the provider */
+    struct str reason;           /* "priority 1", "p95 0.9 s", "fallback 2" */
+    double score;
+};
+struct rejected {
+    struct str target, reason;   /* "breaker open, 12 s left", "prompt 210k > context 200k" */
+};
+struct plan {
+    const struct route *route;   /* NULL when named directly */
+    struct str route_name;       /* as recorded */
+    const struct rule *rule;
+    struct str rule_name, override_by; /* "everyone", "key alice", "session x", or empty */
+    struct candidate *candidates; /* at least one after success */
+    size_t count;
+    struct rejected *rejected;
+    size_t rejected_count;
+    struct str log;              /* JSON array of steps, for "why": filled when explain or fallback */
+};
+
+/* Everything in the plan lives in the arena or the snapshot. 0; -ERR_NOT_FOUND (unknown name; e has
+ * the nearest names); -ERR_DENIED (the key may not use it); -ERR_FULL (no target left: all tripped
+ * or drained); -ERR_LIMIT (fits no context window). */
+int plan_make(const struct plan_request *r, const struct health *h, struct arena *a,
+    struct plan *out, struct err *e) MUST_CHECK;
+
+#endif
