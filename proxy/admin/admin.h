@@ -1,0 +1,80 @@
+/* admin.h: the admin thread: HTTP and JSON on the unix socket, for consoles and command lines.
+ *
+ * Why: there is one way in for people and scripts. This thread serves it, owns the live state
+ * (live.h) and is the only one that publishes snapshots. It never touches SQLite (query threads post
+ * their answers back to its loop), never waits for a worker, and a console that reads slowly costs
+ * it one bounded buffer.
+ *
+ * Who may: the peer's uid (SO_PEERCRED) decides the role (roles.h); every change names its doer.
+ *
+ *     admin_new(&admin, &start, &e);       // opens the socket; the live state is published already
+ *     pthread_create(…, admin_run, admin); // until admin_stop()
+ *     admin_free(admin);
+ *
+ * Ownership: everything in struct admin_start outlives the admin. */
+#ifndef POINTSMAN_ADMIN_H
+#define POINTSMAN_ADMIN_H
+
+#include "proxy/admin/live.h"
+#include "proxy/loop/loop.h"
+
+struct admin;
+struct health;
+struct spool;
+struct store;
+struct watch;
+
+/* What touches workers or the process: given by server.c. All are called from the admin thread and
+ * must return at once (they post to a worker's mailbox or set a flag). */
+struct admin_ops {
+    void *ctx;
+    /* Ends a running exchange, whichever worker has it. Ids unknown by then are ignored. */
+    void (*cancel)(void *ctx, struct str id);
+    /* Running answers (event/watch.h): the worker that runs `id` copies its events into `w` from now
+     * on, until the exchange ends or unwatch() was called; it wakes the admin loop. unwatch() may
+     * return before the worker has let go: the ring is counted. */
+    int (*watch)(void *ctx, struct str id, struct watch *w);
+    void (*unwatch)(void *ctx, struct str id, struct watch *w);
+    /* A provider's models or a test call, by the worker's own upstream; done() comes through
+     * loop_post() to the admin's loop. NULL text = no error. */
+    int (*probe)(void *ctx, struct str provider, struct loop *back,
+        void (*done)(void *arg, int status, int64_t total_us, struct str models_json,
+            struct str error), void *arg);
+    /* Reads the file and the environment again; a new counted configuration or NULL with *e. */
+    const struct config *(*configure)(void *ctx, struct str overlay, struct err *e);
+    void (*down)(void *ctx, bool now);
+    int (*restart)(void *ctx, struct err *e);
+};
+
+struct admin_start {
+    int listen_fd;                 /* AF_UNIX, listening (admin_listen) */
+    struct str socket_path, data_path, config_file;
+    struct str listen_url;         /* "http://127.0.0.1:4141" */
+    bool demo;
+    int64_t owner_uid;
+    int64_t started_ms;
+    unsigned workers;
+    struct spool *const *spools;   /* one a worker: in flight and recent */
+    struct health *health;
+    struct account_set *accounts;
+    struct store *store;
+    struct live *live;
+    struct admin_ops ops;
+};
+
+/* Binds the control socket: refuses a path that is not ours, takes over a stale one (the lock of the
+ * data folder is held by then), umask 077, then the group and 0660 when `group` is given. */
+int admin_listen(struct str path, struct str group, int *fd, struct err *e) MUST_CHECK;
+
+int admin_new(struct admin **out, const struct admin_start *start, struct err *e) MUST_CHECK;
+void *admin_run(void *admin);                  /* the thread's body */
+struct loop *admin_loop(struct admin *a);      /* for loop_post() */
+void admin_reload(struct admin *a);            /* any thread: SIGHUP */
+void admin_stop(struct admin *a);              /* any thread */
+void admin_free(struct admin *a);              /* after the thread has ended */
+
+/* The hooks that keep, audit and announce changes; `store` may be NULL (nothing is kept). */
+struct live_hooks admin_live_hooks(struct store *store,
+    const struct config *(*configure)(void *ctx, struct str overlay, struct err *e), void *ctx);
+
+#endif
