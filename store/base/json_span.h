@@ -63,11 +63,12 @@ int json_scan(struct str object, struct json_want *wants, size_t n) MUST_CHECK;
  *     struct json_iter it = json_iter(array_or_object);
  *     struct json_span key, value;
  *     while (json_next(&it, &key, &value)) ...     // key.type == JSON_NONE in arrays
- *     if (it.err) ...                              // -ERR_SYNTAX */
+ *     if (it.err) ...                              // -ERR_SYNTAX, -ERR_LIMIT, -ERR_TYPE
+ * After the last element `rest` is what follows the closing bracket. */
 struct json_iter {
     struct str rest;
     bool object;
-    bool started;
+    bool started, done;
     int err;
 };
 struct json_iter json_iter(struct str container);
