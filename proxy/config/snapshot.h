@@ -19,7 +19,8 @@
 
 struct provider_key {
     struct str name;            /* "env:LAB_KEY_A", "file:…", "sealed:…": for display */
-    struct str secret;          /* the value; never logged, shown or stored */
+    struct str secret;          /* the value; never logged, shown or stored. Empty for "sealed:…"
+                                   until the store is open (config.h: resolve) */
     unsigned weight;
     unsigned index;             /* place in the provider's list; health is kept per index */
 };
@@ -27,6 +28,10 @@ struct provider_key {
 struct provider_timeouts { /* µs */
     int64_t connect, headers, first_token, idle, total;
 };
+
+/* How a provider departs from its dialect. The same bits as meter's enum usage_quirk (a unit test
+ * holds them together): config may not include meter. */
+enum provider_quirk { PROVIDER_QUIRK_NONE = 0, PROVIDER_QUIRK_OUTPUT_WITHOUT_REASONING = 1 };
 
 struct provider {
     struct str name;
@@ -47,7 +52,10 @@ struct provider {
     const char *proxy, *ca_file;
     bool allow_private, http2, ask_usage;
     struct str api_version;     /* azure */
-    unsigned quirks;            /* enum usage_quirk, from the provider table by base URL */
+    struct str organization, project; /* openai-organization, openai-project with our key */
+    unsigned quirks;            /* enum provider_quirk, from providers.def by the URL's host */
+    bool from_environment;      /* found without a file */
+    bool drained;               /* `drained: yes` in the file; snapshot_new() lists it */
 };
 
 enum policy {
@@ -73,9 +81,12 @@ enum condition_kind {
 };
 struct condition {
     enum condition_kind kind;
-    struct str text;            /* pattern, or header name */
+    struct str text;            /* pattern, or header name in lower case */
     struct str value;           /* header value pattern */
-    int64_t low, high;          /* numbers: low ≤ x ≤ high; hours, weekdays as bit mask in low */
+    int64_t low, high;          /* numbers: low ≤ x ≤ high (budget_used in ppm); yes/no: 1 or 0 in
+                                   low; hours (bit 0 = 00:xx), weekdays (bit 0 = Sunday, as tm_wday)
+                                   as bit mask in low */
+    struct str shown;           /* as written, for people: "prompt_tokens >150k" */
 };
 struct rule {
     struct str name;            /* "rule 3" or as given */
@@ -102,11 +113,14 @@ struct route {
     unsigned retry_attempts;
     unsigned retry_on;          /* bits of enum failure_class (route/plan.h) */
     enum disconnect disconnect;
-    int64_t drain_bytes;
+    int64_t drain_bytes;        /* DISCONNECT_DRAIN: bytes still read to learn the usage */
     int64_t hold_us;            /* first-token hold; 0 = off */
     int64_t first_token_us;     /* overrides the provider's when > 0 */
-    struct { struct target to; int64_t share_ppm; int64_t max_error_ppm, max_latency_us; } canary;
+    /* share_ppm 0 = no canary. A 0 limit is not watched; cost is relative to the others' mean. */
+    struct { struct target to; int64_t share_ppm; int64_t max_error_ppm, max_latency_us,
+        max_cost_ppm; } canary;
     struct str sticky;          /* "session", "user", "prefix" for POLICY_STICKY */
+    bool measure_total;         /* lowest-latency looks at the whole answer, not the first token */
     const struct budget_limit *budgets;
     size_t budget_count;
     bool refuse_dropped;        /* refuse what the target can't do, instead of dropping it */
@@ -121,6 +135,7 @@ struct budget_limit {
 
 struct key {
     struct str name, team, owner, tags;
+    struct str secret;          /* of the file, until config_digest_keys() has hashed it */
     unsigned char digest[32];   /* keyed hash of the secret */
     unsigned char old_digest[32]; /* during a rotation's grace time */
     int64_t old_until_ms;       /* 0 = no old secret */
@@ -137,6 +152,7 @@ struct key {
     int64_t expires_ms;         /* 0 = never */
     bool paused, revoked, from_file;
     int capture;                /* enum capture_mode, or -1 as configured */
+    int capture_percent;        /* CAPTURE_SAMPLE */
     bool run_key;               /* made by `run`; dies with its child */
     struct account *account;    /* counters, one per name for the life of the process */
 };
@@ -163,6 +179,37 @@ enum bodies_of { BODIES_OWN, BODIES_ALL, BODIES_NONE }; /* whose prompts one may
 
 enum capture_mode { CAPTURE_OFF, CAPTURE_ERRORS, CAPTURE_SAMPLE, CAPTURE_ALL };
 
+/* Limits of a team or of a tag ("env:prod"), shared by all of its keys. */
+struct group_limits {
+    struct str name;
+    const struct budget_limit *budgets;
+    size_t budget_count;
+    int64_t rpm, tpm, concurrent; /* 0 = no limit */
+};
+
+/* A price of the file, in femto-USD (1e-15) per unit; -1 = not given. The server lays these over
+ * the built-in list (meter/price.h has the same shape and tiers). */
+enum { CONFIG_PRICE_TIERS = 4, CONFIG_PRICE_STEPS = 4 };
+struct price_rates_override {
+    int64_t input, output, cached, cache_write, cache_write_1h, reasoning;
+    int64_t audio_in, audio_out, image_in, image_out;
+};
+struct price_override {
+    struct str key;             /* "lab/qwen3", "lab/…*" (a prefix), "gpt-5" */
+    struct price_rates_override base[CONFIG_PRICE_TIERS]; /* default, batch, flex, priority */
+    struct {
+        int64_t above_tokens;   /* 0 = unused */
+        struct price_rates_override rates[CONFIG_PRICE_TIERS];
+    } step[CONFIG_PRICE_STEPS];
+    int64_t per_request, per_search;
+    int64_t discount_ppm;       /* -1 = not given */
+    int64_t context_tokens, max_output_tokens; /* 0 = not given */
+};
+
+enum unbounded { UNBOUNDED_MODEL_MAX, UNBOUNDED_REFUSE, UNBOUNDED_DEBT };
+enum top_up { TOP_UP_CUT, TOP_UP_DEBT };
+enum unknown_price { UNKNOWN_PRICE_ALLOW, UNKNOWN_PRICE_REFUSE };
+
 struct config {
     struct str file;            /* path, "" when none */
     struct str listen, data, socket, timezone, open_to, raw_provider;
@@ -174,17 +221,27 @@ struct config {
         keep_bytes; } capture;
     struct { int64_t request_bytes, header_bytes, connections, memory, spool_bytes, held_bytes,
         peer_connections; } limits;
-    struct { struct str group; const struct role_entry *roles; size_t role_count; int bodies; } access;
+    struct { struct str group; const struct role_entry *roles; size_t role_count;
+        enum bodies_of bodies; } access;
     int64_t reserve_output, credits_per_dollar;
-    int unbounded, top_up, unknown_price; /* enums of options.def */
+    enum unbounded unbounded;   /* what happens where no upper bound of the cost is known */
+    enum top_up top_up;         /* a running stream's reserve can't be raised: cut it, or run up debt */
+    enum unknown_price unknown_price;
     struct str notify_command, notify_url;
+    int64_t alarm_budget_ppm;   /* used share at which a budget warns */
+    int64_t alarm_repeats;      /* the same tool call this often in one session; 0 = off */
     const struct provider *providers;
     size_t provider_count;
     const struct route *routes;
     size_t route_count;
     const struct key *keys;     /* of the file */
     size_t key_count;
-    struct price_list *prices;  /* built-in list under the file's and the imported prices */
+    const struct group_limits *teams, *tags;
+    size_t team_count, tag_count;
+    const struct price_override *price_overrides;
+    size_t price_override_count;
+    struct price_list *prices;  /* built-in list under the file's and the imported prices: set by
+                                   the server through config_set_prices() before publishing */
 };
 
 struct key_table;               /* access/key.h */
@@ -201,16 +258,31 @@ struct snapshot {
     size_t drained_count;
 };
 
-/* Parses, checks and resolves a file (or the environment alone when path is NULL). All complaints
- * are collected: "FILE:LINE:COL: routes.fast.policy: not in this version". */
-struct config_complaints; /* list of struct err; config.h */
+/* What a snapshot is made of. `config` is a counted reference that the snapshot takes over; the
+ * table of keys and what it stands on is freed with free_keys(free_keys_ctx) (may be NULL);
+ * overrides and drained names are copied. */
+struct snapshot_parts {
+    const struct config *config;
+    const struct key_table *keys;
+    void (*free_keys)(void *ctx);
+    void *free_keys_ctx;
+    const struct override *overrides; /* newest first */
+    size_t override_count;
+    const struct str *drained;
+    size_t drained_count;
+    int64_t revision;
+};
+/* NULL without memory (the parts then stay the caller's). One reference; generation 0 until
+ * published. */
+struct snapshot *snapshot_new(const struct snapshot_parts *parts);
 
 struct snapshot *snapshot_get(struct snapshot *s);
 void snapshot_put(struct snapshot *s);
 
-/* The process's current one. */
+/* The process's current one. Workers compare snapshot_generation() (one atomic load) with that of
+ * the snapshot they hold and call snapshot_current() only when it differs. */
 uint64_t snapshot_generation(void);
-struct snapshot *snapshot_current(void);       /* a counted reference */
-void snapshot_publish(struct snapshot *next);  /* takes the reference */
+struct snapshot *snapshot_current(void);       /* a counted reference; NULL before the first */
+void snapshot_publish(struct snapshot *next);  /* takes the reference; NULL at the very end */
 
 #endif
