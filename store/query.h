@@ -1,0 +1,154 @@
+/* query.h: what can be asked of the store, and what comes back. Part of the door (store.h).
+ *
+ * Why: readers must never delay the writer nor hold the write-ahead log back, so a question is a
+ * small job: it runs on one of two query threads with its own connection, within a time budget,
+ * walks by keyset in slices, and answers with what it has found, a cursor, and how far it looked.
+ *
+ *     struct store_query q = {.kind = STORE_ASK_EXCHANGES, .limit = 50, .key = STR("alice")};
+ *     uint64_t ticket = store_ask(s, &q, on_answer, ctx);
+ *     ...
+ *     static void on_answer(void *ctx, struct store_answer *a)   // on a query thread
+ *     {   post to the own loop; there read a->records[0 .. a->n - 1], then store_answer_free(a);   }
+ *
+ * Ownership: store_ask() copies the texts of the query; `keep` and its context must live until the
+ * callback. The answer and all that it points to belong to the callback. */
+#ifndef POINTSMAN_STORE_QUERY_H
+#define POINTSMAN_STORE_QUERY_H
+
+#include "store/base/arena.h"
+#include "store/base/err.h"
+#include "store/base/histogram.h"
+#include "store/record.h"
+
+enum store_ask {
+    STORE_ASK_EXCHANGES, /* a page: records[], cursor, searched_back_ms, done */
+    STORE_ASK_RECORD,    /* by `id`: records[0]; rc -ERR_NOT_FOUND */
+    STORE_ASK_RESPONSE,  /* the newest record whose response_ref is `id` */
+    STORE_ASK_BODY,      /* by `id`: body; rc -ERR_NOT_FOUND when none is kept */
+    STORE_ASK_SESSIONS,  /* newest first: sessions[], cursor, done */
+    STORE_ASK_SUMS,      /* by `dimension` over [from_ms, to_ms): sums[] */
+    STORE_ASK_FACETS,    /* names of a dimension, most used first: sums[] with counts only */
+    STORE_ASK_AUDIT,     /* newest first: audits[], cursor, done */
+    STORE_ASK_EVENTS,    /* newest first: events[], cursor, done; `level` is the least one */
+    STORE_ASK_LEDGER,    /* of account `key`, newest first: entries[], cursor, done */
+    STORE_ASK_CHECK      /* `db check`: report[] lines, problems; takes its time, in slices */
+};
+
+enum store_dimension {
+    STORE_BY_ALL,
+    STORE_BY_KEY,
+    STORE_BY_TEAM,
+    STORE_BY_MODEL, /* name: "provider/model" */
+    STORE_BY_PROVIDER,
+    STORE_BY_ROUTE,
+    STORE_BY_TAG,
+    STORE_BY_SESSION, /* whole hours only: the span is widened to them */
+    STORE_DIMENSIONS
+};
+
+/* Where a page ended. All zero: from the start. Opaque to others; safe to show as two numbers. */
+struct store_cursor {
+    int64_t at, row;
+};
+
+enum { STORE_STATUS_ANY = 0, STORE_BUCKETS_MAX = 400, STORE_PAGE_MAX = 1000 };
+
+struct store_query {
+    enum store_ask kind;
+    /* pages */
+    unsigned limit;              /* rows; 0: 100; at most STORE_PAGE_MAX */
+    bool oldest_first;           /* exchanges only */
+    struct store_cursor cursor;
+    int64_t from_ms, to_ms;      /* [from, to); to 0: no end. Widened to minutes for sums */
+    struct str id, key, team, model, provider, route, session; /* empty: any */
+    unsigned status_class;       /* 1 … 5: 1xx … 5xx; 6: no status was sent; 0: any */
+    int outcome;                 /* enum record_outcome; 0: any */
+    bool (*keep)(void *ctx, const struct record *r); /* any other filter; NULL: all */
+    void *keep_ctx;
+    unsigned level;              /* events */
+    /* sums */
+    enum store_dimension dimension;
+    struct str name;             /* only that one; empty: all */
+    int64_t bucket_starts[STORE_BUCKETS_MAX]; /* ascending, optional: points[] of each sum; the */
+    unsigned buckets;                         /* last one ends at to_ms */
+    unsigned budget_ms;          /* 0: 50 for pages, 2,000 for sums, 60,000 for a check. At its end
+                                    a page answers with what it has, the others -ERR_TIMEOUT */
+};
+
+/* The columns of a rollup row: rollup.def. */
+struct store_sum {
+    struct str name;
+#define X(column, help) int64_t column;
+#include "store/rollup.def"
+#undef X
+    struct histogram *ttft, *total; /* µs; NULL for facets */
+    struct store_point *points;     /* one per bucket asked for; NULL without buckets */
+};
+
+struct store_point {
+    int64_t requests, errors, output_tokens, generation_us, cost_nano, ttft_p95_us;
+};
+
+struct store_session {
+    struct str session, client, key, model, last_id;
+    int64_t turns, errors, input_tokens, cached_tokens, output_tokens, cost_nano, first_ms, last_ms;
+};
+
+struct store_body {
+    struct str request, response;                   /* as they passed, secrets cut out */
+    struct str request_headers, response_headers;   /* JSON */
+    struct str events;                              /* JSON: offsets and times of the stream */
+    bool request_cut, response_cut;                 /* longer than capture.max_bytes */
+    int64_t time_ms;
+};
+
+struct store_audit {
+    int64_t revision, time_ms, uid;
+    struct str who, terminal, what, before, after;
+};
+
+struct store_event {
+    int64_t sequence, time_ms, level, repeated;
+    struct str kind, request_id, text;
+};
+
+enum store_entry_kind {
+    LEDGER_GRANT = 1,
+    LEDGER_RESERVE,
+    LEDGER_RELEASE,
+    LEDGER_SETTLE,
+    LEDGER_REFUND,
+    LEDGER_OPENING, /* what was spent before the first grant, taken out: credit starts at the grant */
+    LEDGER_CARRY    /* the sum of entries that a prune removed */
+};
+const char *store_entry_kind_name(int64_t kind);
+
+struct store_entry {
+    int64_t time_ms, kind, amount_nano;
+    struct str exchange_id, who, note;
+};
+
+struct store_answer {
+    enum store_ask kind;
+    int rc;              /* 0 or -ERR_X */
+    struct err err;
+    size_t n;            /* rows in the one array that is set */
+    struct record *records;
+    struct store_session *sessions;
+    struct store_sum *sums;
+    struct store_audit *audits;
+    struct store_event *events;
+    struct store_entry *entries;
+    struct str *report;
+    struct store_body body;
+    struct store_cursor cursor; /* go on from here */
+    int64_t searched_back_ms;   /* every row at or after (oldest first: before) this was looked at */
+    bool done;                  /* there is nothing after the cursor */
+    unsigned problems;
+    struct arena arena;         /* holds all of the above */
+};
+void store_answer_free(struct store_answer *a);
+
+typedef void (*store_answered)(void *ctx, struct store_answer *a);
+
+#endif
