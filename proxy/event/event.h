@@ -48,7 +48,21 @@ void event_recent(bool (*fn)(void *ctx, const struct event *e), void *ctx);
 uint64_t event_sequence(void);
 const char *event_kind_name(enum event_kind k);
 const char *event_level_name(enum event_level l);
-/* The store's ear: called once at start; gets every event of level INFO and up. */
+/* The store's ear: set once at start; gets every new event of level INFO and up, on the thread that
+ * said it. */
 void event_set_sink(void (*sink)(void *ctx, const struct event *e), void *ctx);
+
+/* A request that never reached a route (gate, key, source, limit): kept for the first screen, and
+ * said as an event of kind REFUSED. `peer` is address:port; the reason must not echo a secret. */
+void event_refused(struct str peer, int status, struct str reason);
+struct refused {
+    int64_t time_ms; /* of the latest one */
+    int64_t repeated; /* how many more from the same address for the same reason */
+    int status;
+    char peer[64], reason[160];
+};
+/* Newest first, those not older than `since_ms`. */
+void event_refused_recent(int64_t since_ms, bool (*fn)(void *ctx, const struct refused *r),
+    void *ctx);
 
 #endif
