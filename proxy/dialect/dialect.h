@@ -37,15 +37,20 @@ struct dialect_error {
     int status;
     struct str code, message, param;
     struct str request_id;
+    struct str response_id, model; /* of the running answer: only response.failed shows them */
+    int64_t sequence;              /* number of the next event of a Responses stream */
 };
 void dialect_write_error(enum dialect d, const struct dialect_error *error, struct buf *out);
 
 /* The same as an event in mid-stream, ready for the wire (never followed by a clean end). */
 void dialect_write_stream_error(enum wire w, const struct dialect_error *error, struct buf *out);
 
-/* Reads a provider's error body of any shape (wire facts, section 5): message, code, type. */
+/* Reads a provider's error body of any shape: {"error":{…}}, {"error":"text"}, {"message":…},
+ * {"detail":…}, wrapped in an array, or plain text. What is not there stays empty; numbers are
+ * given as text. Texts lie in the arena or in the body. */
 struct dialect_error_read {
-    struct str message, type, code, status_text;
+    struct str message, type, code, param;
+    struct str status_text; /* Gemini's "RESOURCE_EXHAUSTED" */
 };
 void dialect_read_error(struct str body, struct arena *a, struct dialect_error_read *out);
 
