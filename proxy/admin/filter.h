@@ -5,12 +5,12 @@
  * `field:op value` compares one field (filter_fields lists them with aliases); a plain word is a
  * part of any of the visible texts; `-` in front negates; `|` between words means either (it binds
  * tighter than "and"); quotes keep blanks together. Text values are patterns (`*`, `?`) that stand
- * for the whole field, or plain text that stands for a part of it; `=` in front asks for the whole.
- * Numbers take < <= > >= = and a..b, with units: dur:>2s 300ms, in:>10k, size:>1MiB, cost:>0.01.
- * Letter case never matters in texts.
+ * for the whole field, or plain text that stands for a part of it; `key=ci` or `key:=ci` asks for the
+ * whole. Numbers take < <= > >= = and a..b, with units: dur:>2s 300ms, in:>10k, size:>1MiB, cost:>0.01.
+ * Letter case matters only where the whole is asked for.
  *
  * PURE: no memory but the filter itself, no clock but the `now` passed to filter_parse (for
- * time:>10m = of the last ten minutes). Limits: 1,024 bytes, 32 terms.
+ * age:<10m = of the last ten minutes). Limits: 1,024 bytes, 32 terms.
  *
  *     struct filter f;
  *     if (filter_parse(&f, text, now_ms, &e) < 0)     // e.text says "column 7: …"
@@ -44,7 +44,7 @@ struct filter {
 
 enum filter_kind { FILTER_KIND_TEXT, FILTER_KIND_COUNT, FILTER_KIND_DURATION, FILTER_KIND_SIZE,
     FILTER_KIND_MONEY, FILTER_KIND_STATUS, FILTER_KIND_OUTCOME, FILTER_KIND_STATE,
-    FILTER_KIND_BOOL, FILTER_KIND_TIME };
+    FILTER_KIND_BOOL, FILTER_KIND_AGE };
 
 /* The table of fields: names, what they compare, help. Readers: parser, completion, help, docs. */
 struct filter_field {
