@@ -47,12 +47,17 @@ enum slot_state { SLOT_FREE, SLOT_USED, SLOT_ENDED };
 
 struct spool_config {
     int dir_fd;              /* the data folder's spool directory */
-    size_t bytes;            /* ceiling of all segments of this worker */
+    size_t bytes;            /* ceiling of all segments of this worker; at least 8 MiB is taken */
     unsigned slots;          /* most running exchanges of this worker */
+    uint64_t first_segment;  /* number of the first segment; above all that were ever drained */
+    void (*wake)(void *ctx); /* told of each append; must be cheap. NULL: nobody */
+    void *wake_ctx;
 };
 
+/* -ERR_CONFLICT when files of an earlier life lie there: they must be recovered first. */
 int spool_open(struct spool **out, const struct spool_config *c, unsigned worker,
     struct err *e) MUST_CHECK;
+/* Removes its files when all is drained and every slot free; else they stay for the next start. */
 void spool_close(struct spool *s);
 
 /* Worker's side. NULL when no slot is free (503). A taken slot is zeroed but for its header. */
@@ -71,14 +76,17 @@ int spool_append(struct spool *s, enum spool_kind kind, const struct record *r) 
 /* Is there room for new work? Asked at admission, before a request leaves. */
 bool spool_has_room(const struct spool *s);
 
-/* Any thread. Copies slot `index`; false when it is free or was being written all the time. */
+/* Any thread. Copies slot `index`; false when no exchange is running in it (an ended one is in
+ * spool_recent()) or it was being written all the time. */
 bool slot_read(const struct spool *s, unsigned index, struct slot *copy);
+/* All slots in use lie below this index (the most that were ever in use at once). */
 unsigned slot_count(const struct spool *s);
 /* A slot as a (running) record; texts point into *slot. now_us: monotonic. */
 void slot_record(const struct slot *slot, int64_t now_us, struct record *out);
 
-/* The last finished records of this worker, newest first, from memory, any thread. Calls fn with
- * the packed bytes (record_unpack); fn returns false to stop. */
+/* The last finished records of this worker (some hundred: 256 KiB of them), newest first, from
+ * memory, any thread. Calls fn with the packed bytes (record_unpack), valid during the call; fn
+ * returns false to stop. An amended record comes again, newer, under the same id. */
 void spool_recent(const struct spool *s, bool (*fn)(void *ctx, struct str packed), void *ctx);
 /* Counts appended records; changes whenever spool_recent() has something new. */
 uint64_t spool_sequence(const struct spool *s);
