@@ -44,6 +44,11 @@ struct refusal {
     int64_t retry_after_ms;      /* until it may pass again; -1 = never by itself */
 };
 
+/* For the answer: what was hit, how much, when it resets; 402 or 429; "budget_exceeded" and such. */
+void account_refusal_text(const struct refusal *why, char *out, size_t size);
+int account_refusal_status(const struct refusal *why);
+const char *account_refusal_code(const struct refusal *why);
+
 struct reservation {
     struct account *accounts[4]; /* NULL-ended */
     int64_t nano;                /* reserved in each of them */

@@ -157,6 +157,14 @@ void key_table_free(struct key_table *t)
     free(t);
 }
 
+bool key_table_demands(const struct key_table *t)
+{
+    for (size_t i = 0; t && i < t->count; i++)
+        if (!t->keys[i]->run_key && !t->keys[i]->revoked)
+            return true;
+    return false;
+}
+
 size_t key_table_count(const struct key_table *t)
 {
     return t ? t->count : 0;

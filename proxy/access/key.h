@@ -21,6 +21,8 @@ bool key_well_formed(struct str secret); /* prefix, length, checksum */
 struct key_table *key_table_new(const struct key *const *keys, size_t n);
 void key_table_free(struct key_table *t);
 size_t key_table_count(const struct key_table *t);
+/* Is any key defined that makes callers identify themselves? Keys made by `run` do not count. */
+bool key_table_demands(const struct key_table *t);
 const struct key *key_table_at(const struct key_table *t, size_t i);
 const struct key *key_by_name(const struct key_table *t, struct str name);
 /* The same work and the same answer time for unknown, paused, revoked and expired ones; the caller

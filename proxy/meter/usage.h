@@ -90,5 +90,7 @@ int request_read(struct str body, enum wire wire, struct arena *a, struct reques
 
 /* Tokens of a text, estimated: ±10 % on English, code and Chinese. */
 int64_t tokens_estimate(struct str text);
+/* The same when only the number of bytes is known (a stream that was cut): English prose and code. */
+int64_t tokens_of_bytes(int64_t bytes);
 
 #endif

@@ -32,6 +32,29 @@ void health_key_failed(struct health *h, const struct provider *p, unsigned key_
 void health_trip(struct health *h, const struct provider *p, int64_t us, int64_t now_us);
 void health_clear(struct health *h, const struct provider *p);
 
+/* A provider's places (max_concurrent) and the FIFO queue for them, across workers. take: true = a
+ * place was taken; false = queued: ready(ctx) is called once, on whichever thread freed a place, and
+ * the place is then the waiter's. cancel: false when ready() was called already (or is about to be):
+ * the place is the caller's and must be released. The waiter must live until ready() or cancel(). */
+struct health_waiter {
+    void (*ready)(void *ctx);
+    void *ctx;
+    struct health_waiter *next, *previous; /* of the queue */
+    bool queued;
+};
+bool health_slot_take(struct health *h, const struct provider *p, struct health_waiter *w) MUST_CHECK;
+bool health_slot_cancel(struct health *h, const struct provider *p, struct health_waiter *w);
+void health_slot_release(struct health *h, const struct provider *p, int64_t now_us);
+
+/* This provider answered 400 to stream_options: it is not asked again (until restart). */
+void health_no_stream_options(struct health *h, const struct provider *p);
+bool health_takes_stream_options(const struct health *h, const struct provider *p);
+
+/* What `retry-after`, `retry-after-ms` (seconds or a date; clamped to 1 h) ask for; -1 = nothing. */
+int64_t health_retry_after_us(const struct http_header *headers, size_t n, int64_t wall_ms);
+/* Exponential back-off with full jitter (0.5 s doubling to 8 s), never shorter than retry_after. */
+int64_t retry_delay_us(unsigned attempt, int64_t retry_after_us, uint64_t random);
+
 struct health_view {
     enum breaker_state breaker;
     bool by_hand;
