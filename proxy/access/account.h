@@ -29,6 +29,8 @@ void account_set_limits(struct account_set *s, struct account *a, const struct b
     size_t n, int64_t rpm, int64_t tpm, int64_t concurrent);
 /* Prepaid credit in nano-USD; -1 = none. Moves with grants and settles. */
 void account_set_credit(struct account_set *s, struct account *a, int64_t nano);
+/* Adds a grant (or takes it back, when negative) without losing what settles at the same time. */
+void account_grant(struct account_set *s, struct account *a, int64_t nano);
 /* Rebuilds from the store at start: spent in the window that holds `wall_ms`. */
 void account_restore(struct account_set *s, struct account *a, enum window w, int64_t wall_ms,
     int64_t spent_nano);
@@ -40,9 +42,15 @@ struct refusal {
     struct str name;             /* whose */
     enum account_kind account;
     enum window window;
-    int64_t limit, used;         /* nano-USD, requests or tokens */
+    int64_t limit, used;         /* nano-USD, requests or tokens; used: reservations included */
+    int64_t asked;               /* what this request wanted of it */
     int64_t retry_after_ms;      /* until it may pass again; -1 = never by itself */
 };
+/* For people: "key ci-bot: daily budget of $5.00 is used up ($4.98, this request may cost $0.04);
+ * it resets in 3 h 12 min". */
+void account_refusal_text(const struct refusal *r, char *out, size_t size);
+const char *account_refusal_code(const struct refusal *r); /* "rate_limit_exceeded" … */
+int account_refusal_status(const struct refusal *r);       /* 429, 402 or 401 */
 
 /* For the answer: what was hit, how much, when it resets; 402 or 429; "budget_exceeded" and such. */
 void account_refusal_text(const struct refusal *why, char *out, size_t size);
@@ -55,6 +63,8 @@ struct reservation {
     int64_t tokens;              /* counted against tpm */
     int64_t wall_ms;             /* when: decides the windows it is settled into */
     bool active;
+    uint32_t epoch[4][WINDOW_COUNT]; /* which windows: a window that ended since takes nothing */
+    int64_t rate_s;              /* second in which its tokens were counted */
 };
 
 /* Counts the request against rpm/tpm/concurrent and reserves; all or nothing. 0, or -ERR_LIMIT
@@ -76,11 +86,19 @@ struct account_view {
     int64_t last_ms;
     int64_t rate_nano_per_hour;  /* of the last 10 minutes */
     int64_t tightest_ppm;        /* largest used share of its budgets, reservations counted */
+    enum window tightest;        /* which budget that is */
 };
 void account_view(struct account_set *s, struct account *a, int64_t wall_ms,
     struct account_view *out);
 
-/* Start and end (wall ms) of the calendar window that holds `wall_ms` in a time zone. Pure. */
+/* Every account, in no order; fn must not call back into the set. */
+void account_each(struct account_set *s, void (*fn)(void *ctx, struct account *a), void *ctx);
+enum account_kind account_kind(const struct account *a);
+struct str account_name(const struct account *a);
+const char *window_name(enum window w); /* "day" */
+
+/* Start and end (wall ms) of the calendar window that holds `wall_ms` in a time zone. Weeks begin
+ * on Monday; WINDOW_TOTAL spans everything. */
 void window_bounds(enum window w, const char *timezone, int64_t wall_ms, int64_t *start,
     int64_t *end);
 
