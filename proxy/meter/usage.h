@@ -38,12 +38,12 @@ enum usage_quirk { /* how a provider departs from its dialect; a provider row se
     QUIRK_OUTPUT_WITHOUT_REASONING = 1, /* xAI chat, gemini's OpenAI form: output excludes it */
 };
 
-enum usage_event_kind {
-    EVENT_CONTENT = 1,     /* carries answer text, reasoning or tool arguments */
-    EVENT_USAGE_ONLY = 2,  /* `choices` an empty array and `usage` an object: may be withheld */
-    EVENT_TERMINAL = 4,    /* official clients stop reading here */
-    EVENT_ERROR = 8,       /* an error inside a 200 stream */
-    EVENT_FINISH = 16      /* carries a finish reason */
+enum usage_seen {
+    SEEN_CONTENT = 1,     /* carries answer text, reasoning or tool arguments */
+    SEEN_USAGE_ONLY = 2,  /* `choices` an empty array and `usage` an object: may be withheld */
+    SEEN_TERMINAL = 4,    /* official clients stop reading here */
+    SEEN_ERROR = 8,       /* an error inside a 200 stream */
+    SEEN_FINISH = 16      /* carries a finish reason */
 };
 
 struct usage_reader {
