@@ -6,7 +6,7 @@ ifeq ($(origin CC),default)
 CC = cc
 endif
 
-LIBS = libmicrohttpd libcurl sqlite3 libcjson ncursesw libsodium libzstd yaml-0.1
+LIBS = libmicrohttpd libcurl sqlite3 libcjson ncursesw libsodium libzstd yaml-0.1 zlib
 TEST_LIBS = cmocka vterm
 
 # MODE: release (default), debug (ASan + UBSan), tsan, fuzz (clang). Each has its own build folder.

@@ -16,6 +16,7 @@ package() {
     libsodium:*) echo "libsodium-dev libsodium-devel libsodium" ;;
     libzstd:*) echo "libzstd-dev libzstd-devel zstd" ;;
     yaml-0.1:*) echo "libyaml-dev libyaml-devel libyaml" ;;
+    zlib:*) echo "zlib1g-dev zlib-devel zlib" ;;
     cmocka:*) echo "libcmocka-dev libcmocka-devel cmocka" ;;
     vterm:*) echo "libvterm-dev libvterm-devel libvterm" ;;
     esac

@@ -4,16 +4,28 @@
  * warm. The only room that includes <curl/curl.h> on the gateway's side. It sends what it is given
  * and reports what comes; it knows no dialect and decides nothing.
  *
- * Callbacks come from phases of the loop, never from inside upstream_start(). After done() (or
- * upstream_cancel()) the call is gone. They may call pause/resume/cancel of their own call and
- * upstream_start() of another.
+ *     struct upstream_request r = {.method = STR("POST"), .url = url, .headers = h, .body = &piece,
+ *         .header_count = n, .body_count = 1, .connect_timeout_us = 5000000};
+ *     static const struct upstream_events events = {on_head, on_data, on_done};
+ *     rc = upstream_start(u, &r, &events, exchange, &call, &e);
+ *
+ * Callbacks come from a turn of the loop, never from inside upstream_start(). After done() (or
+ * upstream_cancel()) the call is gone. They may call pause/resume/cancel of any call and
+ * upstream_start() of another. A call that fails in any way after a start that returned 0 ends with
+ * done(). After upstream_pause() the piece under way is still given in full, the next one is not.
+ *
+ * Framing headers (Content-Length, Transfer-Encoding, Connection, Expect, Upgrade, TE, Trailer) are
+ * this room's and left out of what is given; nothing else is added but Host. A gzip answer is given
+ * decoded, its Content-Encoding and Content-Length taken out of the head.
  *
  * Timeouts: connect is watched here; headers, first token, idle and total belong to the exchange,
  * which calls upstream_cancel().
  *
  * Defences: header values with control bytes refuse the call (T11); no redirects, no proxy from the
  * environment, http and https only (T10); the dialled address is checked (T9); TLS verified (T26);
- * a content coding other than identity or gzip ends it, gzip within caps (T16). */
+ * a content coding other than identity or gzip ends it, gzip within caps (T16).
+ *
+ * The process must ignore SIGPIPE: TLS writes to a closed connection raise it. */
 #ifndef POINTSMAN_UPSTREAM_H
 #define POINTSMAN_UPSTREAM_H
 
@@ -42,7 +54,7 @@ struct upstream_request {
     int64_t connect_timeout_us;
     bool http2;
     bool allow_private;                 /* the NAME may resolve to a private address */
-    const char *proxy, *ca_file;        /* NULL: none / the system's bundle */
+    const char *proxy, *ca_file;        /* NULL: none / the system's bundle; copied */
 };
 
 enum upstream_end {
@@ -78,7 +90,8 @@ struct upstream_events {
 
 int upstream_new(struct upstream **out, struct loop *l, const struct upstream_config *config,
     struct err *e) MUST_CHECK;
-void upstream_free(struct upstream *u); /* cancels what runs, without callbacks */
+/* Cancels what runs, without callbacks. The loop must not turn after it. */
+void upstream_free(struct upstream *u);
 
 /* 0 and *call, or -ERR_RANGE (a header value), -ERR_NOMEM. */
 int upstream_start(struct upstream *u, const struct upstream_request *r,
