@@ -136,6 +136,7 @@ struct budget_limit {
 struct key {
     struct str name, team, owner, tags;
     struct str secret;          /* of the file, until config_digest_keys() has hashed it */
+    struct str reference;       /* where the file's secret comes from: "env:CI_BOT_KEY", "literal" */
     unsigned char digest[32];   /* keyed hash of the secret */
     unsigned char old_digest[32]; /* during a rotation's grace time */
     int64_t old_until_ms;       /* 0 = no old secret */
@@ -201,7 +202,7 @@ struct price_override {
         int64_t above_tokens;   /* 0 = unused */
         struct price_rates_override rates[CONFIG_PRICE_TIERS];
     } step[CONFIG_PRICE_STEPS];
-    int64_t per_request, per_search;
+    int64_t per_request, per_search; /* -1 = not given */
     int64_t discount_ppm;       /* -1 = not given */
     int64_t context_tokens, max_output_tokens; /* 0 = not given */
 };

@@ -1,0 +1,144 @@
+/* secrets.c: turns a reference (env:NAME, file:/path, sealed:NAME) into its value, or into a
+ * complaint that says what to do. A file that others can read is refused: a key in it is no secret
+ * any more. */
+#include "proxy/config/environment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SECRET_FILE_MAX = 16 << 10, CALLER_SECRET_MIN = 16 };
+
+static bool from_environment(struct reader *r, const struct yaml *n, struct str path, struct str name,
+    struct str *value)
+{
+    *value = environment_get(r->q->environment, name, true);
+    if (value->n)
+        return true;
+    complain(r, n, path, ERR_MISSING, "the environment variable " STR_FMT " is %s", STR_ARG(name),
+        value->p ? "empty" : "not set");
+    return false;
+}
+
+/* Files that systemd hands to a service may be readable by root's group; their folder protects them. */
+static bool is_credential(struct reader *r, struct str file)
+{
+    struct str folder = environment_get(r->q->environment, STR("CREDENTIALS_DIRECTORY"), false);
+    return folder.n && str_starts(file, folder) && str_find(file, STR("..")) < 0;
+}
+
+static const char *file_fault(struct reader *r, const struct stat *st, struct str file)
+{
+    if (!S_ISREG(st->st_mode))
+        return "is not a regular file";
+    if (st->st_uid != geteuid() && st->st_uid != 0)
+        return "belongs to another user";
+    if ((st->st_mode & 077) && !is_credential(r, file))
+        return "can be read by others: chmod 600 it";
+    return st->st_size > SECRET_FILE_MAX ? "is too large for a key" : NULL;
+}
+
+static bool from_file(struct reader *r, const struct yaml *n, struct str path, struct str given,
+    struct str *value)
+{
+    struct str file = expand_home(r, given);
+    if (!file.n || *file.p != '/') {
+        complain(r, n, path, ERR_SYNTAX, "write the whole path: file:/etc/pointsman/name.key");
+        return false;
+    }
+    const char *name = arena_c(r->a, file);
+    int fd = name ? open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        complain(r, n, path, ERR_IO, "can't read " STR_FMT ": %s", STR_ARG(file), strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    const char *fault = file_fault(r, &st, file);
+    char *bytes = fault ? NULL : arena_zalloc(r->a, SECRET_FILE_MAX + 1);
+    ssize_t got = bytes ? read(fd, bytes, SECRET_FILE_MAX) : 0;
+    close(fd);
+    while (got > 0 && (bytes[got - 1] == '\n' || bytes[got - 1] == '\r' || bytes[got - 1] == ' '))
+        bytes[--got] = '\0';
+    if (!fault && got <= 0)
+        fault = "is empty";
+    if (fault) {
+        complain(r, n, path, ERR_DENIED, STR_FMT " %s", STR_ARG(file), fault);
+        return false;
+    }
+    *value = str_n(bytes, (size_t)got);
+    return true;
+}
+
+static bool from_store(struct reader *r, const struct yaml *n, struct str path, struct str reference,
+    struct str *value)
+{
+    struct err e = {0};
+    *value = STR_NULL;
+    if (!r->q->resolve || r->q->resolve(r->q->resolve_ctx, reference, value, &e) == 0)
+        return true;
+    complain(r, n, path, ERR_MISSING, "%s", e.text);
+    return false;
+}
+
+static bool literal(struct reader *r, const struct yaml *n, struct str path, enum secret_use use,
+    struct str *reference, struct str *value)
+{
+    *reference = STR("literal");
+    *value = n->text;
+    if (use == SECRET_PROVIDER)
+        warn_about(r, n, path, "the key stands in the file as plain text; env:NAME or file:/path "
+            "keep it out%s", (r->file_mode & 077) ? ", and others can read this file (chmod 600)" : "");
+    else if (r->file_mode & 077)
+        warn_about(r, n, path, "the secret stands in a file that others can read: chmod 600 it");
+    return true;
+}
+
+static bool value_is_usable(struct reader *r, const struct yaml *n, struct str path,
+    enum secret_use use, struct str value)
+{
+    for (size_t i = 0; i < value.n; i++) {
+        if ((unsigned char)value.p[i] >= 0x21 && (unsigned char)value.p[i] <= 0x7e)
+            continue;
+        complain(r, n, path, ERR_SYNTAX, "the secret holds blanks, line breaks or other characters "
+            "that a header can't carry");
+        return false;
+    }
+    if (use == SECRET_CALLER && value.n < CALLER_SECRET_MIN) {
+        complain(r, n, path, ERR_RANGE, "the secret has %zu characters; at least 16 are needed",
+            value.n);
+        return false;
+    }
+    if (use == SECRET_PROVIDER && str_starts(value, STR("sk-pm-"))) {
+        complain(r, n, path, ERR_RANGE, "is a key of a pointsman gateway (sk-pm-…), not of a provider");
+        return false;
+    }
+    return true;
+}
+
+bool read_secret(struct reader *r, const struct yaml *n, struct str path, enum secret_use use,
+    struct str *reference, struct str *value)
+{
+    struct str text;
+    if (!read_text(r, n, path, &text))
+        return false;
+    bool got, sealed = str_starts(text, STR("sealed:"));
+    *reference = text;
+    if (str_starts(text, STR("env:")))
+        got = from_environment(r, n, path, str_from(text, 4), value);
+    else if (str_starts(text, STR("file:")))
+        got = from_file(r, n, path, str_from(text, 5), value);
+    else if (sealed)
+        got = from_store(r, n, path, text, value);
+    else
+        got = literal(r, n, path, use, reference, value);
+    if (!got || (sealed && !value->n))
+        return got;
+    if (!value_is_usable(r, n, path, use, *value))
+        return false;
+    *value = arena_str(r->a, *value);
+    return value->p != NULL;
+}
