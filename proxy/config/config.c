@@ -3,6 +3,7 @@
 #include "proxy/config/check.h"
 #include "proxy/config/environment.h"
 #include "proxy/config/objects.h"
+#include "proxy/config/overlay.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -178,6 +179,18 @@ static struct str read_whole(struct reader *r, const char *path)
     return got < 0 || !bytes ? STR_NULL : str_n(bytes, n);
 }
 
+/* The overlay's tree; NULL when there is none or it is broken (then it is said). */
+static const struct yaml *read_overlay(struct reader *r)
+{
+    struct yaml_fault f;
+    if (!r->q->overlay.n)
+        return NULL;
+    const struct yaml *over = yaml_read(r->q->overlay, r->a, &f);
+    if (!over)
+        complain_at(r->complaints, f.line, f.column, "edited objects: %s", f.text);
+    return over;
+}
+
 static void load_file(struct reader *r)
 {
     const struct config_request *q = r->q;
@@ -188,10 +201,17 @@ static void load_file(struct reader *r)
     if (!text.p)
         return;
     const struct yaml *root = yaml_read(text, r->a, &f);
-    if (!root)
+    if (!root) {
         complain_at(r->complaints, f.line, f.column, "%s", f.text);
-    else
+        return;
+    }
+    const struct yaml *over = read_overlay(r);
+    if (over)
+        root = overlay_lay(root, over, r->a);
+    if (root)
         walk_file(r, root);
+    else
+        complain(r, NULL, STR(""), ERR_NOMEM, "out of memory");
 }
 
 static void load_environment(struct reader *r)
@@ -206,6 +226,9 @@ static void load_environment(struct reader *r)
     c->providers = to;
     for (size_t i = 0; i < c->provider_count; i++)
         to[i].id = config_stable_id(CONFIG_ID_PROVIDER, to[i].name);
+    const struct yaml *over = read_overlay(r);
+    if (over && yaml_get(over, "routes"))
+        parse_routes(r, yaml_get(over, "routes"));
     objects_from_environment(r);
 }
 

@@ -36,6 +36,7 @@ typedef int config_resolve_fn(void *ctx, struct str reference, struct str *value
 struct config_request {
     const char *path;        /* the file; NULL: providers from the environment */
     struct str text;         /* used instead of reading `path`, which then is only a name */
+    struct str overlay;      /* JSON of the file's shape: objects edited live, laid over the file */
     struct str listen;       /* --listen: wins over the file; empty: the file's */
     struct str data, socket; /* --data and --socket, likewise */
     char **environment;      /* NULL: the process's own, with what environment_set() added */

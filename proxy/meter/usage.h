@@ -75,6 +75,7 @@ struct request_facts {
     bool include_usage;      /* the client asked for usage itself */
     struct str stream_options; /* raw value, empty when absent */
     bool tools, images, json_schema, audio;
+    bool background;         /* Responses: billed later than its answer */
     int64_t max_output;      /* asked maximum of output tokens in any of its names; 0 = none */
     int64_t n;               /* candidates asked for, at least 1 */
     int64_t prompt_bytes;    /* bytes of the prompt's text: an upper bound of its tokens */
