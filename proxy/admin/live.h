@@ -12,7 +12,6 @@
  *     profile/NAME                      {"states": {object: value or null}}
  *     key/NAME                          owner, limits, state of a key (also laid over a file's key)
  *     secret/NAME                       {"digest", "shown", "old_digest", "old_until_ms"}
- *     setting/NAME                      {"value"}
  *
  * Every change: new snapshot published atomically (the next request takes it, those in flight keep
  * theirs) → audit row, marker event → objects kept in the store, asynchronously. Objects with
@@ -26,7 +25,7 @@
  *     live_load(live, name, json, revision);      // for each object kept in the store
  *     live_publish(live, &e);                     // the first snapshot
  *
- * Ownership: live owns its objects and history; `config` is counted (config.h). */
+ * Ownership: live owns its objects and history; `config` is counted (config_get, config_put). */
 #ifndef POINTSMAN_LIVE_H
 #define POINTSMAN_LIVE_H
 
@@ -45,6 +44,7 @@ struct live_who {
 /* One object of a change; texts are JSON, empty = the object does not exist. */
 struct live_part {
     struct str object, before, after;
+    int64_t before_revision; /* of the change that had made `before` */
 };
 
 struct live_change {
@@ -65,12 +65,14 @@ struct live_hooks {
     void (*keep)(void *ctx, struct str object, struct str json, int64_t revision);
     /* After the change is in force: audit row, marker, event. */
     void (*changed)(void *ctx, const struct live_change *c);
-    /* A new configuration for the file with these objects laid over it ("route/…", "provider/…",
-     * "setting/…" as one JSON object of the file's shape). NULL: edits of rules are refused. */
-    const struct config *(*configure)(void *ctx, struct str overlay, struct err *e);
+    /* The file's configuration, as last applied, with the "route/…" and "provider/…" objects laid over
+     * it (a JSON object of the file's shape): a counted reference, or NULL with *e. A NULL function:
+     * edits of rules are refused. */
+    struct config *(*configure)(void *ctx, struct str overlay, struct err *e);
 };
 
-int live_open(struct live **out, const struct live_hooks *hooks, const struct config *config,
+/* Takes the reference of `config` on success. accounts may be NULL (tests). */
+int live_open(struct live **out, const struct live_hooks *hooks, struct config *config,
     struct account_set *accounts, struct err *e) MUST_CHECK;
 void live_close(struct live *l);
 
@@ -80,9 +82,15 @@ int live_load_change(struct live *l, const struct live_change *c) MUST_CHECK;
 
 /* Builds a snapshot of the present state and publishes it. */
 int live_publish(struct live *l, struct err *e) MUST_CHECK;
-/* A reload: the file's new configuration under the same live state. Objects whose file text changed
- * are kept and named through `kept` (may be NULL). Takes the reference of `config` on success. */
-int live_publish_config(struct live *l, const struct config *config, struct err *e) MUST_CHECK;
+/* The overlay for hooks.configure: {"routes":{…},"providers":{…}}; empty when there is none. */
+void live_overlay(const struct live *l, struct buf *out);
+/* A reload: a new configuration (overlay laid over it already) under the same live state. Live objects
+ * that the file changed too are kept and named in `kept`, one a line (may be NULL). Takes the
+ * reference of `config` on success. */
+int live_publish_config(struct live *l, struct config *config, struct buf *kept,
+    struct err *e) MUST_CHECK;
+/* The configuration in force (borrowed). */
+const struct config *live_config(const struct live *l);
 
 /* Applies parts (before is filled in here) as one change. 0 and *revision; -ERR_CONFLICT when
  * `expect` >= 0 and one of the objects was changed after revision `expect`; -ERR_SYNTAX and others
