@@ -26,6 +26,7 @@
 #include "store/base/buf.h"
 #include "store/base/http_header.h"
 
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 struct http_request {
@@ -55,6 +56,8 @@ struct http_events {
     void (*refused)(void *ctx, struct str peer, int status, const char *reason);
     /* Writes the error body for a refusal by the gate (path may be empty): dialect's business. */
     void (*error_body)(void *ctx, struct str path, int status, const char *reason, struct buf *out);
+    /* Is this peer free of the limit per peer (a trusted proxy)? May be NULL; loopback always is. */
+    bool (*peer_exempt)(void *ctx, const struct sockaddr *peer);
 };
 
 struct http_config {
@@ -66,22 +69,31 @@ struct http_config {
     size_t body_bytes_per_s;    /* least average upload rate */
     size_t high_water, low_water; /* bytes queued for a stream's client */
     bool ask_peer_uid;          /* sock_diag for loopback peers */
-    bool check_host;            /* Host must be a loopback name or listed (loopback listener) */
+    bool check_host;            /* Host and Origin must be local or listed (loopback listener) */
     const struct str *hosts;    /* allow_hosts */
     size_t host_count;
     const struct str *origins;  /* allow_origins */
     size_t origin_count;
+    /* Uploads past 256 KiB are charged here (bytes, shared by all workers); over the limit: 503.
+     * NULL = not counted. */
+    _Atomic int64_t *memory_used;
+    int64_t memory_limit;
 };
 
 struct http_server;
 
-/* `listen_fds` may be empty; each worker has its own (SO_REUSEPORT) or shares one (admin). */
+/* The config is copied; its lists (hosts, origins) must outlive the server. */
 int http_server_new(struct http_server **out, struct loop *l, const struct http_config *config,
     const struct http_events *events, void *ctx, struct err *e) MUST_CHECK;
+/* Takes a listening descriptor (TCP or unix) and owns it from here, also when it fails. */
 int http_server_listen(struct http_server *s, int listen_fd, struct err *e) MUST_CHECK;
+/* New lists of names after a reload; both must outlive the server or the next call. */
+void http_server_names(struct http_server *s, const struct str *hosts, size_t host_count,
+    const struct str *origins, size_t origin_count);
 /* No new connections; idle ones are closed; running requests go on. */
 void http_server_drain(struct http_server *s);
-/* Ends what still runs (streams are aborted), then frees. Only after the loop stopped. */
+/* Ends what still runs (streams are aborted, closed() is called), then frees. Only after the loop
+ * stopped and before loop_free(). */
 void http_server_free(struct http_server *s);
 
 /* "127.0.0.1:4141", "[::1]:0"; close-on-exec, non-blocking, SO_REUSEPORT when `shared`. Returns the
@@ -92,16 +104,20 @@ int http_listen_tcp(struct str address, bool shared, int *port, struct err *e) M
 struct str http_header_get(const struct http_request *q, struct str name);
 
 /* A whole answer; body is copied. Exactly once a request, and not after http_stream_begin(). With
- * HEAD the body is left out and its length sent. 0, -ERR_RANGE for a header with control bytes
- * (a 502 is sent instead), -ERR_STATE after a hang-up. */
+ * HEAD the body is left out and its length sent. Framing headers among `headers` are left out: they
+ * are made here. 0, -ERR_RANGE for a header with control bytes (a 502 is sent instead), -ERR_STATE
+ * after a hang-up or a second answer. Given before a large body was read, it closes the connection. */
 int http_reply(struct http_request *q, int status, const struct http_header *headers, size_t n,
     struct str body);
 
 /* A piece-by-piece answer, written raw on the socket. `length` >= 0 sends Content-Length, -1 sends
- * chunks (or ends by close to HTTP/1.0). Every write is handed to the kernel at once. */
+ * chunks (or ends by close to HTTP/1.0). From body() on. The head leaves with the first write, or at
+ * the latest in this turn; every write is handed to the kernel at once. Errors as http_reply(). */
 int http_stream_begin(struct http_request *q, int status, const struct http_header *headers,
     size_t n, int64_t length);
-int http_stream_write(struct http_request *q, struct str bytes); /* copied when it must wait */
+/* 0, or 1 when more than high_water bytes wait: stop the source until drained(). What the kernel
+ * does not take is copied. -ERR_STATE after a hang-up, -ERR_RANGE past the length announced. */
+int http_stream_write(struct http_request *q, struct str bytes);
 size_t http_stream_queued(const struct http_request *q);         /* bytes not yet in the kernel */
 /* clean: last chunk, then close. Not clean: the connection is reset, so that no client can take
  * what it has for a whole answer. */

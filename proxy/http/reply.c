@@ -1,0 +1,203 @@
+/* reply.c: whole answers. Two ways out:
+ *
+ *   held   libmicrohttpd sends it and the connection lives on: the usual way.
+ *   leave  written straight to the socket, then our side is shut and the connection ends: for what
+ *          the gate refuses, and for answers given while much of the body is still to come.
+ *
+ * Framing headers are never taken from the caller; values with control bytes never leave. */
+#include "proxy/http/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+
+bool reply_header_bad(const struct http_header *h)
+{
+    if (h->name.n == 0)
+        return true;
+    for (size_t i = 0; i < h->name.n; i++)
+        if (h->name.p[i] <= 0x20 || h->name.p[i] == 0x7f || h->name.p[i] == ':')
+            return true;
+    for (size_t i = 0; i < h->value.n; i++) {
+        unsigned char c = (unsigned char)h->value.p[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+bool reply_header_ours(struct str name)
+{
+    static const struct str ours[] = {{"connection", 10}, {"content-length", 14}, {"keep-alive", 10},
+        {"transfer-encoding", 17}, {"upgrade", 7}, {"trailer", 7}};
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (name.n == ours[i].n && str_eq_nocase(name, ours[i]))
+            return true;
+    return false;
+}
+
+static bool any_bad(const struct http_header *h, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (reply_header_bad(&h[i]))
+            return true;
+    return false;
+}
+
+/* ---- the head of a raw answer ---- */
+
+static const char *date_now(struct http_server *s)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+    if (s->date_s != now && gmtime_r(&now, &tm)) {
+        static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+        static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug",
+            "Sep", "Oct", "Nov", "Dec"};
+        s->date_s = now;
+        snprintf(s->date, sizeof s->date, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday % 7],
+            tm.tm_mday, months[tm.tm_mon % 12], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    }
+    return s->date;
+}
+
+static void put_header(struct buf *out, struct str name, struct str value)
+{
+    buf_put_str(out, name);
+    buf_put(out, ": ", 2);
+    buf_put_str(out, value);
+    buf_put(out, "\r\n", 2);
+}
+
+void reply_head(struct request *q, struct buf *out, int status, const struct http_header *headers,
+    size_t n, int64_t length, bool chunked)
+{
+    bool dated = false;
+    const char *phrase = MHD_get_reason_phrase_for((unsigned)status);
+    buf_printf(out, "HTTP/1.1 %d %s\r\n", status, phrase ? phrase : "Unknown");
+    for (size_t i = 0; i < n; i++) {
+        if (reply_header_ours(headers[i].name))
+            continue;
+        dated |= str_eq_nocase(headers[i].name, STR("date"));
+        put_header(out, headers[i].name, headers[i].value);
+    }
+    if (!dated)
+        put_header(out, STR("Date"), str_c(date_now(q->c->s)));
+    if (chunked)
+        buf_puts(out, "Transfer-Encoding: chunked\r\n");
+    else if (length >= 0)
+        buf_printf(out, "Content-Length: %lld\r\n", (long long)length);
+    buf_puts(out, "Connection: close\r\n\r\n");
+}
+
+/* ---- leaving ---- */
+
+bool reply_leave(struct request *q, int status, const struct http_header *headers, size_t n,
+    struct str body)
+{
+    struct conn *c = q->c;
+    buf_reset(&q->out);
+    reply_head(q, &q->out, status, headers, n, (int64_t)body.n, false);
+    if (!q->head_only)
+        buf_put_str(&q->out, body);
+    request_enter(q, REQUEST_LEAVING);
+    conn_deadline(c, loop_now_us(c->s->l) + HTTP_LINGER_US);
+    /* It is the first thing in an empty socket buffer: what does not fit at once never will. */
+    ssize_t sent = q->out.err ? -1 : send(c->fd, q->out.p, q->out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    bool whole = sent == (ssize_t)q->out.n;
+    buf_reset(&q->out);
+    if (!whole) {
+        conn_reset(c);
+        request_abort(q);
+        return false;
+    }
+    shutdown(c->fd, SHUT_WR); /* nothing that libmicrohttpd might add can follow */
+    if (c->suspended)
+        conn_resume(c);
+    return true;
+}
+
+/* ---- held ---- */
+
+static bool add_header(struct request *q, struct MHD_Response *r, const struct http_header *h)
+{
+    if (h->value.n == 0 || reply_header_ours(h->name)) /* libmicrohttpd refuses empty values */
+        return true;
+    char *name = arena_c(&q->arena, h->name), *value = arena_c(&q->arena, h->value);
+    if (!name || !value)
+        return false;
+    for (char *tab = value; (tab = strchr(tab, '\t'));) /* … and tabs */
+        *tab = ' ';
+    return MHD_add_response_header(r, name, value) == MHD_YES;
+}
+
+static bool build(struct request *q, int status, const struct http_header *headers, size_t n,
+    struct str body)
+{
+    struct MHD_Response *r = MHD_create_response_from_buffer(body.n, (void *)(uintptr_t)body.p,
+        MHD_RESPMEM_MUST_COPY);
+    bool ok = r != NULL;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = add_header(q, r, &headers[i]);
+    if (ok && q->c->s->draining)
+        ok = MHD_add_response_header(r, "Connection", "close") == MHD_YES;
+    if (!ok && r)
+        MHD_destroy_response(r);
+    q->response = ok ? r : NULL;
+    q->status = status;
+    q->answer_bytes = body.n;
+    return ok;
+}
+
+/* May the connection be kept although the body is not read yet? */
+static bool little_left(const struct request *q)
+{
+    if (q->facts.chunked)
+        return false;
+    if (!q->facts.has_length || q->facts.length == 0)
+        return true;
+    if (q->facts.expects_continue && q->body_seen == 0)
+        return false;
+    return q->facts.length - q->body_seen <= HTTP_DISCARD_BYTES;
+}
+
+static int answer(struct request *q, int status, const struct http_header *headers, size_t n,
+    struct str body)
+{
+    struct conn *c = q->c;
+    bool resting = q->state == REQUEST_REST;
+    if (!resting && !little_left(q)) {
+        q->clean = reply_leave(q, status, headers, n, body);
+        return 0;
+    }
+    if (!build(q, status, headers, n, body)) {
+        request_abort(q);
+        return -ERR_NOMEM;
+    }
+    request_enter(q, resting ? REQUEST_HELD : REQUEST_DISCARD);
+    if (!resting)
+        conn_deadline(c, loop_now_us(c->s->l) + c->s->config.body_idle_us);
+    if (c->suspended)
+        conn_resume(c);
+    return 0;
+}
+
+int http_reply(struct http_request *pub, int status, const struct http_header *headers, size_t n,
+    struct str body)
+{
+    struct request *q = request_of(pub);
+    bool open = q->state == REQUEST_HEAD || q->state == REQUEST_BODY || q->state == REQUEST_REST;
+    if (!open || q->hung || (q->c->left && q->c->suspended))
+        return -ERR_STATE;
+    if (!any_bad(headers, n))
+        return answer(q, status, headers, n, body);
+    struct http_server *s = q->c->s;
+    struct http_header type = {STR("Content-Type"), STR("application/json")};
+    struct buf error;
+    buf_init(&error, 65536);
+    s->ev.error_body(s->ctx, pub->path, 502, "an answer header held control bytes", &error);
+    int rc = answer(q, 502, &type, 1, error.err ? STR("") : buf_str(&error));
+    buf_fini(&error);
+    return rc < 0 ? rc : -ERR_RANGE;
+}
