@@ -88,6 +88,17 @@ bool upstream_address_forbidden(const struct sockaddr *a, bool allow_private, bo
     return class == NEVER || (class == PRIVATE && !allow_private && !written);
 }
 
+bool address_text_forbidden(const char *ip)
+{
+    unsigned char raw[16];
+    uint32_t v4;
+    if (inet_pton(AF_INET, ip, raw) == 1) {
+        memcpy(&v4, raw, sizeof v4);
+        return class4(ntohl(v4)) != PUBLIC;
+    }
+    return inet_pton(AF_INET6, ip, raw) != 1 || class6(raw) != PUBLIC;
+}
+
 bool address_is_https(struct str url)
 {
     return str_starts_nocase(url, STR("https://"));

@@ -56,6 +56,8 @@ struct upstream_call {
     size_t line_cap;
     char *proxy, *ca_file;  /* as last set on the handle */
     bool written, allow_private, plain;
+    unsigned sends;         /* times the request was sent: > 1 when a warm connection was dead */
+    bool worn;              /* the handle must be renewed before its next request */
     unsigned opened;        /* sockets dialled */
     struct sockaddr_storage dialled; /* the last of them */
     socklen_t dialled_size;
@@ -99,6 +101,7 @@ struct upstream {
 
 /* options.c */
 CURL *options_new_handle(struct upstream_call *c);
+bool options_renew_handle(struct upstream_call *c); /* false: the handle is of no use any more */
 int options_apply(struct upstream_call *c, const struct upstream_request *r,
     struct err *e) MUST_CHECK;
 void options_find_ca(char *out, size_t size);
@@ -127,6 +130,7 @@ void upstream_act(struct upstream *u);
 /* address.c: is the host of this URL an address written out, or localhost? */
 bool address_written(struct str url);
 bool address_is_https(struct str url);
+bool address_text_forbidden(const char *ip); /* for a name without allow_private */
 
 /* Stops the transfer from inside a callback, with the reason that done() will carry. */
 void call_fail(struct upstream_call *c, enum upstream_end end, const char *fmt, ...)

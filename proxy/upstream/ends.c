@@ -93,6 +93,13 @@ static void ends_judge_ok(struct upstream_call *c, struct upstream_result *r)
         r->end = UPSTREAM_OK;
 }
 
+static bool ends_was_sent(struct upstream_call *c)
+{
+    long bytes = 0;
+    curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &bytes);
+    return bytes > 0;
+}
+
 static void ends_judge(struct upstream_call *c, CURLcode code, struct upstream_result *r)
 {
     const char *text = c->error[0] ? c->error : curl_easy_strerror(code);
@@ -101,7 +108,7 @@ static void ends_judge(struct upstream_call *c, CURLcode code, struct upstream_r
         ends_say(r, c->fail, c->fail_reason);
     else if (code == CURLE_OK)
         ends_judge_ok(c, r);
-    else if (c->forbidden && c->opened == 0)
+    else if (c->forbidden && (c->opened == 0 || code == CURLE_ABORTED_BY_CALLBACK))
         ends_say(r, UPSTREAM_FORBIDDEN, "the provider's name leads to an address that is not allowed"
             " (allow_private permits private ones)");
     else if (code == CURLE_COULDNT_CONNECT)
@@ -110,6 +117,8 @@ static void ends_judge(struct upstream_call *c, CURLcode code, struct upstream_r
         ends_say(r, UPSTREAM_MALFORMED, "the answer's chunks are malformed");
     else if (code == CURLE_RECV_ERROR && c->head_total > 0 && !c->headed && strstr(c->error, "eader"))
         ends_say(r, UPSTREAM_MALFORMED, text);
+    else if (code == CURLE_OUT_OF_MEMORY && ends_was_sent(c) && !c->headed)
+        ends_say(r, UPSTREAM_MALFORMED, "a header line of the answer is too large"); /* curl: 100 KB */
     else if (row && !(code == CURLE_UNSUPPORTED_PROTOCOL && c->opened == 0 && !r->reused))
         ends_say(r, row->end, row->text ? row->text : text);
     else

@@ -69,6 +69,21 @@ static int options_seek(void *ctx, curl_off_t offset, int origin)
     return left == 0 ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
+/* Before each sending of the request, on a new connection or a warm one. A warm one was checked for
+ * the provider that opened it; this provider may not be allowed there. */
+static int options_before_send(void *ctx, char *ip, char *local_ip, int port, int local_port)
+{
+    struct upstream_call *c = ctx;
+    (void)local_ip;
+    (void)port;
+    (void)local_port;
+    c->sends++;
+    if (c->written || c->allow_private || c->opened > 0 || !address_text_forbidden(ip))
+        return CURL_PREREQFUNC_OK;
+    c->forbidden = true;
+    return CURL_PREREQFUNC_ABORT;
+}
+
 static bool options_set_callbacks(CURL *e, struct upstream_call *c)
 {
     CURLcode rc = CURLE_OK;
@@ -83,6 +98,8 @@ static bool options_set_callbacks(CURL *e, struct upstream_call *c)
     rc |= curl_easy_setopt(e, CURLOPT_READDATA, c);
     rc |= curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, options_seek);
     rc |= curl_easy_setopt(e, CURLOPT_SEEKDATA, c);
+    rc |= curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, options_before_send);
+    rc |= curl_easy_setopt(e, CURLOPT_PREREQDATA, c);
     rc |= curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, multi_open_socket);
     rc |= curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, c);
     rc |= curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, multi_close_socket);
@@ -128,6 +145,16 @@ CURL *options_new_handle(struct upstream_call *c)
         return e;
     curl_easy_cleanup(e);
     return NULL;
+}
+
+bool options_renew_handle(struct upstream_call *c)
+{
+    curl_easy_reset(c->easy);
+    free(c->proxy);
+    free(c->ca_file);
+    c->proxy = c->ca_file = NULL;
+    return options_set_callbacks(c->easy, c) && options_set_defences(c->easy) &&
+           options_set_transport(c->easy);
 }
 
 static bool is_token(struct str s)

@@ -69,7 +69,12 @@ static struct upstream_call *call_take(struct upstream *u)
         return call_new(u);
     u->pool = c->next;
     u->pooled--;
-    return c;
+    if (!c->worn || options_renew_handle(c)) {
+        c->worn = false;
+        return c;
+    }
+    call_free(c);
+    return NULL;
 }
 
 /* Forgets the request and the answer; the handle keeps its settings. */
@@ -77,6 +82,9 @@ static void call_give_back(struct upstream_call *c)
 {
     struct upstream *u = c->u;
     answer_reset(c);
+    /* curl 7.88 counts retries over a handle's life and gives up at the fifth; only a reset helps */
+    c->worn = c->worn || c->sends > 1;
+    c->sends = 0;
     buf_reset(&c->text);
     buf_reset(&c->small);
     c->body = NULL;

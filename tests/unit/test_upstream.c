@@ -15,8 +15,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #define BIG_BYTES ((size_t)50 << 20)
 
@@ -108,6 +109,28 @@ static void send_big(int fd)
     free(piece);
 }
 
+/* 200,000 digits, gzip, in small writes. */
+static void send_gzip(int fd)
+{
+    char *text = malloc(200000), *packed = malloc(100000), head[200];
+    for (size_t i = 0; i < 200000; i++)
+        text[i] = "0123456789"[i * 7 / 3 % 10];
+    z_stream z = {.next_in = (Bytef *)text, .avail_in = 200000, .next_out = (Bytef *)packed,
+        .avail_out = 100000};
+    deflateInit2(&z, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
+    deflate(&z, Z_FINISH);
+    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+        "Content-Length: %lu\r\n\r\n", z.total_out);
+    say(fd, head);
+    for (size_t at = 0; at < z.total_out; at += 100) {
+        send_all(fd, packed + at, MIN((size_t)100, z.total_out - at));
+        usleep(200);
+    }
+    deflateEnd(&z);
+    free(text);
+    free(packed);
+}
+
 static void reset(int fd)
 {
     struct linger now = {1, 0};
@@ -167,6 +190,8 @@ static bool serve(int fd, struct asked *q, int nth)
         recv(fd, &c, 1, 0); /* until the other side leaves */
     } else if (strcmp(q->path, "/big") == 0)
         send_big(fd);
+    else if (strcmp(q->path, "/gzip-big") == 0)
+        send_gzip(fd);
     else if (strncmp(q->path, "/file/", 6) == 0)
         send_file(fd, q->path + 6);
     return false;
@@ -430,7 +455,7 @@ static void a_dead_warm_connection_is_replaced_and_the_body_sent_again(void **st
         char url[100];
         char *body = calloc(1, size);
         struct str piece = {body, size};
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 9; i++) { /* more often than curl would retry in a handle's life */
             struct upstream_request r = {.method = STR("POST"), .body = &piece, .body_count = 1,
                 .url = local_url(url, sizeof url, "/close-second")};
             struct heard t = {0};
@@ -652,6 +677,223 @@ static void what_must_not_be_dialled_is_not(void **state)
     assert_int_equal(end_of(*state, url, reason, sizeof reason), UPSTREAM_DNS);
 }
 
+/* What the transport says of each raw answer; what the body means is the exchange's business. */
+static void the_torture_answers_end_as_wanted(void **state)
+{
+    static const struct {
+        const char *file;
+        enum upstream_end end;
+        int status;
+    } rows[] = {
+        {"02_empty_reply.raw", UPSTREAM_RESET, 0},
+        {"03_garbage_status.raw", UPSTREAM_MALFORMED, 0},
+        {"04_http09.raw", UPSTREAM_MALFORMED, 0},
+        {"05_status_only.raw", UPSTREAM_RESET, 0},
+        {"07_header_no_end.raw", UPSTREAM_TRUNCATED, 0},
+        {"08_header_200k.raw", UPSTREAM_MALFORMED, 0},
+        {"09_headers_5000.raw", UPSTREAM_OK, 200},
+        {"12_crlf_header_value.raw", UPSTREAM_MALFORMED, 0},
+        {"18_trunc_mid_chunk.raw", UPSTREAM_TRUNCATED, 200},
+        {"19_trunc_after_chunk.raw", UPSTREAM_TRUNCATED, 200},
+        {"20_bad_chunk_size.raw", UPSTREAM_MALFORMED, 200},
+        {"21_huge_chunk_size.raw", UPSTREAM_MALFORMED, 200},
+        {"25_error_first.raw", UPSTREAM_OK, 200},
+        {"26_error_mid.raw", UPSTREAM_OK, 200},
+        {"27_sse_as_json.raw", UPSTREAM_OK, 200},
+        {"29_html_200.raw", UPSTREAM_OK, 200},
+        {"30_html_502.raw", UPSTREAM_OK, 502},
+        {"31_r401.raw", UPSTREAM_OK, 401},
+        {"32_r403.raw", UPSTREAM_OK, 403},
+        {"34_r408.raw", UPSTREAM_OK, 408},
+        {"35_r413.raw", UPSTREAM_OK, 413},
+        {"37_r429_huge.raw", UPSTREAM_OK, 429},
+        {"41_redir_file.raw", UPSTREAM_OK, 307},
+        {"42_redir_loop.raw", UPSTREAM_OK, 308},
+        {"43_gzip_ok.raw", UPSTREAM_OK, 200},
+        {"45_gzip_bomb_64MiB.raw", UPSTREAM_CODING, 200},
+        {"47_usage_huge.raw", UPSTREAM_OK, 200},
+        {"48_usage_float.raw", UPSTREAM_OK, 200},
+        {"50_usage_missing.raw", UPSTREAM_OK, 200},
+        {"52_usage_two_chunks.raw", UPSTREAM_OK, 200},
+        {"53_json_deep.raw", UPSTREAM_OK, 200},
+        {"54_json_trunc.raw", UPSTREAM_OK, 200},
+        {"55_json_nul.raw", UPSTREAM_OK, 200},
+        {"56_json_badutf8.raw", UPSTREAM_OK, 200},
+        {"58_surrogate_split.raw", UPSTREAM_OK, 200},
+        {"60_one_byte_chunks.raw", UPSTREAM_OK, 200},
+        {"61_line_300k.raw", UPSTREAM_OK, 200},
+        {"67_close_delim_no_done.raw", UPSTREAM_OK, 200},
+        {"68_http10.raw", UPSTREAM_OK, 200},
+    };
+    if (!getenv("POINTSMAN_SHARED"))
+        skip();
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct heard t = {0};
+        char path[100];
+        snprintf(path, sizeof path, "/file/%s", rows[i].file);
+        get(*state, &t, path);
+        if (t.result.end != rows[i].end || t.status != rows[i].status)
+            fail_msg("%s: end %d status %d (%s)", rows[i].file, t.result.end, t.status,
+                t.result.reason);
+        assert_int_equal(t.result.body_unframed, strncmp(rows[i].file, "6", 1) == 0 &&
+            rows[i].file[1] >= '7'); /* 67, 68 */
+        assert_null(strstr(t.headers, "evil"));
+        fini(&t);
+    }
+}
+
+static long resident_kib(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%*s %ld", &pages) != 1)
+        pages = 0;
+    if (f)
+        fclose(f);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static void a_gzip_bomb_costs_no_memory(void **state)
+{
+    if (!getenv("POINTSMAN_SHARED"))
+        skip();
+    long before = resident_kib();
+    for (int i = 0; i < 5; i++) {
+        struct heard t = {.check = true};
+        get(*state, &t, "/file/45_gzip_bomb_64MiB.raw");
+        assert_int_equal(t.result.end, UPSTREAM_CODING);
+        assert_true(t.checked <= 1 << 20);
+        fini(&t);
+    }
+    assert_true(resident_kib() - before < 4096);
+}
+
+static void a_gzip_answer_survives_pauses(void **state)
+{
+    struct heard plain = {0}, paused = {.pause_every = 20};
+    char url[100];
+    get(*state, &plain, "/gzip-big");
+    assert_int_equal(plain.result.end, UPSTREAM_OK);
+    assert_null(strcasestr(plain.headers, "content-encoding"));
+    assert_null(strcasestr(plain.headers, "content-length"));
+    struct upstream_request r = {.url = local_url(url, sizeof url, "/gzip-big")};
+    begin(*state, &paused, &r);
+    turn_until(*state, &paused.dones, 10000);
+    assert_int_equal(paused.result.end, UPSTREAM_OK);
+    assert_false(paused.wrong);
+    assert_int_equal(paused.body.n, 200000);
+    for (size_t i = 0; i < paused.body.n; i++)
+        assert_int_equal(paused.body.p[i], "0123456789"[i * 7 / 3 % 10]);
+    assert_true(str_eq(buf_str(&plain.body), buf_str(&paused.body)));
+    fini(&plain);
+    fini(&paused);
+}
+
+/* ---- TLS ---- */
+
+struct peer {
+    FILE *said;
+    int said_fd, stdin_fd;
+    pid_t pid;
+    char folder[64];
+    int good, wrong, expired, self;
+};
+
+static bool peer_start(struct peer *p)
+{
+    int in[2], out[2];
+    *p = (struct peer){.folder = "/tmp/pointsman-tls-XXXXXX"};
+    if (access("tests/unit/tls_peer.py", R_OK) < 0 || !mkdtemp(p->folder) || pipe(in) < 0 ||
+        pipe(out) < 0)
+        return false;
+    p->pid = fork();
+    if (p->pid == 0) {
+        dup2(in[0], 0);
+        dup2(out[1], 1);
+        for (int fd = 3; fd < 256; fd++)
+            close(fd);
+        execlp("python3", "python3", "tests/unit/tls_peer.py", p->folder, (char *)NULL);
+        _exit(127);
+    }
+    close(in[0]);
+    close(out[1]);
+    p->stdin_fd = in[1];
+    p->said = fdopen(out[0], "r");
+    char line[200];
+    while (fgets(line, sizeof line, p->said)) {
+        if (sscanf(line, "good %d", &p->good) == 1 || sscanf(line, "wrong %d", &p->wrong) == 1 ||
+            sscanf(line, "expired %d", &p->expired) == 1 || sscanf(line, "self %d", &p->self) == 1)
+            continue;
+        return strcmp(line, "ready\n") == 0;
+    }
+    return false;
+}
+
+static void peer_stop(struct peer *p)
+{
+    static const char *const kinds[] = {"ca", "good", "wrong", "expired", "self"};
+    static const char *const ends[] = {"key", "pem", "csr", "ext", "srl"};
+    close(p->stdin_fd);
+    if (p->said)
+        fclose(p->said);
+    if (p->pid > 0)
+        waitpid(p->pid, NULL, 0);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        for (size_t k = 0; k < ARRAY_LEN(ends); k++) {
+            char path[128];
+            snprintf(path, sizeof path, "%s/%s.%s", p->folder, kinds[i], ends[k]);
+            unlink(path);
+        }
+    rmdir(p->folder);
+}
+
+static struct upstream_result tls_get(struct fixture *f, const struct peer *p, const char *host,
+    int at, const char *path, bool trusted)
+{
+    char url[200], ca[128];
+    struct heard t = {0};
+    snprintf(url, sizeof url, "https://%s:%d%s", host, at, path);
+    snprintf(ca, sizeof ca, "%s/ca.pem", p->folder);
+    struct upstream_request r = {.url = str_c(url), .ca_file = trusted ? ca : NULL};
+    begin(f, &t, &r);
+    turn_until(f, &t.dones, 10000);
+    fini(&t);
+    return t.result;
+}
+
+static void tls_providers_are_verified_before_anything_is_sent(void **state)
+{
+    struct fixture *f = *state;
+    struct peer p;
+    if (!peer_start(&p)) {
+        print_message("python3 or openssl is not here\n");
+        peer_stop(&p);
+        skip();
+    }
+    struct upstream_result r;
+    const int refused[] = {p.wrong, p.expired, p.self};
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        r = tls_get(f, &p, "127.0.0.1", refused[i], "/secret", true);
+        assert_int_equal(r.end, UPSTREAM_TLS);
+        assert_true(r.reason[0] != '\0' && !r.answered);
+    }
+    r = tls_get(f, &p, "127.0.0.1", p.good, "/secret", false); /* not in the system's bundle */
+    assert_int_equal(r.end, UPSTREAM_TLS);
+    r = tls_get(f, &p, "127.0.0.1", p.good, "/first", true);
+    assert_int_equal(r.end, UPSTREAM_OK);
+    assert_true(!r.reused && r.connect_us > 0);
+    r = tls_get(f, &p, "127.0.0.1", p.good, "/second", true);
+    assert_true(r.end == UPSTREAM_OK && r.reused);
+    char line[200];
+    assert_non_null(fgets(line, sizeof line, p.said));
+    assert_string_equal(line, "got good GET /first HTTP/1.1\n"); /* and no /secret before it */
+    r = tls_get(f, &p, "localhost", p.good, "/cut", true);
+    assert_int_equal(r.end, UPSTREAM_TRUNCATED);
+    r = tls_get(f, &p, "localhost", p.good, "/cut-unframed", true);
+    assert_true(r.end != UPSTREAM_OK || r.body_unframed);
+    peer_stop(&p);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -669,6 +911,10 @@ int main(void)
         T(many_at_once_fill_the_shards_in_order),
         T(header_injection_is_refused),
         T(what_must_not_be_dialled_is_not),
+        T(the_torture_answers_end_as_wanted),
+        T(a_gzip_bomb_costs_no_memory),
+        T(a_gzip_answer_survives_pauses),
+        T(tls_providers_are_verified_before_anything_is_sent),
     };
     return cmocka_run_group_tests_name("upstream", tests, start_server, NULL);
 }
