@@ -7,6 +7,7 @@
 #define POINTSMAN_PRICE_H
 
 #include "proxy/meter/usage.h"
+#include "store/base/err.h"
 
 enum price_tier { TIER_DEFAULT, TIER_BATCH, TIER_FLEX, TIER_PRIORITY, TIER_COUNT };
 

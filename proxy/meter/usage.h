@@ -11,11 +11,15 @@
  *     usage_finish(&r);                                      // then r.usage, r.source …
  *
  * Figures from outside are range-checked, clamped (never negative, at most 2^40) and counted once;
- * a second usage replaces the first, never adds. */
+ * a second usage replaces the first, never adds. A stream that was cut (no finish, no terminal)
+ * ends as USAGE_PARTIAL when some usage was seen: its output is then the larger of what was said
+ * and what was seen to pass; with none it is USAGE_NONE and content_tokens says what passed. */
 #ifndef POINTSMAN_USAGE_H
 #define POINTSMAN_USAGE_H
 
 #include "proxy/dialect/dialect.h"
+#include "proxy/meter/request.h"
+#include "proxy/meter/tokens.h"
 #include "store/record.h"
 
 /* Token counts of one exchange, normalised. -1 nowhere: 0 where unknown, `have` says what came. */
@@ -27,10 +31,13 @@ struct usage {
     int64_t output;         /* billable, reasoning included */
     int64_t reasoning;      /* part of output */
     int64_t audio_in, audio_out, image_in, image_out; /* parts of input and output */
+    int64_t extra_input;    /* billed as input, not counted in it: tool results that the provider
+                               fed itself (Gemini), audio beside the prompt (Mistral) */
     int64_t searches;       /* billed tool uses: web searches */
     int64_t provider_cost_femto; /* the provider's own figure in 1e-15 USD; valid when have_cost */
     bool have_cost;         /* stated and believable: a stated 0 with tokens used is not */
     bool have_usage;
+    bool have_input;        /* false: output alone was stated (the prompt is to be estimated) */
 };
 
 enum usage_quirk { /* how a provider departs from its dialect; a provider row sets these */
@@ -46,17 +53,31 @@ enum usage_seen {
     SEEN_FINISH = 16      /* carries a finish reason */
 };
 
+/* What a usage object said, member by member, before it is normalised: Anthropic's two parts are
+ * laid over each other here. Private to usage*.c. */
+enum { USAGE_PARTS = 24 };
+struct usage_parts {
+    int64_t v[USAGE_PARTS];
+    uint32_t have; /* bit per member */
+};
+
 struct usage_reader {
     enum wire wire;
     unsigned quirks;
     struct usage usage;
-    enum usage_source source; /* USAGE_MEASURED, USAGE_NONE until usage_finish */
+    enum usage_source source; /* MEASURED, PARTIAL or NONE; set by usage_finish */
     char model_served[200], finish_reason[48], service_tier[24], response_id[128];
     char error_code[64], error_message[300];
     int64_t tool_calls;
-    int64_t content_bytes;    /* of text, reasoning and arguments seen: for estimates */
+    int64_t content_bytes;    /* of text, reasoning and arguments seen */
+    int64_t content_tokens;   /* the same in tokens, estimated; after usage_finish */
     int64_t events;
+    int64_t sequence;         /* last sequence_number of a Responses stream, -1 before */
     bool saw_terminal, saw_error, saw_finish, failed_inside; /* failed: response.failed, error */
+    /* private */
+    struct usage_parts seen;
+    struct tokens_counter content;
+    uint64_t call_hash[16];   /* ids of tool calls counted, oldest overwritten */
 };
 
 void usage_reader_init(struct usage_reader *r, enum wire wire, unsigned quirks);
@@ -66,32 +87,5 @@ void usage_body(struct usage_reader *r, struct str body);
 /* Reads one usage object of any known shape into *u; false when it is none. */
 bool usage_object(struct str object, unsigned quirks, struct usage *u);
 void usage_finish(struct usage_reader *r);
-
-/* What is known of a request before it is sent. Pure and one pass over the body. */
-struct request_facts {
-    struct str model;        /* decoded, in the arena; empty when absent or not a string */
-    struct str model_span;   /* the value's bytes in the body, quotes included: for splicing */
-    bool stream, stream_given;
-    bool include_usage;      /* the client asked for usage itself */
-    struct str stream_options; /* raw value, empty when absent */
-    bool tools, images, json_schema, audio;
-    bool background;         /* Responses: billed later than its answer */
-    int64_t max_output;      /* asked maximum of output tokens in any of its names; 0 = none */
-    int64_t n;               /* candidates asked for, at least 1 */
-    int64_t prompt_bytes;    /* bytes of the prompt's text: an upper bound of its tokens */
-    int64_t prompt_tokens;   /* estimate */
-    bool unbounded_input;    /* URLs, file ids, previous_response_id: cost can't be bounded */
-    struct str session_hint; /* session named inside the body (metadata.user_id and such) */
-    struct str service_tier, user;
-};
-/* 0; -ERR_SYNTAX not JSON (offset in *at); -ERR_DUPLICATE a policy field twice (its name in
- * *field); -ERR_TYPE wrong type (model not a string, stream not a boolean; name in *field). */
-int request_read(struct str body, enum wire wire, struct arena *a, struct request_facts *out,
-    size_t *at, const char **field) MUST_CHECK;
-
-/* Tokens of a text, estimated: ±10 % on English, code and Chinese. */
-int64_t tokens_estimate(struct str text);
-/* The same when only the number of bytes is known (a stream that was cut): English prose and code. */
-int64_t tokens_of_bytes(int64_t bytes);
 
 #endif

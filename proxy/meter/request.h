@@ -1,0 +1,42 @@
+/* request.h: what is known of a request before it is sent, read in one walk over its body.
+ *
+ * Why: routing, limits, budgets and splicing ask the same few things of every body: which model,
+ * streamed or not, how long a prompt, how much output at most. The same strict parse decides all of
+ * them, so that nobody can say one thing to the policy and another to the provider: a policy field
+ * given twice is refused, keys are compared exactly. Pure.
+ *
+ *     struct request_facts f;
+ *     int rc = request_read(body, WIRE_CHAT, &arena, &f, &at, &field);
+ *     if (rc < 0) ...                          // 400: JSON broken at byte `at`, or `field` is wrong
+ *
+ * Ownership: texts lie in the body or in the arena. Gemini's model stands in the path: f.model is
+ * empty. */
+#ifndef POINTSMAN_REQUEST_H
+#define POINTSMAN_REQUEST_H
+
+#include "proxy/dialect/dialect.h"
+#include "proxy/meter/tokens.h"
+
+/* What is known of a request before it is sent. */
+struct request_facts {
+    struct str model;        /* decoded, in the arena; empty when absent or not a string */
+    struct str model_span;   /* the value's bytes in the body, quotes included: for splicing */
+    bool stream, stream_given;
+    bool include_usage;      /* the client asked for usage itself */
+    struct str stream_options; /* raw value, empty when absent */
+    bool tools, images, json_schema, audio;
+    bool background;         /* Responses: billed later than its answer */
+    int64_t max_output;      /* asked maximum of output tokens in any of its names; 0 = none */
+    int64_t n;               /* candidates asked for, at least 1 */
+    int64_t prompt_bytes;    /* bytes of the prompt's text: an upper bound of its tokens */
+    int64_t prompt_tokens;   /* estimate */
+    bool unbounded_input;    /* URLs, file ids, previous_response_id: cost can't be bounded */
+    struct str session_hint; /* session named inside the body (metadata.user_id and such) */
+    struct str service_tier, user;
+};
+/* 0; -ERR_SYNTAX not JSON (offset in *at); -ERR_DUPLICATE a policy field twice (its name in
+ * *field); -ERR_TYPE wrong type (model not a string, stream not a boolean; name in *field). */
+int request_read(struct str body, enum wire wire, struct arena *a, struct request_facts *out,
+    size_t *at, const char **field) MUST_CHECK;
+
+#endif

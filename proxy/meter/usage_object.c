@@ -1,0 +1,355 @@
+/* usage_object.c: one usage object of any known shape → struct usage.
+ *
+ * Every provider spells its counts differently, and some names mean different things: `input_tokens`
+ * holds the cache in the Responses API and leaves it out at Anthropic; `completion_tokens` leaves
+ * the reasoning out at xAI. The members are therefore first collected by name (member_rows), then
+ * put together by rules that look at which of them came together. */
+#include "proxy/meter/usage_object.h"
+#include "proxy/meter/price.h"
+
+enum seen {
+    S_PROMPT,        /* all input, cache included */
+    S_INPUT,         /* OpenAI Responses: all; Anthropic: without cache */
+    S_INPUT_BARE,    /* Bedrock converse: without cache */
+    S_OUTPUT,
+    S_TOTAL,
+    S_CACHED,
+    S_WRITE,
+    S_WRITE_5M,
+    S_WRITE_1H,
+    S_REASONING,
+    S_THOUGHTS,      /* Gemini: reasoning beside the output */
+    S_TOOL_INPUT,
+    S_AUDIO_IN,
+    S_AUDIO_OUT,
+    S_IMAGE_IN,
+    S_IMAGE_OUT,
+    S_SEARCHES,
+    S_AUDIO_SECONDS, /* Mistral: audio stands beside the prompt */
+    S_DETAILS,       /* an OpenAI-like details object came: input includes the cache */
+    S_BYOK,
+    S_COST,          /* femto-USD */
+    S_UPSTREAM_COST, /* femto-USD; what the key's owner pays the provider behind a router */
+    S_COUNT
+};
+_Static_assert((int)S_COUNT <= (int)USAGE_PARTS, "grow USAGE_PARTS");
+
+enum { TOKENS_MAX_BITS = 40 };
+
+static bool has(const struct usage_parts *s, enum seen m)
+{
+    return s->have >> m & 1;
+}
+
+static int64_t value(const struct usage_parts *s, enum seen m)
+{
+    return has(s, m) ? s->v[m] : 0;
+}
+
+static void put(struct usage_parts *s, enum seen m, int64_t v)
+{
+    s->v[m] = v;
+    s->have |= (uint32_t)1 << m;
+}
+
+/* "12.7" → 12, "-3" → 0, "1e308" → the ceiling: nonsense is bounded, never believed. */
+bool usage_number(struct json_span v, int64_t *out)
+{
+    const int64_t most = (int64_t)1 << TOKENS_MAX_BITS;
+    if (v.type != JSON_NUMBER)
+        return false;
+    int64_t n = 0;
+    int rc = json_i64(v, &n);
+    if (rc == -ERR_TYPE) {
+        ptrdiff_t point = str_chr(v.raw, '.');
+        struct str whole = str_first(v.raw, point < 0 ? 0 : (size_t)point);
+        if (memchr(v.raw.p, 'e', v.raw.n) || memchr(v.raw.p, 'E', v.raw.n) || !str_to_i64(whole, &n))
+            return false;
+    } else if (rc < 0) {
+        n = most;
+    }
+    *out = *v.raw.p == '-' || n < 0 ? 0 : MIN(n, most);
+    return true;
+}
+
+static void put_number(struct usage_parts *s, enum seen m, struct json_span v)
+{
+    int64_t n;
+    if (usage_number(v, &n))
+        put(s, m, n);
+}
+
+static bool usd_femto(struct json_span v, int64_t *femto)
+{
+    bool rounded;
+    return v.type == JSON_NUMBER && price_parse_rate(v.raw, 1, femto, &rounded) == 0 && *femto >= 0;
+}
+
+void usage_parts_cost(struct usage_parts *s, struct json_span cost)
+{
+    int64_t femto;
+    if (cost.type == JSON_OBJECT) {
+        struct json_want w[] = {{STR("total_cost")}, {STR("usd")}};
+        if (json_scan(cost.raw, w, 2) == 0)
+            cost = w[0].count ? w[0].value : w[1].value;
+    }
+    if (usd_femto(cost, &femto))
+        put(s, S_COST, femto);
+}
+
+static void read_ticks(struct usage_parts *s, struct json_span v)
+{
+    int64_t ticks; /* xAI: 1e-10 USD */
+    if (json_i64(v, &ticks) == 0 && ticks >= 0 && ticks <= INT64_MAX / 100000)
+        put(s, S_COST, ticks * 100000);
+}
+
+static void read_cost_details(struct usage_parts *s, struct json_span v)
+{
+    int64_t femto;
+    if (usd_femto(json_get(v.raw, STR("upstream_inference_cost")), &femto))
+        put(s, S_UPSTREAM_COST, femto);
+}
+
+static void read_audio_seconds(struct usage_parts *s, struct json_span v)
+{
+    if (v.type == JSON_NUMBER)
+        put(s, S_AUDIO_SECONDS, 1);
+}
+
+static void read_byok(struct usage_parts *s, struct json_span v)
+{
+    put(s, S_BYOK, json_is_true(v));
+}
+
+/* [{"modality":"AUDIO","tokenCount":12}] */
+static void read_modalities(struct usage_parts *s, struct json_span v, enum seen audio, enum seen image)
+{
+    struct json_iter it = json_iter(v.raw);
+    struct json_span k, e;
+    while (!it.object && json_next(&it, &k, &e)) {
+        struct json_span modality = json_get(e.raw, STR("modality"));
+        if (json_text_eq(modality, STR("AUDIO")))
+            put_number(s, audio, json_get(e.raw, STR("tokenCount")));
+        else if (json_text_eq(modality, STR("IMAGE")))
+            put_number(s, image, json_get(e.raw, STR("tokenCount")));
+    }
+}
+
+static void read_prompt_modalities(struct usage_parts *s, struct json_span v)
+{
+    read_modalities(s, v, S_AUDIO_IN, S_IMAGE_IN);
+}
+
+static void read_answer_modalities(struct usage_parts *s, struct json_span v)
+{
+    read_modalities(s, v, S_AUDIO_OUT, S_IMAGE_OUT);
+}
+
+/* A member: a number that goes to `to`, or something that `read` looks into. */
+struct member_row {
+    struct str key;
+    enum seen to;
+    void (*read)(struct usage_parts *s, struct json_span v);
+};
+#define NUMBER(key, to) {{key, sizeof(key) - 1}, to, NULL}
+#define INSIDE(key, read) {{key, sizeof(key) - 1}, S_COUNT, read}
+
+static void read_members(struct usage_parts *s, struct str object, const struct member_row *rows,
+    size_t n)
+{
+    struct json_iter it = json_iter(object);
+    struct json_span k, v;
+    while (it.object && json_next(&it, &k, &v)) {
+        for (size_t i = 0; i < n; i++) {
+            if (k.raw.n != rows[i].key.n + 2 || memcmp(k.raw.p + 1, rows[i].key.p, rows[i].key.n) != 0)
+                continue;
+            if (rows[i].read)
+                rows[i].read(s, v);
+            else
+                put_number(s, rows[i].to, v);
+            break;
+        }
+    }
+}
+
+static void read_input_details(struct usage_parts *s, struct json_span v)
+{
+    static const struct member_row rows[] = {
+        NUMBER("cached_tokens", S_CACHED),
+        NUMBER("cache_write_tokens", S_WRITE),
+        NUMBER("audio_tokens", S_AUDIO_IN),
+        NUMBER("image_tokens", S_IMAGE_IN),
+    };
+    if (v.type != JSON_OBJECT)
+        return;
+    put(s, S_DETAILS, 1);
+    read_members(s, v.raw, rows, ARRAY_LEN(rows));
+}
+
+static void read_output_details(struct usage_parts *s, struct json_span v)
+{
+    static const struct member_row rows[] = {
+        NUMBER("reasoning_tokens", S_REASONING),
+        NUMBER("thinking_tokens", S_REASONING),
+        NUMBER("audio_tokens", S_AUDIO_OUT),
+        NUMBER("image_tokens", S_IMAGE_OUT),
+    };
+    read_members(s, v.raw, rows, ARRAY_LEN(rows));
+}
+
+static void read_cache_creation(struct usage_parts *s, struct json_span v)
+{
+    static const struct member_row rows[] = {
+        NUMBER("ephemeral_5m_input_tokens", S_WRITE_5M),
+        NUMBER("ephemeral_1h_input_tokens", S_WRITE_1H),
+    };
+    read_members(s, v.raw, rows, ARRAY_LEN(rows));
+}
+
+static void read_server_tools(struct usage_parts *s, struct json_span v)
+{
+    static const struct member_row rows[] = {
+        NUMBER("web_search_requests", S_SEARCHES),
+        NUMBER("web_search_calls", S_SEARCHES),
+    };
+    read_members(s, v.raw, rows, ARRAY_LEN(rows));
+}
+
+static const struct member_row usage_rows[] = {
+    NUMBER("prompt_tokens", S_PROMPT),
+    NUMBER("completion_tokens", S_OUTPUT),
+    NUMBER("total_tokens", S_TOTAL),
+    NUMBER("input_tokens", S_INPUT),
+    NUMBER("output_tokens", S_OUTPUT),
+    INSIDE("prompt_tokens_details", read_input_details),
+    INSIDE("input_tokens_details", read_input_details),
+    INSIDE("completion_tokens_details", read_output_details),
+    INSIDE("output_tokens_details", read_output_details),
+    NUMBER("cache_read_input_tokens", S_CACHED),
+    NUMBER("cache_creation_input_tokens", S_WRITE),
+    INSIDE("cache_creation", read_cache_creation),
+    INSIDE("server_tool_use", read_server_tools),
+    /* one level up where others have it in the details */
+    NUMBER("cached_tokens", S_CACHED),           /* Moonshot, Together */
+    NUMBER("num_cached_tokens", S_CACHED),       /* Mistral */
+    NUMBER("prompt_cache_hit_tokens", S_CACHED), /* DeepSeek */
+    NUMBER("reasoning_tokens", S_REASONING),
+    INSIDE("prompt_audio_seconds", read_audio_seconds),
+    INSIDE("cost", usage_parts_cost),             /* OpenRouter, Vercel, Avian, Perplexity */
+    INSIDE("cost_in_usd_ticks", read_ticks),
+    INSIDE("cost_details", read_cost_details),
+    INSIDE("is_byok", read_byok),
+    INSIDE("server_side_tool_usage_details", read_server_tools), /* xAI */
+    /* Gemini */
+    NUMBER("promptTokenCount", S_PROMPT),
+    NUMBER("candidatesTokenCount", S_OUTPUT),
+    NUMBER("responseTokenCount", S_OUTPUT),
+    NUMBER("totalTokenCount", S_TOTAL),
+    NUMBER("cachedContentTokenCount", S_CACHED),
+    NUMBER("thoughtsTokenCount", S_THOUGHTS),
+    NUMBER("toolUsePromptTokenCount", S_TOOL_INPUT),
+    INSIDE("promptTokensDetails", read_prompt_modalities),
+    INSIDE("candidatesTokensDetails", read_answer_modalities),
+    /* Bedrock converse, Ollama's own form */
+    NUMBER("inputTokens", S_INPUT_BARE),
+    NUMBER("outputTokens", S_OUTPUT),
+    NUMBER("cacheReadInputTokens", S_CACHED),
+    NUMBER("cacheWriteInputTokens", S_WRITE),
+    NUMBER("prompt_eval_count", S_PROMPT),
+    NUMBER("eval_count", S_OUTPUT),
+};
+
+/* Anthropic, with compaction: the outer counts leave iterations out, the bill is their sum. */
+static void read_iterations(struct usage_parts *s, struct json_span v)
+{
+    static const enum seen summed[] = {
+        S_INPUT, S_OUTPUT, S_CACHED, S_WRITE, S_WRITE_5M, S_WRITE_1H};
+    struct usage_parts sum = {0};
+    struct json_iter it = json_iter(v.raw);
+    struct json_span k, e;
+    while (!it.object && json_next(&it, &k, &e)) {
+        struct usage_parts one = {0};
+        read_members(&one, e.raw, usage_rows, ARRAY_LEN(usage_rows));
+        for (size_t i = 0; i < ARRAY_LEN(summed); i++)
+            if (has(&one, summed[i]))
+                put(&sum, summed[i], MIN(value(&sum, summed[i]) + one.v[summed[i]],
+                                         (int64_t)1 << TOKENS_MAX_BITS));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(summed); i++)
+        if (has(&sum, summed[i]))
+            put(s, summed[i], sum.v[summed[i]]);
+}
+
+void usage_parts_read(struct usage_parts *s, struct str object)
+{
+    read_members(s, object, usage_rows, ARRAY_LEN(usage_rows));
+    struct json_span iterations = json_get(object, STR("iterations"));
+    if (iterations.type == JSON_ARRAY) /* after the outer members, whatever their order */
+        read_iterations(s, iterations);
+}
+
+static void normalise_input(const struct usage_parts *s, struct usage *u)
+{
+    bool bare = has(s, S_INPUT_BARE) || (has(s, S_INPUT) && !has(s, S_PROMPT) && !has(s, S_DETAILS));
+    int64_t stated = has(s, S_PROMPT) ? value(s, S_PROMPT)
+                   : has(s, S_INPUT)  ? value(s, S_INPUT) : value(s, S_INPUT_BARE);
+    int64_t write = MAX(value(s, S_WRITE), value(s, S_WRITE_5M) + value(s, S_WRITE_1H));
+    u->input = bare ? stated + value(s, S_CACHED) + write : stated;
+    u->cached = MIN(value(s, S_CACHED), u->input); /* Azure's grok: cached 403 of 347 */
+    write = MIN(write, u->input); /* may overlap with what was read (Gemini at OpenRouter) */
+    u->cache_write_1h = MIN(value(s, S_WRITE_1H), write);
+    u->cache_write_5m = write - u->cache_write_1h;
+    u->audio_in = MIN(value(s, S_AUDIO_IN), u->input);
+    u->image_in = MIN(value(s, S_IMAGE_IN), u->input - u->audio_in);
+    u->extra_input = value(s, S_TOOL_INPUT);
+}
+
+static void normalise_output(const struct usage_parts *s, unsigned quirks, struct usage *u)
+{
+    int64_t sum = value(s, S_PROMPT) + value(s, S_OUTPUT), beside = value(s, S_TOTAL) - sum;
+    u->output = value(s, S_OUTPUT) + value(s, S_THOUGHTS);
+    u->reasoning = MAX(value(s, S_REASONING), value(s, S_THOUGHTS));
+    if (has(s, S_PROMPT) && has(s, S_TOTAL) && beside > 0 && !has(s, S_THOUGHTS)) {
+        if (has(s, S_REASONING) && beside == value(s, S_REASONING))
+            u->output += beside; /* xAI */
+        else if (has(s, S_AUDIO_SECONDS) && beside == value(s, S_AUDIO_IN))
+            u->extra_input += beside; /* Mistral */
+        else if (quirks & QUIRK_OUTPUT_WITHOUT_REASONING)
+            u->reasoning = MAX(u->reasoning, beside), u->output += beside; /* Gemini as OpenAI */
+    }
+    u->audio_out = MIN(value(s, S_AUDIO_OUT), u->output);
+    u->image_out = MIN(value(s, S_IMAGE_OUT), u->output - u->audio_out);
+}
+
+/* With a key of one's own behind a router the stated cost is the router's fee alone. */
+static void normalise_cost(const struct usage_parts *s, struct usage *u)
+{
+    int64_t cost = value(s, S_COST);
+    bool whole = has(s, S_COST);
+    if (value(s, S_BYOK)) {
+        whole = has(s, S_UPSTREAM_COST) && value(s, S_UPSTREAM_COST) <= INT64_MAX - cost;
+        cost += whole ? value(s, S_UPSTREAM_COST) : 0;
+    }
+    u->have_cost = whole && (cost > 0 || u->input + u->output == 0);
+    u->provider_cost_femto = u->have_cost ? cost : 0;
+}
+
+bool usage_parts_normalise(const struct usage_parts *s, unsigned quirks, struct usage *u)
+{
+    *u = (struct usage){0};
+    u->have_input = has(s, S_PROMPT) || has(s, S_INPUT) || has(s, S_INPUT_BARE);
+    u->have_usage = u->have_input || has(s, S_OUTPUT);
+    normalise_input(s, u);
+    normalise_output(s, quirks, u);
+    u->searches = value(s, S_SEARCHES);
+    normalise_cost(s, u);
+    return u->have_usage;
+}
+
+bool usage_object(struct str object, unsigned quirks, struct usage *u)
+{
+    struct usage_parts seen = {0};
+    usage_parts_read(&seen, object);
+    return usage_parts_normalise(&seen, quirks, u);
+}
