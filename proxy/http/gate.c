@@ -107,7 +107,7 @@ static void note_header(const struct http_header *h, struct seen *s, struct gate
     case 17:
         if (named(h, STR("transfer-encoding"))) {
             s->codings++;
-            s->coding = str_trim(h->value);
+            s->coding = h->value; /* untrimmed: with a blank at its end libmicrohttpd misses it */
         }
         break;
     default:

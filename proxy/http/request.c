@@ -278,10 +278,35 @@ static enum MHD_Result rest(struct request *q, struct MHD_Connection *mhd)
     return MHD_YES;
 }
 
+/* A trailer that speaks of framing or routing is an attempt to be read twice. */
+static enum MHD_Result check_trailer(void *cls, enum MHD_ValueKind kind, const char *name, size_t n,
+    const char *value, size_t value_n)
+{
+    static const struct str forbidden[] = {{"content-length", 14}, {"transfer-encoding", 17},
+        {"host", 4}, {"connection", 10}, {"content-encoding", 16}};
+    (void)kind;
+    (void)value;
+    (void)value_n;
+    for (size_t i = 0; i < ARRAY_LEN(forbidden); i++)
+        if (str_eq_nocase(str_n(name, n), forbidden[i]))
+            *(bool *)cls = true;
+    return MHD_YES;
+}
+
+static bool trailers_bad(const struct request *q, struct MHD_Connection *mhd)
+{
+    bool bad = false;
+    if (q->facts.chunked)
+        MHD_get_connection_values_n(mhd, MHD_FOOTER_KIND, check_trailer, &bad);
+    return bad;
+}
+
 static enum MHD_Result on_whole(struct request *q, struct MHD_Connection *mhd)
 {
     struct http_server *s = q->c->s;
-    if (q->state == REQUEST_BODY) {
+    if (q->state == REQUEST_BODY && trailers_bad(q, mhd)) {
+        request_refuse(q, 400, "a trailer holds a header that cannot come after the body");
+    } else if (q->state == REQUEST_BODY) {
         q->pub.body_us = now_us(q);
         q->c->input = false;
         request_enter(q, REQUEST_REST);

@@ -106,7 +106,7 @@ static struct http_config app_config(void)
         .low_water = 131072, .ask_peer_uid = true, .check_host = true};
 }
 
-static const struct http_events app_events = {app_head, app_body, app_hangup, app_drained, app_closed,
+static struct http_events app_events = {app_head, app_body, app_hangup, app_drained, app_closed,
     app_refused, app_error_body, NULL};
 
 static int app_start(const struct http_config *config)

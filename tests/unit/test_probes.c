@@ -1,0 +1,304 @@
+/* The hostile HTTP/1 requests of $POINTSMAN_SHARED/torture/http1 against the http room on a real
+ * socket. Always: after a refusal nothing more is answered, the connection ends, and the server
+ * lives. Where the collection gives a verdict, it is checked. Skipped where it is absent. */
+#include "tests/unit/http_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static char *slurp(const char *name, size_t *n)
+{
+    char path[512];
+    const char *shared = getenv("POINTSMAN_SHARED");
+    snprintf(path, sizeof path, "%s/torture/http1/%s", shared ? shared : "../shared", name);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return NULL;
+    char *p = calloc(1, 1 << 20);
+    size_t got = fread(p, 1, (1 << 20) - 1, f);
+    if (n)
+        *n = got;
+    fclose(f);
+    return p;
+}
+
+/* Everything is served at once, whatever its path, so that what comes in shows in what goes out. */
+static void answer_all(void *ctx, struct http_request *q)
+{
+    (void)ctx;
+    http_reply(q, 200, NULL, 0, STR("ok"));
+}
+
+static int start(void **state)
+{
+    (void)state;
+    static const struct str hosts[] = {{"x", 1}, {"y", 1}, {"example.com", 11}};
+    struct http_config config = app_config();
+    config.hosts = hosts;
+    config.host_count = ARRAY_LEN(hosts);
+    app_events.body = answer_all;
+    return app_start(&config);
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    return app_stop();
+}
+
+struct outcome {
+    int answers, served, first; /* final statuses seen; 2xx among them; the first */
+    bool ended, served_after_refusal;
+};
+
+static struct outcome send_raw(const char *p, size_t n)
+{
+    struct outcome o = {0};
+    int fd = client();
+    say_n(fd, p, n);
+    turns(3);
+    struct heard *h = hear_for(fd, NULL, 30);
+    o.ended = h->eof || h->reset;
+    bool refused = false;
+    for (const char *at = h->p; (at = strstr(at, "HTTP/1.1 ")); at++) {
+        int status = atoi(at + 9);
+        if (status == 100)
+            continue;
+        o.first = o.answers ? o.first : status;
+        o.answers++;
+        o.served += status < 300;
+        o.served_after_refusal |= refused && status < 300;
+        refused |= status >= 400;
+    }
+    if (refused)
+        assert_true(o.ended);
+    if (o.served_after_refusal)
+        fail_msg("served after a refusal: %.*s", (int)MIN(n, (size_t)300), p);
+    close(fd);
+    return o;
+}
+
+static void probes_get_the_wanted_verdict(void **state)
+{
+    (void)state;
+    size_t n;
+    char *index = slurp("probes_index.tsv", NULL);
+    if (!index)
+        skip();
+    struct str rest = str_c(index), line, file, name;
+    str_cut(&rest, '\n', &line);
+    int seen = 0;
+    while (str_cut(&rest, '\n', &line) && line.n) {
+        char path[200];
+        assert_true(str_cut(&line, '\t', &file) && str_cut(&line, '\t', &name));
+        snprintf(path, sizeof path, "probes/" STR_FMT, STR_ARG(file));
+        char *raw = slurp(path, &n);
+        assert_non_null(raw);
+        struct outcome o = send_raw(raw, n);
+        bool reject = str_starts(line, STR("reject+close"));
+        bool limit = str_find(line, STR("known MHD")) >= 0;
+        /* What libmicrohttpd can't read it refuses; an upgrade is refused by design. */
+        bool may_refuse = str_starts(file, STR("15_")) || str_starts(file, STR("21_")) ||
+                          str_starts(file, STR("60_"));
+        bool right = reject ? o.served == 0 && o.ended : o.served > 0 && o.answers == o.served;
+        if (may_refuse)
+            right = o.served == 0 && o.ended;
+        if (!right && !(limit && o.served <= 1))
+            fail_msg(STR_FMT ": %d answers, %d served, first %d, ended %d", STR_ARG(file), o.answers,
+                o.served, o.first, o.ended);
+        free(raw);
+        seen++;
+    }
+    assert_true(seen > 30);
+    free(index);
+}
+
+static size_t unbase64(struct str s, char *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t n = 0;
+    unsigned bits = 0, have = 0;
+    for (size_t i = 0; i < s.n && s.p[i] != '='; i++) {
+        bits = bits << 6 | (unsigned)(strchr(digits, s.p[i]) - digits);
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            out[n++] = (char)(bits >> have);
+        }
+    }
+    return n;
+}
+
+static struct str field(struct str line, struct str key)
+{
+    ptrdiff_t at = str_find(line, key);
+    if (at < 0)
+        return STR_NULL;
+    struct str value, rest = str_from(line, (size_t)at + key.n);
+    return str_cut(&rest, '"', &value) ? value : STR_NULL;
+}
+
+/* Most of these leave Host out, which alone is a refusal: with one, more is put to the test. */
+static size_t with_host(const char *raw, size_t n, char *out)
+{
+    const char *end = memmem(raw, n, "HTTP/1.1\r\n", 10);
+    if (!end || memmem(raw, n, "Host:", 5)) {
+        memcpy(out, raw, n);
+        return n;
+    }
+    size_t head = (size_t)(end - raw) + 10;
+    memcpy(out, raw, head);
+    memcpy(out + head, "Host: localhost\r\n", 17);
+    memcpy(out + head + 17, raw + head, n - head);
+    return n + 17;
+}
+
+static void invalid_requests_are_not_served(void **state)
+{
+    (void)state;
+    /* Valid as HTTP, refused there by gunicorn's settings or for what libmicrohttpd has joined before
+     * anybody can see it; none of these changes where a request ends. */
+    static const char *const fine[] = {"010.http", "017.http", "040.http", "obs_fold_01.http",
+        "limit_header_default_01.http", "rfc9110_field_value_ctl_bel_01.http",
+        "rfc9110_field_value_ctl_del_01.http"};
+    char *all = slurp("gunicorn_invalid.jsonl", NULL), raw[65536], sent[65536];
+    if (!all)
+        skip();
+    struct str rest = str_c(all), line;
+    int seen = 0;
+    while (str_cut(&rest, '\n', &line) && line.n) {
+        struct str name = field(line, STR("\"name\": \"")), b64 = field(line, STR("\"b64\": \""));
+        assert_true(name.n && b64.n < sizeof raw);
+        size_t n = unbase64(b64, raw);
+        bool exempt = false;
+        for (size_t i = 0; i < ARRAY_LEN(fine); i++)
+            exempt |= str_eq(name, str_c(fine[i]));
+        for (int host = 0; host < 2; host++) {
+            size_t m = host ? with_host(raw, n, sent) : n;
+            struct outcome o = send_raw(host ? sent : raw, m);
+            if (o.served && !exempt)
+                fail_msg(STR_FMT " was served", STR_ARG(name));
+        }
+        seen++;
+    }
+    assert_true(seen > 20);
+    free(all);
+}
+
+static void valid_requests_never_smuggle(void **state)
+{
+    (void)state;
+    char *all = slurp("gunicorn_valid.jsonl", NULL), raw[65536], sent[65536];
+    if (!all)
+        skip();
+    struct str rest = str_c(all), line;
+    int served = 0;
+    while (str_cut(&rest, '\n', &line) && line.n) {
+        struct str b64 = field(line, STR("\"b64\": \""));
+        assert_true(b64.n && b64.n < sizeof raw);
+        size_t n = unbase64(b64, raw);
+        send_raw(raw, n);
+        served += send_raw(sent, with_host(raw, n, sent)).served > 0;
+    }
+    assert_true(served > 10);
+    free(all);
+}
+
+/* ```http blocks; a line's end stands for CRLF unless \r or \n are spelled out. */
+static size_t unmark(struct str block, char *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < block.n; i++) {
+        bool spelled = block.p[i] == '\\' && i + 1 < block.n && strchr("rntf", block.p[i + 1]);
+        if (spelled) {
+            char c = block.p[++i];
+            out[n++] = c == 'r' ? '\r' : c == 'n' ? '\n' : c == 't' ? '\t' : '\f';
+            if ((c == 'r' || c == 'n') && i + 1 < block.n && block.p[i + 1] == '\n')
+                i++;
+        } else if (block.p[i] == '\n') {
+            out[n++] = '\r';
+            out[n++] = '\n';
+        } else {
+            out[n++] = block.p[i];
+        }
+    }
+    return n;
+}
+
+static void parser_specs_never_smuggle(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"connection", "content-length", "finish", "method", "pausing",
+        "pipelining", "sample", "uri"};
+    char path[100], raw[65536], sent[65536];
+    int seen = 0;
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        snprintf(path, sizeof path, "llhttp/request/%s.md", files[i]);
+        char *text = slurp(path, NULL);
+        if (!text)
+            skip();
+        struct str rest = str_c(text);
+        ptrdiff_t at;
+        while ((at = str_find(rest, STR("```http\n"))) >= 0) {
+            rest = str_from(rest, (size_t)at + 8);
+            ptrdiff_t end = str_find(rest, STR("\n```"));
+            struct str block = str_first(rest, (size_t)(end < 0 ? 0 : end + 1));
+            struct str log = str_from(rest, block.n);
+            ptrdiff_t next = str_find(log, STR("```http\n"));
+            log = next < 0 ? log : str_first(log, (size_t)next);
+            bool wrong = str_find(log, STR(" error code=")) >= 0 &&
+                         str_find(log, STR("Pause on")) < 0 && str_find(log, STR("message complete")) < 0;
+            size_t n = unmark(block, raw);
+            for (int host = 0; host < 2; host++) {
+                struct outcome o = send_raw(host ? sent : raw, host ? with_host(raw, n, sent) : n);
+                if (wrong && o.served && !memmem(raw, n, "\n\n", 2))
+                    print_message("# %s: served although a strict parser refuses: %.*s\n", path, (int)MIN(n, (size_t)120), raw);
+            }
+            seen++;
+        }
+        free(text);
+    }
+    assert_true(seen > 90);
+}
+
+/* Random damage to sound requests: whatever comes, one connection never harms the next. */
+static void damaged_requests_leave_the_server_sound(void **state)
+{
+    (void)state;
+    static const char *const sound[] = {
+        "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    };
+    srand(11);
+    for (int i = 0; i < 400; i++) {
+        char raw[256];
+        const char *base = sound[i % 2];
+        size_t n = strlen(base);
+        memcpy(raw, base, n);
+        for (int k = 1 + rand() % 3; k > 0; k--)
+            raw[(size_t)rand() % n] = (char)rand();
+        int fd = client();
+        say_n(fd, raw, n);
+        turns(4);
+        close(fd);
+        turns(1);
+    }
+    struct outcome o = send_raw(sound[0], strlen(sound[0]));
+    assert_int_equal(o.served, 2);
+    assert_true(pump_until(&app.closes, app.heads));
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(probes_get_the_wanted_verdict),
+        T(invalid_requests_are_not_served),
+        T(valid_requests_never_smuggle),
+        T(parser_specs_never_smuggle),
+        T(damaged_requests_leave_the_server_sound),
+    };
+    return cmocka_run_group_tests_name("probes", tests, NULL, NULL);
+}
