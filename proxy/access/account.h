@@ -52,11 +52,6 @@ void account_refusal_text(const struct refusal *r, char *out, size_t size);
 const char *account_refusal_code(const struct refusal *r); /* "rate_limit_exceeded" … */
 int account_refusal_status(const struct refusal *r);       /* 429, 402 or 401 */
 
-/* For the answer: what was hit, how much, when it resets; 402 or 429; "budget_exceeded" and such. */
-void account_refusal_text(const struct refusal *why, char *out, size_t size);
-int account_refusal_status(const struct refusal *why);
-const char *account_refusal_code(const struct refusal *why);
-
 struct reservation {
     struct account *accounts[4]; /* NULL-ended */
     int64_t nano;                /* reserved in each of them */

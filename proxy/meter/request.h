@@ -33,6 +33,7 @@ struct request_facts {
     bool unbounded_input;    /* URLs, file ids, previous_response_id: cost can't be bounded */
     struct str session_hint; /* session named inside the body (metadata.user_id and such) */
     struct str service_tier, user;
+    uint64_t prefix_hash;    /* of the prompt's beginning (what a provider's cache keys on); 0 = none */
 };
 /* 0; -ERR_SYNTAX not JSON (offset in *at); -ERR_DUPLICATE a policy field twice (its name in
  * *field); -ERR_TYPE wrong type (model not a string, stream not a boolean; name in *field). */

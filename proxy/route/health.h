@@ -15,7 +15,9 @@ void health_free(struct health *h);
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 
-/* Before an attempt leaves, and after it ended. `failure` is an enum failure_class or 0. */
+/* Before an attempt leaves, and after it ended. `failure` is an enum failure_class or 0. What trips:
+ * 5xx, network and timeouts trip the target, lost connections its provider too; a client's fault, a
+ * refused content, a full context, a limited or dead key never trip anything. */
 void health_began(struct health *h, const struct provider *p, struct str model, int64_t now_us);
 void health_ended(struct health *h, const struct provider *p, struct str model, unsigned failure,
     int64_t ttft_us, int64_t total_us, int64_t now_us);
@@ -23,14 +25,24 @@ void health_ended(struct health *h, const struct provider *p, struct str model, 
 void health_headers(struct health *h, const struct provider *p, unsigned key_index, int status,
     const struct http_header *headers, size_t n, int64_t now_us, int64_t wall_ms);
 
-/* Which provider key to use: index into p->keys, or -1 when every one is dead or resting. */
-int health_pick_key(struct health *h, const struct provider *p, uint64_t random, int64_t now_us);
-void health_key_failed(struct health *h, const struct provider *p, unsigned key_index, int status,
-    int64_t retry_after_us, int64_t now_us);
+/* Which provider key to use for that model: index into p->keys, by weight among those that are well.
+ * When every one is dead or resting, the one that comes back first: the provider's own answer tells
+ * the caller more than ours. -1 when the provider has no keys. */
+int health_pick_key(struct health *h, const struct provider *p, struct str model, uint64_t random,
+    int64_t now_us);
+/* 401 and 402 set the key aside for every model, 403 and 429 for this one (limits are per model). */
+void health_key_failed(struct health *h, const struct provider *p, struct str model,
+    unsigned key_index, int status, int64_t retry_after_us, int64_t now_us);
 
 /* By hand. `us` <= 0 for trip means until cleared. */
 void health_trip(struct health *h, const struct provider *p, int64_t us, int64_t now_us);
-void health_clear(struct health *h, const struct provider *p);
+void health_clear(struct health *h, const struct provider *p); /* breakers, keys, canaries' faults */
+
+/* Told outside of any lock when a breaker opens or closes or a key is set aside; set once, at
+ * start. `model` is empty for the provider as a whole. */
+enum health_change { HEALTH_OPENED, HEALTH_CLOSED, HEALTH_KEY_DEAD, HEALTH_KEY_RESTS };
+void health_on_change(struct health *h, void (*fn)(void *ctx, enum health_change change,
+    const struct provider *p, struct str model, const char *text), void *ctx);
 
 /* A provider's places (max_concurrent) and the FIFO queue for them, across workers. take: true = a
  * place was taken; false = queued: ready(ctx) is called once, on whichever thread freed a place, and
@@ -45,6 +57,9 @@ struct health_waiter {
 bool health_slot_take(struct health *h, const struct provider *p, struct health_waiter *w) MUST_CHECK;
 bool health_slot_cancel(struct health *h, const struct provider *p, struct health_waiter *w);
 void health_slot_release(struct health *h, const struct provider *p, int64_t now_us);
+/* Waiters before this one (0 = next); -1 when it waits no more. */
+int64_t health_slot_position(struct health *h, const struct provider *p,
+    const struct health_waiter *w);
 
 /* This provider answered 400 to stream_options: it is not asked again (until restart). */
 void health_no_stream_options(struct health *h, const struct provider *p);
@@ -64,11 +79,27 @@ struct health_view {
     int64_t error_ppm;           /* of the last minute */
     int64_t requests_left, tokens_left, requests_limit, tokens_limit; /* -1 unknown */
     unsigned keys_dead, keys_resting;
-    int64_t last_error_ms;
+    bool keys_usable;            /* one is well for this model, or none is needed */
+    bool probing;                /* half open, and the probe is under way */
+    int64_t key_rest_us;         /* until the first key is back; 0 when one is well */
+    int64_t samples;             /* attempts ended in the last minute */
+    int64_t ttft_p95_us, ttft_p95_hour_us; /* of the last minute or so, of the last hour; 0: none */
+    int64_t last_error_us;       /* monotonic; 0 = none */
     char last_error[120];
 };
 /* model empty: the provider as a whole. */
 void health_view(const struct health *h, const struct provider *p, struct str model,
     int64_t now_us, struct health_view *out);
+
+/* Memory that policies keep between requests. Turns of a route (round-robin); the target that last
+ * served a session (its prompt cache is warm for some minutes); canaries that were taken back. */
+uint64_t health_turn(const struct health *h, unsigned route_id);
+void health_warm(struct health *h, const struct provider *p, struct str model, struct str session,
+    int64_t now_us);
+bool health_is_warm(const struct health *h, const struct provider *p, struct str model,
+    struct str session, int64_t now_us);
+void health_canary_back(const struct health *h, const struct route *r);
+bool health_canary_is_back(const struct health *h, const struct route *r);
+void health_canary_again(struct health *h, const struct route *r);
 
 #endif

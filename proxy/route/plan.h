@@ -10,7 +10,7 @@
 #define POINTSMAN_PLAN_H
 
 #include "proxy/config/snapshot.h"
-#include "proxy/meter/usage.h"
+#include "proxy/meter/request.h"
 #include "proxy/route/health.h"
 
 enum failure_class {
@@ -21,10 +21,17 @@ enum failure_class {
     FAIL_CONTEXT = 16,   /* prompt too long for the model */
     FAIL_CONTENT = 32,   /* content refused */
     FAIL_KEY = 64,       /* 401, 402, 403: a dead provider key */
-    FAIL_CLIENT = 128    /* the client's own fault: never retried, never trips a breaker */
+    FAIL_CLIENT = 128,   /* the client's own fault: never retried, never trips a breaker */
+    FAIL_MODEL = 256     /* the provider does not have this model: always on to the next target */
 };
 /* What an answer means; body is the (start of the) error body. 0 for success. */
 enum failure_class failure_classify(int status, struct str error_body);
+/* The same for an error inside a 200 stream: its data. FAIL_5XX where it does not say. */
+enum failure_class failure_classify_event(struct str data);
+/* May trying the same target again help? (429, 5xx, network, timeout; not with a refused key,
+ * content or context.) */
+bool failure_worth_repeating(enum failure_class f);
+const char *failure_name(enum failure_class f); /* "5xx" */
 
 struct plan_request {
     const struct snapshot *snapshot;
@@ -60,8 +67,23 @@ struct plan {
     size_t count;
     struct rejected *rejected;
     size_t rejected_count;
-    struct str log;              /* JSON array of steps, for "why": filled when explain or fallback */
+    struct str log;              /* JSON array of steps, for "why" */
+    bool canary;                 /* the first candidate is the route's canary */
+    /* How to carry it out: the route's settings, else the goal's, else the defaults. */
+    unsigned attempts;           /* most on one target */
+    unsigned retry_on;           /* bits of failures that are tried again or go to the next target */
+    int64_t first_token_us;      /* 0 = the provider's own */
+    int64_t retry_after_ms;      /* after -ERR_FULL: when a target may be back; -1 unknown */
 };
+
+/* For people and the command line. */
+const char *goal_name(enum goal g);
+const char *goal_expands_to(enum goal g);
+int goal_from_name(struct str name); /* or -1 */
+const char *policy_name(enum policy p);
+/* The route that this name reaches without any override: exact, then the most specific pattern. */
+const struct route *plan_find_route(const struct config *c, struct str name);
+const struct provider *plan_find_provider(const struct config *c, struct str name);
 
 /* Everything in the plan lives in the arena or the snapshot. 0; -ERR_NOT_FOUND (unknown name; e has
  * the nearest names); -ERR_DENIED (the key may not use it); -ERR_FULL (no target left: all tripped

@@ -1,0 +1,182 @@
+/* health_queue.c: a provider's places and the queue for them, and the small memories of policies.
+ * See health.h.
+ *
+ * A place that is freed goes to the longest waiter, whichever worker it belongs to, and never to a
+ * newcomer while somebody waits. ready() is called outside the lock. */
+#include "proxy/route/health_state.h"
+
+static void unlink_waiter(struct provider_health *ph, struct health_waiter *w)
+{
+    *(w->previous ? &w->previous->next : &ph->first) = w->next;
+    *(w->next ? &w->next->previous : &ph->last) = w->previous;
+    w->next = w->previous = NULL;
+    w->queued = false;
+    ph->queued--;
+}
+
+bool health_slot_take(struct health *h, const struct provider *p, struct health_waiter *w)
+{
+    struct provider_health *ph = provider_health(h, p);
+    if (!ph)
+        return true;
+    pthread_mutex_lock(&ph->lock);
+    bool taken = !p->max_concurrent || (!ph->first && ph->slots_used < p->max_concurrent);
+    if (taken) {
+        ph->slots_used++;
+    } else {
+        w->next = NULL;
+        w->previous = ph->last;
+        *(ph->last ? &ph->last->next : &ph->first) = w;
+        ph->last = w;
+        w->queued = true;
+        ph->queued++;
+    }
+    pthread_mutex_unlock(&ph->lock);
+    return taken;
+}
+
+bool health_slot_cancel(struct health *h, const struct provider *p, struct health_waiter *w)
+{
+    struct provider_health *ph = provider_health(h, p);
+    if (!ph)
+        return false;
+    pthread_mutex_lock(&ph->lock);
+    bool waits = w->queued;
+    if (waits)
+        unlink_waiter(ph, w);
+    pthread_mutex_unlock(&ph->lock);
+    return waits;
+}
+
+void health_slot_release(struct health *h, const struct provider *p, int64_t now_us)
+{
+    struct provider_health *ph = provider_health(h, p);
+    (void)now_us;
+    if (!ph)
+        return;
+    pthread_mutex_lock(&ph->lock);
+    ph->slots_used -= ph->slots_used > 0;
+    pthread_mutex_unlock(&ph->lock);
+    for (;;) { /* more than one when max_concurrent was raised meanwhile */
+        pthread_mutex_lock(&ph->lock);
+        struct health_waiter *w = ph->first;
+        if (w && p->max_concurrent && ph->slots_used >= p->max_concurrent)
+            w = NULL;
+        void (*ready)(void *) = w ? w->ready : NULL;
+        void *ctx = w ? w->ctx : NULL;
+        if (w) {
+            unlink_waiter(ph, w);
+            ph->slots_used++;
+        }
+        pthread_mutex_unlock(&ph->lock);
+        if (!ready)
+            return;
+        ready(ctx); /* from here on the waiter belongs to its owner again */
+    }
+}
+
+int64_t health_slot_position(struct health *h, const struct provider *p,
+    const struct health_waiter *w)
+{
+    struct provider_health *ph = provider_health(h, p);
+    int64_t at = 0;
+    if (!ph)
+        return -1;
+    pthread_mutex_lock(&ph->lock);
+    const struct health_waiter *q = ph->first;
+    for (; q && q != w; q = q->next)
+        at++;
+    pthread_mutex_unlock(&ph->lock);
+    return q ? at : -1;
+}
+
+void health_no_stream_options(struct health *h, const struct provider *p)
+{
+    struct provider_health *ph = provider_health(h, p);
+    if (!ph)
+        return;
+    pthread_mutex_lock(&ph->lock);
+    ph->no_stream_options = true;
+    pthread_mutex_unlock(&ph->lock);
+}
+
+bool health_takes_stream_options(const struct health *h, const struct provider *p)
+{
+    struct provider_health *ph = provider_health(h, p);
+    if (!ph)
+        return true;
+    pthread_mutex_lock(&ph->lock);
+    bool takes = !ph->no_stream_options;
+    pthread_mutex_unlock(&ph->lock);
+    return takes;
+}
+
+uint64_t health_turn(const struct health *h, unsigned route_id)
+{
+    struct health *own = (struct health *)h;
+    return h ? atomic_fetch_add_explicit(&own->turns[route_id % TURNS], 1, memory_order_relaxed) : 0;
+}
+
+static uint64_t mix(uint64_t h)
+{
+    h ^= h >> 33;
+    h *= 0xff51afd7ed558ccdu;
+    h ^= h >> 33;
+    h *= 0xc4ceb9fe1a85ec53u;
+    return h ^ h >> 33;
+}
+
+static uint64_t target_mark(const struct provider *p, struct str model)
+{
+    return mix(str_hash(model) + p->id * 0x9e3779b97f4a7c15u) & 0xffffff;
+}
+
+/* A table of marks without chains: a session that loses its place to another only costs a guess. */
+enum { MINUTE_US = 60000000, WARM_MINUTES = 5 };
+
+void health_warm(struct health *h, const struct provider *p, struct str model, struct str session,
+    int64_t now_us)
+{
+    uint64_t s = mix(str_hash(session)), minute = (uint64_t)(now_us / MINUTE_US) & 0xffff;
+    if (!h || session.n == 0)
+        return;
+    uint64_t entry = (s >> 40) << 40 | target_mark(p, model) << 16 | minute;
+    atomic_store_explicit(&h->sessions[s % SESSIONS], entry, memory_order_relaxed);
+}
+
+bool health_is_warm(const struct health *h, const struct provider *p, struct str model,
+    struct str session, int64_t now_us)
+{
+    uint64_t s = mix(str_hash(session));
+    if (!h || session.n == 0)
+        return false;
+    struct health *own = (struct health *)h;
+    uint64_t entry = atomic_load_explicit(&own->sessions[s % SESSIONS], memory_order_relaxed);
+    uint64_t age = ((uint64_t)(now_us / MINUTE_US) - entry) & 0xffff;
+    return entry >> 16 == ((s >> 40) << 24 | target_mark(p, model)) && age <= WARM_MINUTES;
+}
+
+static uint64_t canary_mark(const struct route *r)
+{
+    return (target_mark(r->canary.to.provider, r->canary.to.model) << 20 ^
+            (uint64_t)r->canary.share_ppm) | 1u << 31;
+}
+
+void health_canary_back(const struct health *h, const struct route *r)
+{
+    struct health *own = (struct health *)h;
+    if (h)
+        atomic_store_explicit(&own->canaries[r->id % TURNS], canary_mark(r), memory_order_relaxed);
+}
+
+bool health_canary_is_back(const struct health *h, const struct route *r)
+{
+    struct health *own = (struct health *)h;
+    return h && atomic_load_explicit(&own->canaries[r->id % TURNS], memory_order_relaxed) ==
+                    canary_mark(r);
+}
+
+void health_canary_again(struct health *h, const struct route *r)
+{
+    atomic_store_explicit(&h->canaries[r->id % TURNS], 0, memory_order_relaxed);
+}

@@ -1,0 +1,88 @@
+/* plan_state.h: what plan.c, resolve.c, policies.c, goals.c and match.c share. Private to this room.
+ *
+ * A plan is made in three steps: resolve (a name → a route or targets), order (targets → options,
+ * filtered and sorted by the policy), tell (candidates, rejections, the log of steps). */
+#ifndef POINTSMAN_PLAN_STATE_H
+#define POINTSMAN_PLAN_STATE_H
+
+#include "proxy/meter/price.h"
+#include "proxy/route/plan.h"
+
+#pragma weak price_find
+#pragma weak price_cost
+#pragma weak price_bound
+
+enum { PLAN_OPTIONS_MAX = 64, PLAN_HOPS_MAX = 8 };
+
+struct option {
+    const struct provider *provider;
+    struct str model;
+    unsigned weight;
+    struct health_view view;
+    const struct price *price;   /* NULL: unknown */
+    bool last_resort;            /* usable, but only when nothing better is left */
+    struct str reason;
+    double score;                /* the policy's: lower is better */
+};
+
+struct planner {
+    const struct plan_request *r;
+    const struct request_facts *facts; /* never NULL */
+    const struct health *h;
+    struct arena *a;
+    struct plan *out;
+    struct err *e;
+    struct str name;             /* asked, or the forced route */
+    struct buf log;
+    struct json_writer w;
+    /* what resolving found */
+    const struct route *route;   /* whose settings hold; NULL when named directly */
+    const struct target *targets;
+    size_t target_count;
+    const struct target *more;   /* an overridden route's own targets: behind the new one */
+    size_t more_count;
+    enum goal goal;
+    bool route_by_policy;        /* targets are the route's own list: canary and weights apply */
+    const struct route *seen[PLAN_HOPS_MAX]; /* routes on the way here */
+    size_t hops;
+    /* what ordering made */
+    struct option options[PLAN_OPTIONS_MAX];
+    size_t count;
+    bool too_long;               /* somebody was left out because the prompt does not fit */
+    int64_t largest_context;
+};
+
+/* resolve.c: fills route, targets, goal. 0, -ERR_NOT_FOUND, -ERR_DENIED, -ERR_STATE. */
+int plan_resolve(struct planner *pl) MUST_CHECK;
+
+/* match.c. `seen` (may be NULL) gets what the request has, for people. */
+bool condition_holds(const struct condition *c, const struct planner *pl, struct str *seen);
+const char *condition_name(enum condition_kind k);
+
+/* policies.c: sorts `n` options, best first, with scores and reasons. */
+void policy_order(enum policy p, struct planner *pl, struct option *options, size_t n);
+
+/* goals.c */
+enum goal_flag {
+    GOAL_AVOID_SPIKES = 1, /* first-token p95 far above the target's own last hour */
+    GOAL_AVOID_ERRORS = 2, /* an error rate of a fifth or more in the last minute */
+    GOAL_FIT_WHOLE = 4,    /* prompt and asked output must fit the context window */
+    GOAL_WIDE = 8          /* also other providers that list the same model */
+};
+struct goal_preset {
+    const char *name;
+    enum policy policy;
+    unsigned flags;
+    unsigned attempts;      /* 0: the route's */
+    int64_t first_token_us; /* 0: the route's or provider's */
+    const char *expands_to; /* for people */
+};
+const struct goal_preset *goal_preset(enum goal g);
+
+/* NULL when unknown. */
+const struct price *plan_price(const struct planner *pl, const struct provider *p, struct str model);
+
+/* "provider/model" in the arena. */
+struct str target_text(struct planner *pl, const struct provider *p, struct str model);
+
+#endif
