@@ -11,6 +11,7 @@
 #pragma weak price_find
 #pragma weak price_cost
 #pragma weak price_bound
+#pragma weak price_tier_from
 
 enum { PLAN_OPTIONS_MAX = 64, PLAN_HOPS_MAX = 8 };
 
