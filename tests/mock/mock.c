@@ -13,11 +13,13 @@
  *
  * Speaks POST /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings, /v1/messages,
  * /v1beta/models/M:generateContent and :streamGenerateContent; GET /v1/models; GET /mock/stats gives
- * counters. Deltas are numbered ("w0 ", "w1 " …), so a reader can prove that none is lost.
+ * counters. Deltas are numbered and say when they left (monotonic µs): "w0 8123456 ", so
+ * that a reader can prove that none is lost and measure how long it took.
  *
  *     mock [--port N]       prints `listening http://127.0.0.1:PORT` */
 #include "proxy/loop/loop.h"
 #include "store/base/buf.h"
+#include "store/base/clock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -135,7 +137,7 @@ static void put_chunk(struct client *c, const struct buf *text)
 static void put_word(struct buf *b, unsigned n, size_t bytes)
 {
     size_t from = b->n;
-    buf_printf(b, "w%u ", n);
+    buf_printf(b, "w%u %lld ", n, (long long)clock_mono_us());
     while (b->n - from < bytes && !b->err)
         buf_putc(b, 'x');
 }
