@@ -7,7 +7,10 @@
  *
  * Who may: the peer's uid (SO_PEERCRED) decides the role (roles.h); every change names its doer.
  *
- *     admin_new(&admin, &start, &e);       // opens the socket; the live state is published already
+ *     source_new(&source, …); config = source_load(source, …);    // source.h
+ *     admin_live_open(&live, source, config, store, accounts, &e); // the first snapshot is published
+ *     admin_restore_balances(store, accounts, now, &e);            // before the listener opens
+ *     admin_new(&admin, &start, &e);
  *     pthread_create(…, admin_run, admin); // until admin_stop()
  *     admin_free(admin);
  *
@@ -19,7 +22,9 @@
 #include "proxy/loop/loop.h"
 
 struct admin;
+struct account_set;
 struct health;
+struct source;
 struct spool;
 struct store;
 struct watch;
@@ -40,15 +45,16 @@ struct admin_ops {
     int (*probe)(void *ctx, struct str provider, struct loop *back,
         void (*done)(void *arg, int status, int64_t total_us, struct str models_json,
             struct str error), void *arg);
-    /* Reads the file and the environment again; a new counted configuration or NULL with *e. */
-    const struct config *(*configure)(void *ctx, struct str overlay, struct err *e);
+    /* A new configuration was published: what lies outside of the snapshot follows it (limits, log
+     * level, retention). May be NULL. */
+    void (*configured)(void *ctx, const struct config *config);
     void (*down)(void *ctx, bool now);
     int (*restart)(void *ctx, struct err *e);
 };
 
 struct admin_start {
     int listen_fd;                 /* AF_UNIX, listening (admin_listen) */
-    struct str socket_path, data_path, config_file;
+    struct str socket_path, data_path;
     struct str listen_url;         /* "http://127.0.0.1:4141" */
     bool demo;
     int64_t owner_uid;
@@ -57,7 +63,8 @@ struct admin_start {
     struct spool *const *spools;   /* one a worker: in flight and recent */
     struct health *health;
     struct account_set *accounts;
-    struct store *store;
+    struct store *store;           /* may be NULL: nothing is kept */
+    struct source *source;
     struct live *live;
     struct admin_ops ops;
 };
@@ -73,8 +80,13 @@ void admin_reload(struct admin *a);            /* any thread: SIGHUP */
 void admin_stop(struct admin *a);              /* any thread */
 void admin_free(struct admin *a);              /* after the thread has ended */
 
-/* The hooks that keep, audit and announce changes; `store` may be NULL (nothing is kept). */
-struct live_hooks admin_live_hooks(struct store *store,
-    const struct config *(*configure)(void *ctx, struct str overlay, struct err *e), void *ctx);
+/* At start, before any thread: opens the live state over the source's configuration, loads what the
+ * store keeps of it (also the changes for undo and the imported prices), publishes the first
+ * snapshot. `config`: the one that source_load() gave; its reference is taken on success. */
+int admin_live_open(struct live **out, struct source *source, struct config *config,
+    struct store *store, struct account_set *accounts, struct err *e) MUST_CHECK;
+/* Then: what was spent in every window, and prepaid credit, from the store into the accounts. */
+int admin_restore_balances(struct store *store, struct account_set *accounts, int64_t wall_ms,
+    struct err *e) MUST_CHECK;
 
 #endif
