@@ -113,6 +113,7 @@ static bool options_set_defences(CURL *e)
     rc |= curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     rc |= curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L); /* a redirect would carry the key away */
     rc |= curl_easy_setopt(e, CURLOPT_PROXY, "");          /* none from the environment */
+    rc |= curl_easy_setopt(e, CURLOPT_NOPROXY, "");        /* nor exceptions from a configured one */
     rc |= curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     rc |= curl_easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     rc |= curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
@@ -334,6 +335,7 @@ int options_apply(struct upstream_call *c, const struct upstream_request *r, str
         (long)MAX(r->connect_timeout_us / 1000, 1));
     rc |= curl_easy_setopt(c->easy, CURLOPT_HTTP_VERSION,
         (long)(r->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    rc |= curl_easy_setopt(c->easy, CURLOPT_PIPEWAIT, r->http2 ? 1L : 0L); /* share, don't dial */
     rc |= curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, 0L);
     rc |= options_set_text(c->easy, CURLOPT_PROXY, &c->proxy, r->proxy);
     rc |= options_set_text(c->easy, CURLOPT_CAINFO, &c->ca_file, ca);

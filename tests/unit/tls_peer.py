@@ -1,14 +1,17 @@
 """Providers with TLS for test_upstream: one with a right certificate, and some that must be refused.
 
 Makes an authority and certificates with the openssl command in the folder given, then prints
-`KIND PORT` a line and `ready`. Every plaintext byte that a client sends is printed as `got KIND ...`:
+`KIND PORT` a line and `ready`. With nginx installed there is also `h2`, which speaks HTTP/2 and has a file /big of 3 MB.
+Every plaintext byte that a client sends is printed as `got KIND ...`:
 a refused provider must never print one."""
 import os
+import shutil
 import socket
 import ssl
 import subprocess
 import sys
 import threading
+import time
 
 FOLDER = sys.argv[1]
 
@@ -62,6 +65,40 @@ def serve(kind, listener, context):
         threading.Thread(target=one, args=(listener.accept()[0],), daemon=True).start()
 
 
+def start_nginx():
+    """The child, or None. nginx can't pick a port, so a free one is taken and given back."""
+    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if not nginx:
+        return None
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with open(os.path.join(FOLDER, "big"), "wb") as f:
+        f.write(bytes(i * i % 251 for i in range(3000)) * 1000)
+    with open(os.path.join(FOLDER, "nginx.conf"), "w") as f:
+        f.write(f"""daemon off; master_process off; pid {FOLDER}/nginx.pid; error_log /dev/null;
+events {{}}
+http {{
+    access_log off; client_body_temp_path {FOLDER}; proxy_temp_path {FOLDER};
+    fastcgi_temp_path {FOLDER}; uwsgi_temp_path {FOLDER}; scgi_temp_path {FOLDER};
+    server {{
+        listen 127.0.0.1:{port} ssl http2;
+        ssl_certificate good.pem; ssl_certificate_key good.key;
+        root {FOLDER};
+    }}
+}}
+""")
+    child = subprocess.Popen([nginx, "-p", FOLDER, "-c", "nginx.conf"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            print("h2", port, flush=True)
+            return child
+        except OSError:
+            time.sleep(0.05)
+    return child
+
+
 def main():
     openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem",
             "-subj", "/CN=authority of a test", "-days", "2")
@@ -75,8 +112,13 @@ def main():
         listener = socket.create_server(("127.0.0.1", 0))
         threading.Thread(target=serve, args=(kind, listener, context), daemon=True).start()
         print(kind, listener.getsockname()[1], flush=True)
+    child = start_nginx()
     print("ready", flush=True)
     sys.stdin.read()  # until the test ends
+    if child:
+        child.terminate()
+        child.wait()
+    shutil.rmtree(FOLDER, ignore_errors=True)
 
 
 main()
