@@ -148,8 +148,9 @@ void complaints_sort(struct config_complaints *c)
 
 void nearest_offer(struct nearest *n, struct str name)
 {
-    unsigned most = n->best.p ? n->distance - 1 : (unsigned)(n->asked.n < 4 ? 1 : n->asked.n / 3);
-    most = MIN(most, 4u);
+    /* 2 lets two letters change places; longer names may be further off */
+    size_t most_at_first = n->asked.n < 3 ? 1 : MIN(MAX(n->asked.n / 3, (size_t)2), (size_t)4);
+    unsigned most = n->best.p ? n->distance - 1 : (unsigned)most_at_first;
     if ((n->best.p && n->distance == 0) || !name.n)
         return;
     unsigned d = str_distance(n->asked, name, most);
