@@ -19,24 +19,27 @@
 
 /* What is known of a request before it is sent. */
 struct request_facts {
-    struct str model;        /* decoded, in the arena; empty when absent or not a string */
+    struct str model;        /* decoded; empty when absent */
     struct str model_span;   /* the value's bytes in the body, quotes included: for splicing */
     bool stream, stream_given;
     bool include_usage;      /* the client asked for usage itself */
-    struct str stream_options; /* raw value, empty when absent */
+    struct str stream_options; /* raw value, empty when absent; "null" is possible */
     bool tools, images, json_schema, audio;
     bool background;         /* Responses: billed later than its answer */
-    int64_t max_output;      /* asked maximum of output tokens in any of its names; 0 = none */
+    int64_t max_output;      /* largest of the asked maxima of output tokens; 0 = none */
     int64_t n;               /* candidates asked for, at least 1 */
-    int64_t prompt_bytes;    /* bytes of the prompt's text: an upper bound of its tokens */
+    int64_t prompt_bytes;    /* an upper bound of the prompt's tokens: bytes of its text, and fixed
+                                shares for images and sound */
     int64_t prompt_tokens;   /* estimate */
-    bool unbounded_input;    /* URLs, file ids, previous_response_id: cost can't be bounded */
+    bool unbounded_input;    /* URLs, files, previous_response_id, server tools: cost can't be bounded */
     struct str session_hint; /* session named inside the body (metadata.user_id and such) */
     struct str service_tier, user;
     uint64_t prefix_hash;    /* of the prompt's beginning (what a provider's cache keys on); 0 = none */
 };
-/* 0; -ERR_SYNTAX not JSON (offset in *at); -ERR_DUPLICATE a policy field twice (its name in
- * *field); -ERR_TYPE wrong type (model not a string, stream not a boolean; name in *field). */
+
+/* 0; -ERR_SYNTAX not JSON, -ERR_LIMIT nested too deep (offset in *at); -ERR_DUPLICATE a policy field
+ * twice, -ERR_TYPE one of the wrong type: model not a string, stream not a boolean, a maximum not a
+ * whole number, the body not an object (its name in *field). `null` counts as absent. */
 int request_read(struct str body, enum wire wire, struct arena *a, struct request_facts *out,
     size_t *at, const char **field) MUST_CHECK;
 

@@ -2,7 +2,8 @@
  * costs. The figures in run_cost() were fitted on prose, code and Chinese against recorded usage. */
 #include "proxy/meter/tokens.h"
 
-enum kind { K_NONE, K_LOWER, K_UPPER, K_DIGIT, K_SPACE, K_LINE, K_SIGN, K_LATIN, K_CJK, K_OTHER };
+/* A counter of zeros stands in a run of no signs. */
+enum kind { K_SIGN, K_LOWER, K_UPPER, K_DIGIT, K_SPACE, K_LINE, K_LATIN, K_CJK, K_OTHER };
 
 /* Thousandths of a token for a run of `n` characters. */
 static int64_t run_cost(unsigned kind, uint32_t n)
@@ -31,68 +32,56 @@ static int64_t run_cost(unsigned kind, uint32_t n)
     }
 }
 
-static enum kind ascii_kind(unsigned char b)
-{
-    if (b >= 'a' && b <= 'z')
-        return K_LOWER;
-    if (b >= 'A' && b <= 'Z')
-        return K_UPPER;
-    if (b >= '0' && b <= '9')
-        return K_DIGIT;
-    if (b == '\n' || b == '\r')
-        return K_LINE;
-    return b == ' ' || b == '\t' ? K_SPACE : K_SIGN;
-}
+/* What is not named here is a sign. */
+static const unsigned char ascii_kind[128] = {
+    ['a' ... 'z'] = K_LOWER,
+    ['A' ... 'Z'] = K_UPPER,
+    ['0' ... '9'] = K_DIGIT,
+    ['\n'] = K_LINE,
+    ['\r'] = K_LINE,
+    [' '] = K_SPACE,
+    ['\t'] = K_SPACE,
+};
 
 static enum kind wide_kind(unsigned cp)
 {
     if (cp < 0x80)
-        return ascii_kind((unsigned char)cp);
+        return (enum kind)ascii_kind[cp];
     if (cp < 0x2000)
         return K_LATIN;
     return cp >= 0x2E80 && cp < 0x10000 ? K_CJK : K_OTHER;
 }
 
-static inline void feed_kind(struct tokens_counter *c, enum kind kind)
+/* `n` characters of one kind. */
+static inline void feed_run(struct tokens_counter *c, enum kind kind, uint32_t n)
 {
     if (c->kind == kind) {
-        c->run++;
+        c->run += n;
         return;
     }
     if (c->kind == K_UPPER && kind == K_LOWER && c->run == 1) { /* "The": one word */
         c->kind = K_LOWER;
-        c->run = 2;
+        c->run = 1 + n;
         return;
     }
     c->milli += run_cost(c->kind, c->run);
     c->kind = (unsigned char)kind;
-    c->run = 1;
+    c->run = n;
 }
 
-/* One character that starts at p; returns its bytes. Broken UTF-8 counts byte by byte. */
-static size_t feed_char(struct tokens_counter *c, const unsigned char *p, size_t left)
+/* One character above ASCII; returns its bytes. Broken UTF-8 counts byte by byte. */
+static size_t feed_wide(struct tokens_counter *c, const unsigned char *p, size_t left)
 {
-    if (p[0] < 0x80) {
-        feed_kind(c, ascii_kind(p[0]));
-        return 1;
-    }
     size_t n = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : p[0] >= 0xC0 ? 2 : 1;
     if (n == 1 || n > left) {
-        feed_kind(c, K_OTHER);
+        feed_run(c, K_OTHER, 1);
         return 1;
     }
     unsigned cp = p[0] & (0xFFu >> (n + 1));
     for (size_t i = 1; i < n; i++)
         cp = cp << 6 | (p[i] & 63);
-    feed_kind(c, wide_kind(cp));
+    feed_run(c, wide_kind(cp), 1);
     return n;
-}
-
-void tokens_feed(struct tokens_counter *c, struct str text)
-{
-    const unsigned char *p = (const unsigned char *)text.p;
-    for (size_t i = 0; i < text.n;)
-        i += feed_char(c, p + i, text.n - i);
 }
 
 static unsigned hex_value(unsigned char c)
@@ -105,19 +94,73 @@ static size_t feed_escape(struct tokens_counter *c, const unsigned char *p, size
 {
     if (left >= 6 && p[1] == 'u') {
         unsigned cp = hex_value(p[2]) << 12 | hex_value(p[3]) << 8 | hex_value(p[4]) << 4 | hex_value(p[5]);
-        feed_kind(c, cp >= 0xD800 && cp < 0xE000 ? K_OTHER : wide_kind(cp & 0xFFFF));
+        feed_run(c, cp >= 0xD800 && cp < 0xE000 ? K_OTHER : wide_kind(cp & 0xFFFF), 1);
         return 6;
     }
     unsigned char e = left > 1 ? p[1] : '\\';
-    feed_kind(c, e == 'n' || e == 'r' ? K_LINE : e == 't' ? K_SPACE : K_SIGN);
+    feed_run(c, e == 'n' || e == 'r' ? K_LINE : e == 't' ? K_SPACE : K_SIGN, 1);
     return 2;
+}
+
+static void feed(struct tokens_counter *c, struct str text, bool escapes)
+{
+    const unsigned char *p = (const unsigned char *)text.p;
+    for (size_t i = 0, from; i < text.n;) {
+        if (p[i] >= 0x80) {
+            i += feed_wide(c, p + i, text.n - i);
+            continue;
+        }
+        if (escapes && p[i] == '\\') {
+            i += feed_escape(c, p + i, text.n - i);
+            continue;
+        }
+        unsigned char kind = ascii_kind[p[i]];
+        for (from = i++; i < text.n && p[i] < 0x80 && ascii_kind[p[i]] == kind; i++)
+            if (escapes && p[i] == '\\')
+                break;
+        feed_run(c, (enum kind)kind, (uint32_t)(i - from));
+    }
+}
+
+void tokens_feed(struct tokens_counter *c, struct str text)
+{
+    feed(c, text, false);
+}
+
+void tokens_break(struct tokens_counter *c)
+{
+    c->milli += run_cost(c->kind, c->run);
+    c->kind = K_SIGN;
+    c->run = 0;
+}
+
+/* A prompt of megabytes is uniform enough: past EXACT bytes a window of each STRIDE is counted and
+ * scaled up. A window that starts inside a character or an escape errs by one run. */
+enum { EXACT_BYTES = 128 << 10, WINDOW_BYTES = 1 << 10, STRIDE_BYTES = 8 << 10 };
+
+static void feed_sampled(struct tokens_counter *c, struct str inside)
+{
+    struct tokens_counter sample = {0};
+    int64_t counted = 0;
+    for (size_t at = 0; at < inside.n; at += STRIDE_BYTES) {
+        struct str window = str_first(str_from(inside, at), WINDOW_BYTES);
+        feed(&sample, window, true);
+        tokens_break(&sample);
+        counted += (int64_t)window.n;
+    }
+    tokens_break(c);
+    c->milli += sample.milli * ((int64_t)inside.n * 1000 / counted) / 1000;
 }
 
 void tokens_feed_json(struct tokens_counter *c, struct str inside)
 {
-    const unsigned char *p = (const unsigned char *)inside.p;
-    for (size_t i = 0; i < inside.n;)
-        i += p[i] == '\\' ? feed_escape(c, p + i, inside.n - i) : feed_char(c, p + i, inside.n - i);
+    if (inside.n > WINDOW_BYTES && c->exact_bytes + inside.n > EXACT_BYTES) {
+        feed_sampled(c, inside);
+        return;
+    }
+    feed(c, inside, true);
+    c->exact_bytes += (uint32_t)MIN(inside.n, (size_t)EXACT_BYTES);
+    c->exact_bytes = MIN(c->exact_bytes, (uint32_t)EXACT_BYTES);
 }
 
 int64_t tokens_count(const struct tokens_counter *c)

@@ -16,14 +16,17 @@
 #include "store/base/str.h"
 
 struct tokens_counter {
-    int64_t milli;   /* thousandths of a token counted so far */
-    unsigned char kind; /* of the run that the last byte belongs to */
-    uint32_t run;       /* its length in characters */
+    int64_t milli;        /* thousandths of a token counted so far */
+    unsigned char kind;   /* of the run that the last byte belongs to */
+    uint32_t run;         /* its length in characters */
+    uint32_t exact_bytes; /* fed without sampling */
 };
 
 void tokens_feed(struct tokens_counter *c, struct str text);
-/* The inside of a JSON string, escapes and all. */
+/* The inside of a JSON string, escapes and all. Past the first 128 KiB samples are taken. */
 void tokens_feed_json(struct tokens_counter *c, struct str inside);
+/* What follows does not continue the last word. */
+void tokens_break(struct tokens_counter *c);
 int64_t tokens_count(const struct tokens_counter *c);
 int64_t tokens_estimate(struct str text);
 /* When only the number of bytes is known (a stream that was cut): English prose and code. */

@@ -201,13 +201,7 @@ static bool skip_key(struct scan *s)
     return true;
 }
 
-/* The open containers around s->p: a bit each, set for an object. */
-struct nest {
-    uint64_t bits[JSON_DEPTH_MAX / 64];
-    unsigned depth;
-};
-
-static bool nest_open(struct nest *n, bool object, struct scan *s)
+static bool nest_open(struct json_nest *n, bool object, struct scan *s)
 {
     if (n->depth >= JSON_DEPTH_MAX)
         return fail(s, ERR_LIMIT);
@@ -220,14 +214,14 @@ static bool nest_open(struct nest *n, bool object, struct scan *s)
     return true;
 }
 
-static bool nest_is_object(const struct nest *n)
+static bool nest_is_object(const struct json_nest *n)
 {
     return n->bits[(n->depth - 1) / 64] >> ((n->depth - 1) % 64) & 1;
 }
 
 /* After a value: closes what ends here. True when another element follows (s->p before it) or all
  * is closed (depth 0). */
-static bool skip_closers(struct scan *s, struct nest *n)
+static bool skip_closers(struct scan *s, struct json_nest *n)
 {
     while (n->depth) {
         skip_blanks(s);
@@ -249,7 +243,7 @@ static bool skip_closers(struct scan *s, struct nest *n)
 /* Walks over one value with all that is in it. */
 static bool skip_value(struct scan *s)
 {
-    struct nest n;
+    struct json_nest n;
     n.depth = 0;
     do {
         skip_blanks(s);
@@ -380,6 +374,108 @@ bool json_next(struct json_iter *it, struct json_span *key, struct json_span *va
     it->done = !more;
     it->rest = (struct str){(const char *)s.p, (size_t)(s.end - s.p)};
     return more;
+}
+
+struct json_walk json_walk(struct str text)
+{
+    return (struct json_walk){.text = text};
+}
+
+/* After the outermost value: nothing but blanks. */
+static bool walk_end(struct json_walk *w, struct scan *s)
+{
+    skip_blanks(s);
+    if (s->p < s->end)
+        fail(s, ERR_SYNTAX);
+    w->open.depth = 0;
+    return false;
+}
+
+/* Takes the key in front of a member's value. */
+static bool walk_key(struct scan *s, struct json_token *t)
+{
+    skip_blanks(s);
+    const unsigned char *from = s->p;
+    if (s->p >= s->end || *s->p != '"' || !skip_string(s))
+        return fail(s, ERR_SYNTAX);
+    t->key = (struct json_span){JSON_STRING, {(const char *)from, (size_t)(s->p - from)}};
+    skip_blanks(s);
+    if (s->p >= s->end || *s->p != ':')
+        return fail(s, ERR_SYNTAX);
+    s->p++;
+    return true;
+}
+
+/* Between elements: a comma, or the bracket that closes (then *t is its token). */
+static bool walk_between(struct json_walk *w, struct scan *s, struct json_token *t)
+{
+    bool object = nest_is_object(&w->open);
+    skip_blanks(s);
+    if (s->p >= s->end)
+        return fail(s, ERR_SYNTAX);
+    if (*s->p == (object ? '}' : ']')) {
+        w->open.depth--;
+        w->after_value = true;
+        *t = (struct json_token){.type = object ? JSON_OBJECT : JSON_ARRAY, .end = true,
+            .depth = w->open.depth, .raw = {(const char *)s->p, 1}};
+        s->p++;
+        return true;
+    }
+    if (w->after_value) {
+        if (*s->p != ',')
+            return fail(s, ERR_SYNTAX);
+        s->p++;
+    }
+    return !object || walk_key(s, t);
+}
+
+static bool walk_value(struct json_walk *w, struct scan *s, struct json_token *t)
+{
+    skip_blanks(s);
+    if (s->p >= s->end)
+        return fail(s, ERR_SYNTAX);
+    const unsigned char *from = s->p;
+    t->depth = w->open.depth;
+    t->type = type_of(*from);
+    w->after_value = t->type != JSON_OBJECT && t->type != JSON_ARRAY;
+    if (w->after_value) {
+        if (!skip_scalar(s))
+            return false;
+    } else {
+        if (!nest_open(&w->open, t->type == JSON_OBJECT, s))
+            return false;
+        s->p++;
+    }
+    t->raw = (struct str){(const char *)from, (size_t)(s->p - from)};
+    return true;
+}
+
+static bool walk_step(struct json_walk *w, struct scan *s, struct json_token *t)
+{
+    *t = (struct json_token){0};
+    if (w->open.depth) {
+        if (!walk_between(w, s, t))
+            return false;
+        if (t->end)
+            return true;
+    } else if (w->started) {
+        return walk_end(w, s);
+    }
+    w->started = true;
+    return walk_value(w, s, t);
+}
+
+bool json_walk_next(struct json_walk *w, struct json_token *t)
+{
+    if (w->err)
+        return false;
+    struct scan s = scan_of(w->text);
+    const unsigned char *from = s.p;
+    s.p += w->at;
+    bool more = walk_step(w, &s, t);
+    w->at = (size_t)(s.p - from);
+    w->err = s.err;
+    return more && !s.err;
 }
 
 /* Most keys have no escape in them: compare the bytes between the quotes first. */

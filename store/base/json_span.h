@@ -74,6 +74,34 @@ struct json_iter {
 struct json_iter json_iter(struct str container);
 bool json_next(struct json_iter *it, struct json_span *key, struct json_span *value);
 
+/* Token by token, in one pass whatever the nesting: for those who look into everything.
+ *     struct json_walk w = json_walk(body);
+ *     struct json_token t;
+ *     while (json_walk_next(&w, &t)) ...
+ *     if (w.err) ...                               // at byte w.at of the text
+ * Without an error the whole text was one valid value. Containers give a token where they begin and
+ * one where they end; `depth` is that of the value itself, 0 for the outermost. */
+struct json_token {
+    enum json_type type;
+    bool end;             /* the closing bracket of a container */
+    unsigned depth;
+    struct json_span key; /* of an object's member; type JSON_NONE in arrays and at ends */
+    struct str raw;       /* a scalar; of a container its one bracket */
+};
+struct json_nest {
+    uint64_t bits[JSON_DEPTH_MAX / 64]; /* set for an object */
+    unsigned depth;
+};
+struct json_walk {
+    struct str text;
+    size_t at;
+    struct json_nest open;
+    bool started, after_value;
+    int err;
+};
+struct json_walk json_walk(struct str text);
+bool json_walk_next(struct json_walk *w, struct json_token *t);
+
 /* Number of elements or members; 0 for anything else. */
 size_t json_count(struct json_span v);
 
