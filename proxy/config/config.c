@@ -151,7 +151,6 @@ static void walk_file(struct reader *r, const struct yaml *root)
     if (yaml_get(root, "keys"))
         parse_keys(r, yaml_get(root, "keys"));
     check_config(r, root);
-    objects_from_file(r, root);
 }
 
 /* The whole file into the arena; STR_NULL after a complaint. */
@@ -179,16 +178,21 @@ static struct str read_whole(struct reader *r, const char *path)
     return got < 0 || !bytes ? STR_NULL : str_n(bytes, n);
 }
 
-/* The overlay's tree; NULL when there is none or it is broken (then it is said). */
-static const struct yaml *read_overlay(struct reader *r)
+/* `root` with what was edited live laid over it; NULL after a complaint. */
+static const struct yaml *with_overlay(struct reader *r, const struct yaml *root)
 {
     struct yaml_fault f;
     if (!r->q->overlay.n)
+        return root;
+    struct yaml *over = yaml_read(r->q->overlay, r->a, &f);
+    if (!over) {
+        complain(r, NULL, STR("live edit"), ERR_SYNTAX, "%s", f.text);
         return NULL;
-    const struct yaml *over = yaml_read(r->q->overlay, r->a, &f);
-    if (!over)
-        complain_at(r->complaints, f.line, f.column, "edited objects: %s", f.text);
-    return over;
+    }
+    root = overlay_lay(root, over, r->a);
+    if (!root)
+        complain(r, NULL, STR(""), ERR_NOMEM, "out of memory");
+    return root;
 }
 
 static void load_file(struct reader *r)
@@ -198,6 +202,9 @@ static void load_file(struct reader *r)
     r->c->file = arena_str(r->a, str_c(q->path ? q->path : ""));
     complaints_name_file(r->complaints, r->c->file);
     struct str text = q->text.p ? q->text : read_whole(r, q->path);
+    struct stat st;
+    if (q->text.p && q->path && stat(q->path, &st) == 0)
+        r->file_mode = st.st_mode & 0777;
     if (!text.p)
         return;
     const struct yaml *root = yaml_read(text, r->a, &f);
@@ -205,13 +212,10 @@ static void load_file(struct reader *r)
         complain_at(r->complaints, f.line, f.column, "%s", f.text);
         return;
     }
-    const struct yaml *over = read_overlay(r);
-    if (over)
-        root = overlay_lay(root, over, r->a);
+    objects_from_file(r, root);
+    root = with_overlay(r, root);
     if (root)
         walk_file(r, root);
-    else
-        complain(r, NULL, STR(""), ERR_NOMEM, "out of memory");
 }
 
 static void load_environment(struct reader *r)
@@ -226,10 +230,11 @@ static void load_environment(struct reader *r)
     c->providers = to;
     for (size_t i = 0; i < c->provider_count; i++)
         to[i].id = config_stable_id(CONFIG_ID_PROVIDER, to[i].name);
-    const struct yaml *over = read_overlay(r);
-    if (over && yaml_get(over, "routes"))
-        parse_routes(r, yaml_get(over, "routes"));
     objects_from_environment(r);
+    static const struct yaml nothing = {.kind = YAML_MAP, .weight = 1};
+    const struct yaml *root = r->q->overlay.n ? with_overlay(r, &nothing) : NULL;
+    if (root)
+        walk_file(r, root);
 }
 
 static void add_demo(struct reader *r)

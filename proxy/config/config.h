@@ -36,7 +36,9 @@ typedef int config_resolve_fn(void *ctx, struct str reference, struct str *value
 struct config_request {
     const char *path;        /* the file; NULL: providers from the environment */
     struct str text;         /* used instead of reading `path`, which then is only a name */
-    struct str overlay;      /* JSON of the file's shape: objects edited live, laid over the file */
+    /* JSON of the file's shape: objects edited live, each in place of the file's of that name; null
+     * takes one away. config_objects() still tells what the file says. */
+    struct str overlay;
     struct str listen;       /* --listen: wins over the file; empty: the file's */
     struct str data, socket; /* --data and --socket, likewise */
     char **environment;      /* NULL: the process's own, with what environment_set() added */

@@ -5,9 +5,9 @@
  * bytes are overwritten where they stood; a reload finds it in the table. A variable handed over by
  * a console lives in the table only. */
 #include "proxy/config/environment.h"
+#include "store/base/secret.h"
 
 #include <pthread.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -113,7 +113,7 @@ void environment_wipe_secrets(void)
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < kept_count; i++) {
         if (kept[i].stood)
-            sodium_memzero(kept[i].stood, kept[i].length);
+            secret_wipe(kept[i].stood, kept[i].length);
         kept[i].stood = NULL;
     }
     pthread_mutex_unlock(&lock);
@@ -198,6 +198,7 @@ static bool provider_from(struct reader *r, const struct provider_row *row, stru
         return false;
     *key = (struct provider_key){.name = arena_printf(r->a, "env:%s", row->variable),
         .secret = arena_str(r->a, value), .weight = 1};
+    secret_add(value);
     p->dialect = row->dialect;
     p->base_url = url;
     p->keys = key;

@@ -1,71 +1,73 @@
 /* overlay.c: objects that people edited while the gateway runs ("routes": {"fast": {…}}), laid over
  * the file's tree before it is validated: one validator for both, and the file itself is not
- * touched. A member replaces the file's object of that name or adds one. */
+ * touched. A member takes the place of the file's object of that name (the order of patterns matters),
+ * a new one stands last, null takes one away. */
 #include "proxy/config/overlay.h"
-
-static struct yaml *copy_node(const struct yaml *n, struct arena *a)
-{
-    struct yaml *c = arena_alloc(a, sizeof *c);
-    if (c)
-        *c = *n;
-    return c;
-}
-
-/* A map's members copied into a new list, without the one called `without`. */
-static struct yaml *copy_map(const struct yaml *map, struct str without, struct arena *a)
-{
-    struct yaml *to = copy_node(map, a), **end = to ? &to->first : NULL;
-    if (!to)
-        return NULL;
-    to->count = 0;
-    for (const struct yaml *m = map->first; m; m = m->next) {
-        if (without.p && str_eq(m->key, without))
-            continue;
-        if (!(*end = copy_node(m, a)))
-            return NULL;
-        end = &(*end)->next;
-        to->count++;
-    }
-    *end = NULL;
-    return to;
-}
-
-/* `map` with `member` in it under its key, last. */
-static struct yaml *with_member(const struct yaml *map, const struct yaml *member, struct arena *a)
-{
-    struct yaml *to = copy_map(map, member->key, a);
-    struct yaml *last = to ? copy_node(member, a) : NULL;
-    if (!last)
-        return NULL;
-    struct yaml **end = &to->first;
-    while (*end)
-        end = &(*end)->next;
-    *end = last;
-    last->next = NULL;
-    to->count++;
-    return to;
-}
 
 static const struct yaml *member(const struct yaml *map, struct str key)
 {
-    for (const struct yaml *m = map->first; m; m = m->next)
-        if (str_eq(m->key, key))
-            return m;
+    for (const struct yaml *c = map->first; c; c = c->next)
+        if (str_eq(c->key, key))
+            return c;
     return NULL;
 }
 
-const struct yaml *overlay_lay(const struct yaml *root, const struct yaml *over, struct arena *a)
+/* A complaint about an edited object must not point into the file. */
+static void forget_place(struct yaml *n)
 {
-    for (const struct yaml *section = over->first; root && section; section = section->next) {
-        const struct yaml *under = member(root, section->key);
-        if (!under || under->kind != YAML_MAP || section->kind != YAML_MAP) {
-            root = with_member(root, section, a);
+    n->line = n->column = n->key_line = n->key_column = 0;
+    for (struct yaml *c = n->first; c; c = c->next)
+        forget_place(c); /* at most YAML_DEPTH_MAX levels */
+}
+
+/* A copy of `map` without its members: its chain may be shared by an alias. */
+static struct yaml *emptied(const struct yaml *map, struct arena *a)
+{
+    struct yaml *c = arena_alloc(a, sizeof *c);
+    if (!c)
+        return NULL;
+    *c = *map;
+    c->first = NULL;
+    c->count = 0;
+    return c;
+}
+
+static bool append(struct yaml *map, struct yaml **tail, const struct yaml *n, struct arena *a)
+{
+    struct yaml *c = arena_alloc(a, sizeof *c);
+    if (!c)
+        return false;
+    *c = *n;
+    c->next = NULL;
+    *(*tail ? &(*tail)->next : &map->first) = c;
+    *tail = c;
+    map->count++;
+    map->weight += c->weight;
+    return true;
+}
+
+/* Two maps member by member; `depth` levels of maps are merged, below that a member is replaced. */
+static const struct yaml *lay(const struct yaml *under, const struct yaml *over, unsigned depth,
+    struct arena *a)
+{
+    struct yaml *to = emptied(under, a), *tail = NULL;
+    bool ok = to != NULL;
+    for (const struct yaml *c = under->first; ok && c; c = c->next) {
+        const struct yaml *new = member(over, c->key);
+        if (new && new->kind == YAML_NULL)
             continue;
-        }
-        struct yaml *merged = copy_node(under, a);
-        for (const struct yaml *m = section->first; merged && m; m = m->next)
-            merged = with_member(merged, m, a);
-        root = merged ? with_member(root, merged, a) : NULL;
+        if (new && depth && new->kind == YAML_MAP && c->kind == YAML_MAP)
+            new = lay(c, new, depth - 1, a);
+        ok = append(to, &tail, new ? new : c, a);
     }
-    return root;
+    for (const struct yaml *c = over->first; ok && c; c = c->next)
+        if (c->kind != YAML_NULL && !member(under, c->key))
+            ok = append(to, &tail, c, a);
+    return ok ? to : NULL;
+}
+
+const struct yaml *overlay_lay(const struct yaml *root, struct yaml *over, struct arena *a)
+{
+    forget_place(over);
+    return lay(root, over, 1, a);
 }

@@ -6,6 +6,6 @@
 
 /* `over` is a map of sections, each a map of objects; scalars replace. The result shares nodes with
  * both; NULL without memory. */
-const struct yaml *overlay_lay(const struct yaml *root, const struct yaml *over, struct arena *a);
+const struct yaml *overlay_lay(const struct yaml *root, struct yaml *over, struct arena *a);
 
 #endif

@@ -3,9 +3,9 @@
  * Health is kept per provider id: a reload must not hand the figures of one provider to another, so
  * a name keeps its number until the process ends. */
 #include "proxy/config/owner.h"
+#include "store/base/secret.h"
 
 #include <pthread.h>
-#include <sodium.h>
 #include <stdlib.h>
 
 enum { CONFIG_BLOCK = 16 << 10, CONFIG_MEMORY_MAX = 64 << 20 };
@@ -30,7 +30,7 @@ struct config *config_get(const struct config *c)
 static void wipe(struct str s)
 {
     if (s.n)
-        sodium_memzero((void *)(uintptr_t)s.p, s.n);
+        secret_wipe((void *)(uintptr_t)s.p, s.n);
 }
 
 void config_put(const struct config *c)

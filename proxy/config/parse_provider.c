@@ -189,33 +189,44 @@ bool check_name(struct reader *r, const struct yaml *n, struct str path)
     return !fault;
 }
 
+/* Those found in the environment stay, unless the map gives one of that name. */
+static size_t keep_found(struct reader *r, const struct yaml *map, struct provider *to)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->c->provider_count; i++)
+        if (!yaml_get(map, r->c->providers[i].name.p))
+            to[kept++] = r->c->providers[i];
+    return kept;
+}
+
+static void parse_provider(struct reader *r, const struct yaml *n, struct str path, struct provider *p)
+{
+    p->name = n->key;
+    p->id = config_stable_id(CONFIG_ID_PROVIDER, p->name);
+    p->ask_usage = true;
+    options_defaults(r, SECTION_TIMEOUTS, p);
+    if (n->kind != YAML_MAP) {
+        complain(r, n, path, ERR_TYPE, "expected a map such as { dialect: openai, base_url: http://… }");
+        return;
+    }
+    options_read(r, n, path, SECTION_PROVIDER, p, provider_special, p);
+    apply_known(r, n, path, p);
+    check_provider(r, n, path, p);
+}
+
 void parse_providers(struct reader *r, const struct yaml *map)
 {
-    struct provider *to = arena_zalloc(r->a, map->count * sizeof *to + 1);
+    struct provider *to = arena_zalloc(r->a, (map->count + r->c->provider_count) * sizeof *to + 1);
     if (map->kind != YAML_MAP || map->count > PROVIDERS_MAX || !to) {
         complain(r, map, STR("providers"), ERR_TYPE, "expected a map of at most %d providers",
             PROVIDERS_MAX);
         return;
     }
-    size_t count = 0;
+    size_t count = keep_found(r, map, to);
     for (const struct yaml *n = map->first; n; n = n->next) {
         struct str path = path_join(r, STR("providers"), n->key);
-        struct provider *p = &to[count];
-        if (!check_name(r, n, path))
-            continue;
-        count++;
-        p->name = n->key;
-        p->id = config_stable_id(CONFIG_ID_PROVIDER, p->name);
-        p->ask_usage = true;
-        options_defaults(r, SECTION_TIMEOUTS, p);
-        if (n->kind != YAML_MAP) {
-            complain(r, n, path, ERR_TYPE,
-                "expected a map such as { dialect: openai, base_url: http://… }");
-            continue;
-        }
-        options_read(r, n, path, SECTION_PROVIDER, p, provider_special, p);
-        apply_known(r, n, path, p);
-        check_provider(r, n, path, p);
+        if (check_name(r, n, path))
+            parse_provider(r, n, path, &to[count++]);
     }
     r->c->providers = to;
     r->c->provider_count = count;

@@ -2,6 +2,7 @@
  * complaint that says what to do. A file that others can read is refused: a key in it is no secret
  * any more. */
 #include "proxy/config/environment.h"
+#include "store/base/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,5 +141,6 @@ bool read_secret(struct reader *r, const struct yaml *n, struct str path, enum s
     if (!value_is_usable(r, n, path, use, *value))
         return false;
     *value = arena_str(r->a, *value);
+    secret_add(*value);
     return value->p != NULL;
 }

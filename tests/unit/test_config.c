@@ -493,6 +493,40 @@ static void an_export_carries_what_people_switched(void **state)
     config_put(c);
 }
 
+static void live_edits_lie_over_the_file(void **state)
+{
+    (void)state;
+    struct config_request q = {.path = "t.yaml", .environment = environment,
+        .text = STR(P "routes: { \"x-*\": { targets: [a/m] }, \"*\": { targets: [a/m] }, y: { targets: [a/m] } }\n"),
+        .overlay = STR("{\"routes\":{\"x-*\":{\"targets\":[\"b/n\"]},\"y\":null,\"z\":{\"targets\":[\"a/o\"]}},"
+            "\"providers\":{\"b\":{\"base_url\":\"http://h/v1\"}}}")};
+    struct config_complaints *faults = config_complaints_new();
+    struct config *c = NULL;
+    const struct config_object *o;
+    char line[700];
+    assert_int_equal(config_load(&q, &c, faults), 0);
+    assert_int_equal(c->route_count, 3);
+    assert_true(str_eq(c->routes[0].targets[0].provider->name, STR("b"))); /* still the first */
+    assert_true(str_eq(c->routes[2].name, STR("z")));
+    assert_int_equal(config_objects(c, &o), 4); /* a and three routes: the file's */
+    config_put(c);
+    q.overlay = STR("{\"routes\":{\"y\":{\"targets\":[\"c/n\"]}}}");
+    assert_true(config_load(&q, &c, faults) < 0);
+    assert_string_equal(config_complaint_text(faults, 0, line, sizeof line),
+        "t.yaml: routes.y.targets[1]: no provider is called \"c\"; did you mean a?");
+    config_complaints_free(faults);
+    faults = config_complaints_new();
+    q = (struct config_request){.environment = environment,
+        .overlay = STR("{\"routes\":{\"x\":{\"targets\":[\"openai/m\"]}},"
+            "\"providers\":{\"anthropic\":{\"api_key\":\"client\"}}}")};
+    assert_int_equal(config_load(&q, &c, faults), 0);
+    assert_int_equal(c->provider_count, 2);
+    assert_true(c->providers[1].client_login);
+    assert_int_equal(c->route_count, 1);
+    config_put(c);
+    config_complaints_free(faults);
+}
+
 static void a_diff_names_what_changed(void **state)
 {
     (void)state;
@@ -641,6 +675,7 @@ int main(void)
         cmocka_unit_test(secrets_are_wiped_from_the_environment_and_survive_a_reload),
         cmocka_unit_test(an_export_reads_back_as_the_same_state),
         cmocka_unit_test(an_export_carries_what_people_switched),
+        cmocka_unit_test(live_edits_lie_over_the_file),
         cmocka_unit_test(a_diff_names_what_changed),
         cmocka_unit_test(literal_secrets_stay_out_of_texts),
         cmocka_unit_test(keys_are_hashed_and_their_secrets_forgotten),
