@@ -22,13 +22,14 @@ static void refuse(struct gate_facts *f, int status, const char *reason)
     f->reason = reason;
 }
 
+/* RFC 9110 token bytes, one bit each. */
+static const uint64_t token_bits[4] = {0x03ff6cfa00000000, 0x57ffffffc7fffffe, 0, 0};
+
 static bool is_token(struct str s)
 {
-    static const char marks[] = "!#$%&'*+-.^_`|~";
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!word && (c == 0 || !strchr(marks, c)))
+        if (!(token_bits[c >> 6] >> (c & 63) & 1))
             return false;
     }
     return s.n > 0;
@@ -338,6 +339,7 @@ void gate_check(const struct gate_rules *rules, const struct gate_head *head, st
         note_header(&head->headers[i], &s, out);
     if (head->header_count > HEADERS_MAX || s.bytes > rules->header_bytes)
         refuse(out, 431, "the request headers are larger than limits.header_bytes, or over 100");
+    out->head_bytes = s.bytes + head->target.n;
     check_framing(&s, out);
     check_method(head->method, out);
     check_target(head->target, s.host, out);

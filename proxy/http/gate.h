@@ -37,6 +37,7 @@ struct gate_facts {
     struct str path, query;   /* set also when refused, as far as known */
     bool http10, has_length, chunked, expects_continue, wants_close;
     uint64_t length;          /* of the body, when has_length */
+    size_t head_bytes;        /* of the headers as they came */
 };
 
 void gate_check(const struct gate_rules *rules, const struct gate_head *head, struct gate_facts *out);

@@ -42,7 +42,8 @@ enum {
     HTTP_CHARGED_BYTES = 262144,  /* uploads are charged to memory in steps of this */
     HTTP_OVER_CAP = 32,           /* connections past the cap that still get their 503 */
     HTTP_QUEUE_SLACK = 16777216,  /* above high_water: a stream whose source does not stop */
-    HTTP_SPARE_REQUESTS = 256
+    HTTP_SPARE_REQUESTS = 256,
+    HTTP_KEEP_BYTES = 16384       /* buffers up to this stay with a spare request */
 };
 
 struct shard {
@@ -120,6 +121,7 @@ struct request {
     int64_t length_left;          /* of an announced length; -1 none */
     bool chunked, head_waits, blocked, over_high, ended, end_clean;
     int64_t blocked_us, stall_us;
+    int unacked;                  /* bytes in the kernel's queue when the client last took some */
 };
 
 struct http_server {
@@ -138,7 +140,7 @@ struct http_server {
     int diag_fd;                  /* netlink; -1: none */
     bool draining, freeing, reap_pending;
     struct http_stats stats;
-    int64_t date_s;
+    int64_t date_s, paused_us;    /* paused_us: when lack of descriptors was last told of */
     char date[40];
 };
 

@@ -15,7 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ACCEPT_BATCH = 64, PAUSE_US = 100000, BACKLOG = 1024 };
+enum { ACCEPT_BATCH = 64, PAUSE_US = 100000, SAY_US = 10000000, BACKLOG = 1024 };
 
 /* ---- opening ---- */
 
@@ -55,12 +55,17 @@ static unsigned own_port(int fd)
 
 static int open_socket(const struct addrinfo *a, bool shared)
 {
-    int on = 1;
+    int on = 1, idle_s = 60, interval_s = 15;
     int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* accepted sockets inherit it */
+    /* Accepted sockets inherit these. Probes find the client whose machine or network is gone while
+     * it waits for a first token: nothing else is sent then. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
     if ((shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) ||
         bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
         int saved = errno;
@@ -208,6 +213,19 @@ static void take_in(struct listener *l, int fd, const struct sockaddr *peer, soc
     c->shard->run = true; /* most bring their request along */
 }
 
+/* Waits for others to close instead of spinning on a backlog that can't be taken. */
+static void out_of_descriptors(struct listener *l)
+{
+    struct http_server *s = l->s;
+    int64_t now_us = loop_now_us(s->l);
+    if (!s->paused_us || now_us - s->paused_us > SAY_US) {
+        log_warn("accept: %s; new clients wait", strerror(errno));
+        s->paused_us = now_us;
+    }
+    listener_pause(l);
+    loop_timer_set(s->l, &l->retry, now_us + PAUSE_US);
+}
+
 static void accept_from(struct listener *l)
 {
     struct http_server *s = l->s;
@@ -222,9 +240,7 @@ static void accept_from(struct listener *l)
         if (fd >= 0) {
             take_in(l, fd, (struct sockaddr *)&peer, n);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            log_warn("accept: %s; pausing for 100 ms", strerror(errno));
-            listener_pause(l);
-            loop_timer_set(s->l, &l->retry, loop_now_us(s->l) + PAUSE_US);
+            out_of_descriptors(l);
             return;
         } else if (errno == EAGAIN) {
             l->ready = false;

@@ -1,6 +1,7 @@
-/* reply.c: whole answers. Two ways out:
+/* reply.c: whole answers. Three ways out:
  *
  *   held   libmicrohttpd sends it and the connection lives on: the usual way.
+ *   raw    as a stream of known length: for heads that do not fit libmicrohttpd's pool.
  *   leave  written straight to the socket, then our side is shut and the connection ends: for what
  *          the gate refuses, and for answers given while much of the body is still to come.
  *
@@ -162,12 +163,37 @@ static bool little_left(const struct request *q)
     return q->facts.length - q->body_seen <= HTTP_DISCARD_BYTES;
 }
 
+/* libmicrohttpd builds the answer's head in what the request's head has left of the connection's
+ * pool (about 72 bytes a header beside the text), and drops the connection when it does not fit. */
+static bool fits_pool(const struct request *q, const struct http_header *headers, size_t n)
+{
+    enum { PER_HEADER = 80, MARGIN = 1024 };
+    size_t pool = q->c->s->config.header_bytes / 2 * 3;
+    size_t used = q->facts.head_bytes + q->pub.header_count * PER_HEADER + MARGIN;
+    for (size_t i = 0; i < n; i++)
+        used += headers[i].name.n + headers[i].value.n + 4;
+    return used <= pool;
+}
+
+static int answer_raw(struct http_request *q, int status, const struct http_header *headers, size_t n,
+    struct str body)
+{
+    int rc = http_stream_begin(q, status, headers, n, (int64_t)body.n);
+    if (rc == 0)
+        rc = http_stream_write(q, body);
+    if (rc >= 0)
+        http_stream_end(q, true);
+    return rc < 0 ? rc : 0;
+}
+
 static int answer(struct request *q, int status, const struct http_header *headers, size_t n,
     struct str body)
 {
     struct conn *c = q->c;
-    bool resting = q->state == REQUEST_REST;
-    if (!resting && !little_left(q)) {
+    bool resting = q->state == REQUEST_REST, fits = fits_pool(q, headers, n);
+    if (resting && !fits)
+        return answer_raw(&q->pub, status, headers, n, body);
+    if (!resting && (!fits || !little_left(q))) {
         q->clean = reply_leave(q, status, headers, n, body);
         return 0;
     }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { ARENA_FIRST = 4096, ARENA_MAX = 4194304, KEEP_BODY = 16384, BODY_CHECK_US = 10000000,
+enum { ARENA_FIRST = 4096, ARENA_MAX = 4194304, BODY_CHECK_US = 10000000,
     LEAST_BYTES_PER_S = 16384 };
 
 void request_enter(struct request *q, enum request_state state)
@@ -176,7 +176,7 @@ static enum MHD_Result on_head(struct conn *c, struct MHD_Connection *mhd, const
     if (take_headers(q, mhd) < 0)
         return MHD_NO;
     describe(q, method, version);
-    if (c->over_cap && !q->facts.status) {
+    if (c->over_cap && s->stats.connections > s->config.connections && !q->facts.status) {
         q->facts.status = 503;
         q->facts.reason = "too many connections; try again soon";
     }

@@ -29,7 +29,7 @@ static void reap(void *ctx)
         s->dead = q->next;
         arena_reset(&q->arena);
         buf_reset(&q->pub.body);
-        if (q->pub.body.cap > HTTP_DISCARD_BYTES)
+        if (q->pub.body.cap > HTTP_KEEP_BYTES)
             buf_fini(&q->pub.body);
         if (s->spare_count >= HTTP_SPARE_REQUESTS) {
             request_free(q);

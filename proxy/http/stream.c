@@ -14,12 +14,12 @@
 #include "proxy/http/internal.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-
-enum { KEEP_QUEUE = 16384 };
 
 static int64_t now_us(const struct request *q)
 {
@@ -31,6 +31,13 @@ static size_t queued(const struct request *q)
     return q->out.n - q->sent;
 }
 
+/* Bytes that the kernel holds for this client: they shrink while it reads, however slowly. */
+static int unacked(const struct request *q)
+{
+    int n = 0;
+    return ioctl(q->c->fd, SIOCOUTQ, &n) < 0 ? 0 : n;
+}
+
 static void set_blocked(struct request *q, bool blocked)
 {
     if (q->blocked == blocked)
@@ -38,6 +45,7 @@ static void set_blocked(struct request *q, bool blocked)
     q->blocked = blocked;
     if (blocked) {
         q->blocked_us = now_us(q);
+        q->unacked = unacked(q);
         conn_deadline(q->c, now_us(q) + q->c->s->config.write_stall_us);
     } else {
         int64_t stalled_us = now_us(q) - q->blocked_us;
@@ -61,7 +69,7 @@ static void compact(struct request *q)
     if (q->sent == q->out.n) {
         buf_reset(&q->out);
         q->sent = 0;
-        if (q->out.cap > KEEP_QUEUE)
+        if (q->out.cap > HTTP_KEEP_BYTES)
             buf_fini(&q->out);
     } else if (q->sent > q->out.n / 2) { /* amortised: moves at most what was sent */
         buf_drop(&q->out, q->sent);
@@ -162,6 +170,7 @@ void stream_flush(struct request *q)
         if (took <= 0)
             break;
         q->sent += (size_t)took;
+        q->unacked = INT_MAX;
         if (q->blocked)
             conn_deadline(q->c, now_us(q) + q->c->s->config.write_stall_us);
     }
@@ -170,9 +179,15 @@ void stream_flush(struct request *q)
     after_send(q);
 }
 
+/* EPOLLOUT comes when a third of the socket's buffer is free: a slow reader may need long for that.
+ * As long as it takes anything at all it is not given up. */
 void stream_stalled(struct request *q)
 {
-    if (q->blocked) {
+    int left = unacked(q);
+    if (q->blocked && left < q->unacked) {
+        q->unacked = left;
+        conn_deadline(q->c, now_us(q) + q->c->s->config.write_stall_us);
+    } else if (q->blocked) {
         conn_reset(q->c);
         request_hangup(q);
     }

@@ -130,6 +130,36 @@ static void control_bytes_never_leave_in_a_header(void **state)
     close(fd);
 }
 
+static void a_head_of_the_largest_size_still_gets_a_large_answer_head(void **state)
+{
+    (void)state;
+    static char text[20000], value[400];
+    struct http_header h[40];
+    int n = snprintf(text, sizeof text, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 3\r\n");
+    for (int i = 0; i < 97; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, "X-Header-%02d: %0108d\r\n", i, i);
+    snprintf(text + n, sizeof text - (size_t)n, "\r\nabc");
+    for (int round = 0; round < 2; round++) {
+        int fd = client();
+        assert_true(say(fd, text));
+        assert_int_equal(status_of(hear(fd, "abc")), 200);
+        close(fd);
+        fd = client();
+        n = (int)(strstr(text, "/echo") - text);
+        memcpy(text + n, "/wait", 5);
+        assert_true(say(fd, text));
+        assert_true(pump_until(&app.bodies, 2 * round + 2));
+        memset(value, 'v', sizeof value);
+        for (size_t i = 0; i < ARRAY_LEN(h); i++)
+            h[i] = (struct http_header){STR("X-Answer"), str_n(value, 200)};
+        assert_int_equal(http_reply(app.q, 200, h, ARRAY_LEN(h), STR("done")), 0);
+        struct heard *got = hear(fd, "done");
+        assert_int_equal(status_of(got), 200);
+        memcpy(text + n, "/echo", 5);
+        close(fd);
+    }
+}
+
 /* ---- bodies ---- */
 
 static void a_chunked_upload_is_put_together(void **state)
@@ -598,6 +628,30 @@ static void a_body_that_stops_gets_408(void **state)
     app_stop();
 }
 
+static void a_slow_reader_is_not_given_up(void **state)
+{
+    (void)state;
+    struct http_config config = hasty();
+    config.write_stall_us = 400000;
+    assert_int_equal(app_start(&config), 0);
+    int fd = waiting_client(), before = app.hangups;
+    size_t total = 0;
+    char *much = calloc(1, 8 << 20), some[100000];
+    assert_int_equal(http_stream_begin(app.q, 200, NULL, 0, -1), 0);
+    assert_int_equal(http_stream_write(app.q, str_n(much, 8 << 20)), 1);
+    for (int64_t end = clock_mono_us() + 2000000; clock_mono_us() < end;) {
+        ssize_t n = recv(fd, some, sizeof some, 0); /* far less than what EPOLLOUT waits for */
+        total += n > 0 ? (size_t)n : 0;
+        for (int64_t next = clock_mono_us() + 100000; clock_mono_us() < next;)
+            loop_turn(app.l, 10000);
+    }
+    assert_true(total > 500000 && total < 2500000);
+    assert_int_equal(app.hangups, before);
+    free(much);
+    close(fd);
+    app_stop();
+}
+
 static void a_reader_that_stops_is_given_up_and_a_pause_of_ours_is_not(void **state)
 {
     (void)state;
@@ -766,6 +820,7 @@ int main(void)
         T(head_sends_the_length_and_no_body),
         T(http_1_0_clients_are_served),
         T(control_bytes_never_leave_in_a_header),
+        T(a_head_of_the_largest_size_still_gets_a_large_answer_head),
         T(a_chunked_upload_is_put_together),
         T(a_large_body_arrives_whole),
         T(expect_100_continue_is_answered),
@@ -786,6 +841,7 @@ int main(void)
         cmocka_unit_test(a_drip_of_header_bytes_ends_at_the_deadline),
         cmocka_unit_test(a_body_that_stops_gets_408),
         cmocka_unit_test(a_reader_that_stops_is_given_up_and_a_pause_of_ours_is_not),
+        cmocka_unit_test(a_slow_reader_is_not_given_up),
         cmocka_unit_test(connections_over_the_cap_get_503_and_none_is_lost),
         T(running_out_of_descriptors_pauses_accepting),
         T(a_drain_ends_idle_connections_and_lets_requests_finish),
