@@ -26,7 +26,7 @@ enum store_ask {
     STORE_ASK_RESPONSE,  /* the newest record whose response_ref is `id` */
     STORE_ASK_BODY,      /* by `id`: body; rc -ERR_NOT_FOUND when none is kept */
     STORE_ASK_SESSIONS,  /* newest first: sessions[], cursor, done */
-    STORE_ASK_SUMS,      /* by `dimension` over [from_ms, to_ms): sums[] */
+    STORE_ASK_SUMS,      /* by `dimension` over [from_ms, to_ms): sums[], most expensive first */
     STORE_ASK_FACETS,    /* names of a dimension, most used first: sums[] with counts only */
     STORE_ASK_AUDIT,     /* newest first: audits[], cursor, done */
     STORE_ASK_EVENTS,    /* newest first: events[], cursor, done; `level` is the least one */
@@ -70,9 +70,10 @@ struct store_query {
     enum store_dimension dimension;
     struct str name;             /* only that one; empty: all */
     int64_t bucket_starts[STORE_BUCKETS_MAX]; /* ascending, optional: points[] of each sum; the */
-    unsigned buckets;                         /* last one ends at to_ms */
-    unsigned budget_ms;          /* 0: 50 for pages, 2,000 for sums, 60,000 for a check. At its end
-                                    a page answers with what it has, the others -ERR_TIMEOUT */
+    unsigned buckets;                         /* last one ends at to_ms, the span begins with the
+                                                 first one */
+    unsigned budget_ms;          /* 0: 50 for pages, 2,000 for sums, 600,000 for a check. At its
+                                    end a page answers with what it has, others -ERR_TIMEOUT */
 };
 
 /* The columns of a rollup row: rollup.def. */
@@ -81,7 +82,7 @@ struct store_sum {
 #define X(column, help) int64_t column;
 #include "store/rollup.def"
 #undef X
-    struct histogram *ttft, *total; /* µs; NULL for facets */
+    struct histogram *ttft, *total; /* µs; NULL for facets, tags and sessions */
     struct store_point *points;     /* one per bucket asked for; NULL without buckets */
 };
 

@@ -1,0 +1,44 @@
+/* commit.h: what one record, and each kind of append, means to the tables. Inside a transaction of
+ * the writer's; nothing here begins or commits one.
+ *
+ * A record becomes: a row, its share of the rollups, its session's summary, ledger entries of its
+ * key. All of them only when the row is new (the id is unique), so a replay changes nothing. */
+#ifndef POINTSMAN_STORE_COMMIT_H
+#define POINTSMAN_STORE_COMMIT_H
+
+#include "store/backend.h"
+#include "store/query.h"
+#include "store/rollup.h"
+#include "store/rows.h"
+#include "store/spool_file.h"
+
+struct commit {
+    struct db *db;
+    struct names *names;
+    struct rollups *rollups;
+    struct texts *texts; /* to read the old form of an amended record */
+    int64_t rows;        /* new in this transaction */
+};
+
+int commit_open(struct commit *c, struct db *db, struct err *e) MUST_CHECK;
+void commit_close(struct commit *c);
+
+int commit_begin(struct commit *c) MUST_CHECK;
+int commit_record(struct commit *c, uint32_t kind, const struct record *r) MUST_CHECK;
+int commit_position(struct commit *c, unsigned worker, struct spool_position at) MUST_CHECK;
+/* Writes the gathered rollups and commits; rolls everything back on an error. */
+int commit_end(struct commit *c) MUST_CHECK;
+void commit_abandon(struct commit *c);
+
+/* Moves an account's balance by one entry. exchange 0: an entry of its own (grant, refund). */
+struct ledger_entry {
+    int64_t account, time_ms, exchange, seq;
+    enum store_entry_kind kind;
+    int64_t nano;
+    struct str who, note;
+};
+int commit_entry(struct commit *c, const struct ledger_entry *entry) MUST_CHECK;
+/* With the opening entry before an account's first grant. */
+int commit_grant(struct commit *c, struct ledger_entry *entry) MUST_CHECK;
+
+#endif

@@ -1,0 +1,232 @@
+/* rows.c: see rows.h. Statement texts are put together by the compiler from columns.def. */
+#include "store/rows.h"
+
+#include <stdlib.h>
+
+enum { NAMES_SLOTS = 8192, NAMES_MAX = NAMES_SLOTS / 4 * 3, TEXTS_SLOTS = 1024 };
+
+struct named {
+    char *text; /* NULL: free */
+    size_t n;
+    int64_t id;
+};
+
+struct names {
+    struct named slots[NAMES_SLOTS];
+    size_t count;
+};
+
+struct names *names_new(void)
+{
+    return calloc(1, sizeof(struct names));
+}
+
+void names_forget(struct names *n)
+{
+    for (size_t i = 0; i < NAMES_SLOTS; i++)
+        free(n->slots[i].text);
+    memset(n, 0, sizeof *n);
+}
+
+void names_free(struct names *n)
+{
+    if (n)
+        names_forget(n);
+    free(n);
+}
+
+static struct named *names_slot(struct names *n, struct str text)
+{
+    size_t at = str_hash(text) % NAMES_SLOTS;
+    while (n->slots[at].text && !str_eq(str_n(n->slots[at].text, n->slots[at].n), text))
+        at = (at + 1) % NAMES_SLOTS;
+    return &n->slots[at];
+}
+
+int64_t names_id(struct names *n, struct db *db, struct str text)
+{
+    if (text.n == 0)
+        return 0;
+    struct named *slot = names_slot(n, text);
+    if (slot->text)
+        return slot->id;
+    struct db_stmt *s = db_ask(db, "INSERT INTO name(text) VALUES(?1)"
+                                   " ON CONFLICT(text) DO UPDATE SET text = excluded.text"
+                                   " RETURNING id", "t", text);
+    int rc = db_step(db, s);
+    int64_t id = rc == 1 ? db_int(db, s, 0) : rc < 0 ? rc : -ERR_CORRUPT;
+    if (rc == 1 && (rc = db_step(db, s)) < 0)
+        id = rc;
+    db_end(db, s);
+    if (id <= 0)
+        return id;
+    if (n->count >= NAMES_MAX) {
+        names_forget(n);
+        slot = names_slot(n, text);
+    }
+    slot->text = str_dup(text);
+    if (slot->text) {
+        slot->n = text.n;
+        slot->id = id;
+        n->count++;
+    }
+    return id;
+}
+
+static int64_t find(struct db *db, const char *sql, struct str text)
+{
+    if (text.n == 0)
+        return 0;
+    struct db_stmt *s = db_ask(db, sql, "t", text);
+    int rc = db_step(db, s);
+    int64_t id = rc == 1 ? db_int(db, s, 0) : rc < 0 ? -2 : -1;
+    db_end(db, s);
+    return id;
+}
+
+int64_t name_find(struct db *db, struct str text)
+{
+    return find(db, "SELECT id FROM name WHERE text = ?1", text);
+}
+
+int64_t session_find(struct db *db, struct str text)
+{
+    return find(db, "SELECT id FROM session WHERE text = ?1", text);
+}
+
+struct text_slot {
+    int64_t id; /* negative: of a session */
+    char *text;
+    size_t n;
+};
+
+struct texts {
+    struct text_slot slots[TEXTS_SLOTS];
+};
+
+struct texts *texts_new(void)
+{
+    return calloc(1, sizeof(struct texts));
+}
+
+void texts_forget(struct texts *t)
+{
+    for (size_t i = 0; i < TEXTS_SLOTS; i++)
+        free(t->slots[i].text);
+    memset(t, 0, sizeof *t);
+}
+
+void texts_free(struct texts *t)
+{
+    if (t)
+        texts_forget(t);
+    free(t);
+}
+
+static struct str texts_get(struct texts *t, struct db *db, const char *sql, int64_t id,
+    int64_t mark)
+{
+    struct text_slot *slot = &t->slots[(uint64_t)id % TEXTS_SLOTS];
+    if (id <= 0)
+        return STR("");
+    if (slot->id == mark && slot->text)
+        return str_n(slot->text, slot->n);
+    struct db_stmt *s = db_ask(db, sql, "i", id);
+    struct str found = db_step(db, s) == 1 ? db_text(db, s, 0) : STR("");
+    free(slot->text);
+    slot->text = str_dup(found);
+    slot->n = slot->text ? found.n : 0;
+    slot->id = mark;
+    db_end(db, s);
+    return str_n(slot->text, slot->n);
+}
+
+struct str texts_name(struct texts *t, struct db *db, int64_t id)
+{
+    return texts_get(t, db, "SELECT text FROM name WHERE id = ?1", id, id);
+}
+
+struct str texts_session(struct texts *t, struct db *db, int64_t id)
+{
+    return texts_get(t, db, "SELECT text FROM session WHERE id = ?1", id, -id);
+}
+
+int64_t row_class(int64_t status)
+{
+    return status >= 100 && status < 600 ? status / 100 : 6;
+}
+
+static const char insert_sql[] = "INSERT INTO exchange(row, class, session"
+#define NAME(field) ", " #field
+#define PLAIN(field) ", " #field
+#define NUMBER(field) ", " #field
+#include "store/columns.def"
+    ") VALUES(nullif(?, 0), ?, ?"
+#define NAME(field) ", ?"
+#define PLAIN(field) ", ?"
+#define NUMBER(field) ", ?"
+#include "store/columns.def"
+    ") ON CONFLICT(id) DO NOTHING RETURNING row";
+
+/* All ids first: making one runs a statement of its own. */
+struct row_names {
+#define NAME(field) int64_t field;
+#include "store/columns.def"
+};
+
+static int row_names(struct db *db, struct names *n, const struct record *r, struct row_names *out)
+{
+    int64_t least = 0;
+#define NAME(field) least = MIN(least, out->field = names_id(n, db, r->field));
+#include "store/columns.def"
+    return (int)least;
+}
+
+int64_t row_insert(struct db *db, struct names *n, const struct record *r, int64_t row,
+    int64_t session)
+{
+    struct row_names id;
+    int rc = row_names(db, n, r, &id), at = 4;
+    if (rc < 0)
+        return rc;
+    const struct store_backend *b = db->backend;
+    struct db_stmt *s = db_ask(db, insert_sql, "iii", row, row_class(r->status), session);
+    if (!s)
+        return db->failed;
+#define NAME(field) rc = rc ? rc : b->bind_int(s, at++, id.field);
+#define PLAIN(field) rc = rc ? rc : b->bind_text(s, at++, r->field);
+#define NUMBER(field) rc = rc ? rc : b->bind_int(s, at++, r->field);
+#include "store/columns.def"
+    if (rc == 0)
+        rc = b->step(s);
+    int64_t made = rc == 1 ? b->get_int(s, 0) : rc;
+    if (rc == 1 && (rc = b->step(s)) < 0)
+        made = rc;
+    b->end(s);
+    return made;
+}
+
+/* The literal of rows.h says the same as columns.def. */
+_Static_assert(sizeof(ROW_FIELDS_SQL) == sizeof(
+#define NAME(field) ", " #field
+#define PLAIN(field) ", " #field
+#define NUMBER(field) ", " #field
+#include "store/columns.def"
+), "ROW_FIELDS_SQL and columns.def differ");
+
+int row_read(struct db *db, struct db_stmt *s, struct texts *t, struct arena *a, struct record *r)
+{
+    int at = ROW_SESSION;
+    bool ok = true;
+    *r = (struct record){.slot = -1};
+    r->session = arena_str(a, texts_session(t, db, db_int(db, s, at++)));
+#define NAME(field)                                                                                 \
+    r->field = arena_str(a, texts_name(t, db, db_int(db, s, at++)));                               \
+    ok = ok && r->field.p;
+#define PLAIN(field)                                                                                \
+    r->field = arena_str(a, db_text(db, s, at++));                                                 \
+    ok = ok && r->field.p;
+#define NUMBER(field) r->field = db_int(db, s, at++);
+#include "store/columns.def"
+    return ok && r->session.p ? 0 : -ERR_NOMEM;
+}

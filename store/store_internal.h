@@ -1,0 +1,109 @@
+/* store_internal.h: the struct behind the door, shared by store.c, append.c, writer.c, maintain.c
+ * and query.c. Nobody else.
+ *
+ * Who touches what: `main`, `bodies`, `commit`, `taken`, `maintenance` belong to the writer thread
+ * while it runs, else to the one thread that holds the store. The queues are stacks that any thread
+ * pushes to and the writer takes whole. */
+#ifndef POINTSMAN_STORE_INTERNAL_H
+#define POINTSMAN_STORE_INTERNAL_H
+
+#include "store/bodies.h"
+#include "store/commit.h"
+#include "store/store.h"
+
+#include <pthread.h>
+
+enum { STORE_WORKERS_MAX = 256, STORE_OPS_BYTES = 32 << 20 };
+
+enum op_kind {
+    OP_EVENT, OP_AUDIT, OP_STATE, OP_KEY, OP_GRANT, OP_RECORD, OP_REDACTED,
+    OP_BACKUP, OP_PRUNE /* from here on: maintenance, not part of a batch */
+};
+
+struct op {
+    struct op *next;
+    enum op_kind kind;
+    size_t bytes;
+    store_done done;
+    void *ctx;
+    int rc;
+    int64_t revision;
+    int64_t n[4];
+    struct str t[6]; /* lie behind the struct */
+    unsigned char digest[32];
+};
+
+struct body_op {
+    struct body_op *next;
+    size_t bytes;
+    char id[64];
+    struct store_body body; /* texts from malloc() */
+};
+
+struct maintenance; /* maintain.c: a backup or prune that is under way */
+struct queries;     /* query.c */
+struct reader;
+
+struct store {
+    struct store_config config;
+    char *dir;
+    char main_path[512], bodies_path[512];
+    int dir_fd, spool_fd, lock_fd;
+    unsigned char pepper[32];
+    _Atomic int64_t body_keep_ms, body_keep_bytes, record_keep_ms;
+
+    struct db *main;
+    struct bodies *bodies;
+    struct commit commit;
+    struct spool_position positions[STORE_WORKERS_MAX];
+    struct spool *spools[STORE_WORKERS_MAX];
+    _Atomic unsigned spool_count;
+
+    struct op *_Atomic ops;
+    struct body_op *_Atomic body_ops;
+    struct op *taken; /* in order; those of a batch that failed stay here */
+    _Atomic size_t ops_bytes, body_bytes;
+    struct maintenance *maintenance;
+
+    pthread_t writer;
+    bool running;
+    _Atomic uint32_t sleeping;
+    _Atomic bool stopping;
+    int64_t last_trim_us, last_shed_notice_us, last_prune_ms, last_slow_notice_us;
+
+    _Atomic int64_t rows, commits, last_commit_ms, wal_bytes, bodies_bytes, bodies_shed, failing;
+    _Atomic unsigned generation; /* moves when readers must open the files anew */
+    struct queries *queries;
+    struct reader *now; /* connection of store_ask_now(); made when first used */
+};
+
+void store_notify(struct store *s, enum store_notice what, const char *fmt, ...) PRINTF_LIKE(3, 4);
+int store_open_main(struct store *s, struct err *e);
+/* A thread that takes no signals. */
+int store_thread(pthread_t *t, void *(*run)(void *), void *arg, const char *name, struct err *e);
+
+/* append.c */
+int op_apply(struct store *s, struct op *op) MUST_CHECK; /* < 0: the database failed */
+void ops_take(struct store *s);
+void op_finish(struct store *s, struct op *op, int rc);
+void op_redacted(struct store *s, struct str id); /* the record of that body is to be marked */
+struct body_op *body_ops_take(struct store *s);
+void body_op_free(struct store *s, struct body_op *op);
+
+/* writer.c */
+int writer_start(struct store *s, struct err *e);
+void writer_stop(struct store *s);
+void writer_wake(void *store);
+int writer_batch(struct store *s) MUST_CHECK; /* one transaction of what waits */
+
+/* maintain.c */
+int maintain_begin(struct store *s, struct op *op); /* takes op over */
+int maintain_step(struct store *s);                 /* 1: more, 0: done */
+int64_t maintain_minutes_from(struct db *db);
+
+/* query.c */
+int queries_start(struct store *s, struct err *e);
+void queries_stop(struct store *s);
+void reader_close(struct reader *r);
+
+#endif
