@@ -102,6 +102,19 @@ $(BUILD)/libpointsman.a: $(LIB_OBJ)
 	@rm -f $@
 	@ar rcs $@ $^
 
+# The built-in themes are the very files that users copy.
+THEMES = $(sort $(wildcard themes/*.theme))
+$(BUILD)/gen/themes.inc: $(THEMES) Makefile
+	@mkdir -p $(@D)
+	@echo "  themes  $@"
+	@{ for f in $(THEMES); do echo "static const char text_$$(basename $$f .theme | tr - _)[] = {"; \
+	    od -An -v -tu1 $$f | sed 's/\([0-9][0-9]*\)/\1,/g'; echo "};"; done; \
+	  echo "static const struct built_in built_ins[] = {"; \
+	  for f in $(THEMES); do n=$$(basename $$f .theme); v=$$(echo $$n | tr - _); \
+	    echo "    {\"$$n\", text_$$v, sizeof text_$$v},"; done; echo "};"; } > $@
+
+$(BUILD)/obj/tui/theme.o: $(BUILD)/gen/themes.inc
+
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  cc      $<"

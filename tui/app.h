@@ -1,0 +1,61 @@
+/* app.h: the inside of the console, shared by console.c (life, loop), frame.c (header, last line) and
+ * services.c (what screen.h offers). Screens and widgets see screen.h only. */
+#ifndef POINTSMAN_APP_H
+#define POINTSMAN_APP_H
+
+#include "tui/console.h"
+#include "tui/screen.h"
+
+enum { APP_SCREENS_MAX = 8, APP_SHEETS_MAX = 6, APP_ACTIONS = 256 };
+
+struct shown { /* a screen with its state */
+    const struct screen *screen;
+    void *state;
+};
+
+struct ask { /* a question under way */
+    struct ask *next;
+    struct app *app;
+    void *state;
+    app_answer done;
+    bool quiet;
+};
+
+struct app {
+    struct console_options options;
+    struct model model;
+    struct link *link;
+    struct shown screens[APP_SCREENS_MAX];
+    size_t screen_count, current;
+    struct shown sheets[APP_SHEETS_MAX];
+    size_t sheet_count;
+    struct ask *asks;
+    struct theme theme;
+    char message[512];
+    enum role message_role;
+    int64_t message_until_us;
+    bool leaving, dirty, urgent; /* urgent: a key was pressed, draw now */
+    bool connected, asked_once, pasting, mouse;
+    char trouble[256];           /* why there is no connection */
+    int64_t frame_us, poll_us, status_us, resize_us; /* last frame; when to ask next; 0: not */
+    bool polling;
+    int cursor_y, cursor_x;
+    int64_t seen_marker;
+};
+
+/* The sheet on top, else the screen. */
+struct shown *app_top(struct app *a);
+struct shown *app_current(struct app *a);
+const enum context *app_place(struct app *a, const struct shown *s);
+
+/* services.c */
+void app_sheet_close_all(struct app *a);
+void app_forget_asks(struct app *a, const void *state);
+
+/* frame.c: paints one whole frame. */
+void frame_draw(struct app *a);
+
+/* clipboard.c: sends text to the terminal's clipboard; `how` says which way it took. */
+bool clipboard_put(struct str text, char how[160]);
+
+#endif

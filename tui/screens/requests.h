@@ -1,0 +1,14 @@
+/* requests.h: what the inspector and the other screens may ask of the Requests screen. */
+#ifndef POINTSMAN_REQUESTS_H
+#define POINTSMAN_REQUESTS_H
+
+#include "tui/screen.h"
+
+/* Shows the screen with this filter ("model:gpt-5"). */
+void requests_filter(struct app *a, const char *filter);
+
+/* Shows the screen with the cursor on this request and its inspector open. The request may be older than
+ * what the list holds. */
+void requests_open(struct app *a, struct str id);
+
+#endif

@@ -1,0 +1,100 @@
+/* welcome.c: see welcome.h. */
+#include "tui/screens/welcome.h"
+
+#include "tui/format.h"
+
+#include <stdio.h>
+
+static const char *const titles[] = {"OpenAI clients", "Anthropic clients", "an agent", "curl"};
+
+const char *welcome_title(size_t n)
+{
+    return n < ARRAY_LEN(titles) ? titles[n] : NULL;
+}
+
+void welcome_text(struct app *a, size_t n, struct buf *out)
+{
+    const struct gateway *g = &app_model(a)->gateway;
+    const char *base = g->listen[0] ? g->listen : "http://127.0.0.1:4141";
+    const char *key = g->keys ? "sk-pm-…" : "none";
+    const char *model = g->demo ? "demo/quick" : "gpt-5-mini";
+    if (n == 0)
+        buf_printf(out, "export OPENAI_BASE_URL=%s/v1\nexport OPENAI_API_KEY=%s\n", base, key);
+    else if (n == 1)
+        buf_printf(out, "export ANTHROPIC_BASE_URL=%s\nexport ANTHROPIC_API_KEY=%s\n", base, key);
+    else if (n == 2)
+        buf_puts(out, "pointsman run -- claude\n");
+    else
+        buf_printf(out,
+                   "curl %s/v1/chat/completions -H 'content-type: application/json' \\\n"
+                   "  -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'\n",
+                   base, model);
+}
+
+/* One block; returns the line below it. */
+static int draw_block(struct app *a, size_t n, int y, struct rect r)
+{
+    struct buf text;
+    struct str rest, line;
+    buf_init(&text, 4096);
+    welcome_text(a, n, &text);
+    ui_printf(y++, r.x + 2, r.w - 3, ROLE_HEADING, "%zu  %s", n + 1, titles[n]);
+    rest = buf_str(&text);
+    while (str_cut(&rest, '\n', &line) && line.n && y < r.y + r.h)
+        ui_text(y++, r.x + 5, r.w - 6, ROLE_TEXT, line);
+    buf_fini(&text);
+    return y;
+}
+
+static void kept_line(struct app *a, char *out, size_t size)
+{
+    const struct gateway *g = &app_model(a)->gateway;
+    char keep[FORMAT_MAX], bytes[FORMAT_MAX];
+    if (strcmp(g->capture, "off") == 0)
+        snprintf(out, size, "Kept: figures of every request, no bodies (capture: off).");
+    else
+        snprintf(out, size, "Kept: figures of every request; bodies (%s) for %s, at most %s. "
+                            "capture: { bodies: off } stops that.",
+                 g->capture[0] ? g->capture : "all", format_duration(keep, g->keep_ms),
+                 format_bytes(bytes, g->keep_bytes));
+}
+
+static int draw_refused(struct app *a, int y, struct rect r)
+{
+    const struct model *m = app_model(a);
+    char clock[FORMAT_MAX];
+    if (!m->refused_count || y + 1 >= r.y + r.h)
+        return y;
+    ui_put(y++, r.x + 2, r.w - 3, ROLE_WARN, "Refused in the last minute:");
+    for (size_t i = 0; i < m->refused_count && y < r.y + r.h; i++) {
+        const struct refused *f = &m->refused[i];
+        ui_printf(y++, r.x + 2, r.w - 3, ROLE_BAD, "%s  %lld  %s  %s", format_clock(clock, f->time_ms),
+                  (long long)f->status, f->peer, f->reason);
+    }
+    return y;
+}
+
+void welcome_draw(struct app *a, struct rect r)
+{
+    const struct gateway *g = &app_model(a)->gateway;
+    char line[300];
+    int y = r.y + (r.h > 20 ? 1 : 0);
+    ui_printf(y++, r.x + 2, r.w - 3, ROLE_TITLE, "No request yet. Point a client at %s:",
+              g->listen[0] ? g->listen : "the gateway");
+    if (g->demo)
+        ui_put(y++, r.x + 2, r.w - 3, ROLE_WARN,
+               "No provider key was found: models demo/… answer from a simulated provider.");
+    if (g->warning[0])
+        ui_put(y++, r.x + 2, r.w - 3, ROLE_WARN, g->warning);
+    for (size_t n = 0; n < ARRAY_LEN(titles) && y < r.y + r.h - 2; n++) {
+        y += r.h > 19;
+        y = draw_block(a, n, y, r);
+    }
+    y += r.h > 17;
+    kept_line(a, line, sizeof line);
+    if (y < r.y + r.h)
+        ui_put(y++, r.x + 2, r.w - 3, ROLE_DIM, line);
+    if (y < r.y + r.h)
+        ui_put(y++, r.x + 2, r.w - 3, ROLE_DIM, "y copies a block. This turns into the list with the first request.");
+    draw_refused(a, y, r);
+}

@@ -1,0 +1,231 @@
+/* services.c: what screen.h offers to screens, apart from the loop. */
+#include "tui/app.h"
+
+#include "store/base/clock.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MESSAGE_US = 5000000 };
+
+struct model *app_model(struct app *a)
+{
+    return &a->model;
+}
+
+struct link *app_link(struct app *a)
+{
+    return a->link;
+}
+
+int64_t app_now_ms(struct app *a)
+{
+    (void)a;
+    return clock_wall_ms();
+}
+
+void app_dirty(struct app *a)
+{
+    a->dirty = true;
+}
+
+void app_cursor(struct app *a, int y, int x)
+{
+    a->cursor_y = y;
+    a->cursor_x = x;
+}
+
+bool app_compact(struct app *a)
+{
+    int rows, columns;
+    (void)a;
+    terminal_size(&rows, &columns);
+    return columns < 70 || rows < 18;
+}
+
+const enum context *app_place(struct app *a, const struct shown *s)
+{
+    return s->screen->place ? s->screen->place(a, s->state) : s->screen->contexts;
+}
+
+void app_say(struct app *a, enum role role, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(a->message, sizeof a->message, fmt, ap);
+    va_end(ap);
+    a->message_role = role;
+    a->message_until_us = clock_mono_us() + MESSAGE_US;
+    a->dirty = true;
+}
+
+void *app_state(struct app *a, const char *name)
+{
+    for (size_t i = 0; i < a->screen_count; i++)
+        if (strcmp(a->screens[i].screen->name, name) == 0)
+            return a->screens[i].state;
+    return NULL;
+}
+
+bool app_front(struct app *a, const void *state)
+{
+    return app_top(a)->state == state;
+}
+
+void app_push(struct app *a, const struct screen *sheet, const void *arg)
+{
+    if (a->sheet_count == APP_SHEETS_MAX)
+        return;
+    void *state = calloc(1, MAX(sheet->size, 1));
+    if (!state) {
+        app_say(a, ROLE_BAD, "out of memory");
+        return;
+    }
+    a->sheets[a->sheet_count++] = (struct shown){sheet, state};
+    if (sheet->open)
+        sheet->open(a, state, arg);
+    app_dirty(a);
+}
+
+static void close_shown(struct app *a, struct shown *s)
+{
+    app_forget_asks(a, s->state);
+    if (s->screen->close)
+        s->screen->close(a, s->state);
+    free(s->state);
+}
+
+void app_pop(struct app *a, const void *state)
+{
+    for (size_t i = 0; i < a->sheet_count; i++) {
+        if (a->sheets[i].state != state)
+            continue;
+        struct shown gone = a->sheets[i];
+        a->sheet_count--;
+        memmove(a->sheets + i, a->sheets + i + 1, (a->sheet_count - i) * sizeof *a->sheets);
+        close_shown(a, &gone);
+        break;
+    }
+    app_dirty(a);
+}
+
+void app_sheet_close_all(struct app *a)
+{
+    while (a->sheet_count)
+        app_pop(a, a->sheets[a->sheet_count - 1].state);
+}
+
+bool app_subject(struct app *a, struct subject *s)
+{
+    struct shown *front = app_current(a);
+    *s = (struct subject){0};
+    return front->screen->subject && front->screen->subject(a, front->state, s);
+}
+
+bool app_may_change(struct app *a)
+{
+    if (a->options.readonly)
+        app_say(a, ROLE_WARN, "this console only looks: it was started with --readonly");
+    else if (strcmp(a->model.gateway.role, "viewer") == 0)
+        app_say(a, ROLE_WARN, "as a viewer you may look, not change: ask %s for the role operator",
+                a->model.gateway.owner);
+    else
+        return true;
+    return false;
+}
+
+/* ---- questions ---- */
+
+static void unlink_ask(struct app *a, struct ask *ask)
+{
+    for (struct ask **at = &a->asks; *at; at = &(*at)->next)
+        if (*at == ask) {
+            *at = ask->next;
+            return;
+        }
+}
+
+/* NULL: all of them. */
+void app_forget_asks(struct app *a, const void *state)
+{
+    for (struct ask **at = &a->asks; *at;) {
+        struct ask *ask = *at;
+        if (state && ask->state != state) {
+            at = &ask->next;
+            continue;
+        }
+        *at = ask->next;
+        link_cancel_owner(a->link, ask);
+        free(ask);
+    }
+    if (state)
+        link_cancel_owner(a->link, state);
+}
+
+void app_forget(struct app *a, const void *owner)
+{
+    app_forget_asks(a, owner);
+}
+
+static void on_answer(void *arg, int status, struct str reply, const struct err *why)
+{
+    struct ask ask = *(struct ask *)arg;
+    struct err e = {0};
+    unlink_ask(ask.app, arg);
+    free(arg);
+    if (!status && !ask.quiet)
+        app_say(ask.app, ROLE_BAD, "%s", why->text);
+    else if (status >= 300 && !ask.quiet) {
+        link_error(reply, status, &e);
+        app_say(ask.app, ROLE_BAD, "%s", e.text);
+    }
+    if (!status)
+        reply = str_c(why->text);
+    ask.done(ask.app, ask.state, status, reply);
+    app_dirty(ask.app);
+}
+
+static bool ask(struct app *a, void *state, const char *method, const char *path, struct str body,
+                app_answer done, bool quiet)
+{
+    struct ask *fresh = calloc(1, sizeof *fresh);
+    if (!fresh)
+        return false;
+    *fresh = (struct ask){.next = a->asks, .app = a, .state = state, .done = done, .quiet = quiet};
+    a->asks = fresh;
+    if (link_send(a->link, &(struct link_request){.method = method,
+                                                  .path = path,
+                                                  .body = body,
+                                                  .done = on_answer,
+                                                  .arg = fresh,
+                                                  .owner = fresh}))
+        return true;
+    unlink_ask(a, fresh);
+    free(fresh);
+    app_say(a, ROLE_BAD, "the question could not be sent");
+    return false;
+}
+
+bool app_ask(struct app *a, void *state, const char *method, const char *path, struct str body,
+             app_answer done)
+{
+    return ask(a, state, method, path, body, done, false);
+}
+
+bool app_ask_quiet(struct app *a, void *state, const char *method, const char *path, struct str body,
+                   app_answer done)
+{
+    return ask(a, state, method, path, body, done, true);
+}
+
+void app_copy(struct app *a, struct str text, const char *what)
+{
+    char how[160];
+    if (!text.n)
+        app_say(a, ROLE_WARN, "there is no %s to copy", what);
+    else if (clipboard_put(text, how))
+        app_say(a, ROLE_MESSAGE, "%s copied: %s", what, how);
+    else
+        app_say(a, ROLE_BAD, "%s not copied: %s", what, how);
+}

@@ -1,0 +1,459 @@
+/* terminal.c: see terminal.h.
+ *
+ * The terminal is opened afresh by its name, so that O_NONBLOCK stays ours and is not shared with
+ * the shell. ncurses sees a pipe: its idea of modes and sizes is not used, both are handled here.
+ * The signal handlers below only write(), tcsetattr() and raise(). */
+#include "tui/terminal.h"
+
+#include "store/base/buf.h"
+#include "store/base/clock.h"
+
+#include <curses.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* Everything that may have been turned on, off. All are ignored where unknown. */
+#define UNDO "\033[?2026l\033[?1006l\033[?1000l\033[?1004l\033[?2004l"
+#define UNDO_ALL UNDO "\033[0m\033[?25h\033[?1049l\r\n"
+#define OUT_MAX ((size_t)8 << 20)
+
+enum { MY_PASTE_BEGIN = KEY_MAX + 1, MY_PASTE_END, MY_FOCUS_IN, MY_FOCUS_OUT };
+enum { PIPE_BYTES = 1 << 20 };
+
+static struct {
+    int fd;          /* the terminal */
+    int pipe[2];     /* ncurses writes [1] */
+    FILE *in, *to;
+    SCREEN *screen;
+    struct termios saved, raw;
+    struct buf out;  /* bytes the terminal has still to take */
+    bool open, gone, ascii, sync, extras, mouse, dropped;
+    unsigned esc_ms;
+    enum theme_depth depth;
+    int rows, columns, click_y, click_x;
+    char name[64], notice[200];
+} t = {.fd = -1, .pipe = {-1, -1}};
+
+static const int crash_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+
+static void on_crash(int sig)
+{
+    if (t.open) {
+        ssize_t n = write(t.fd, UNDO_ALL, sizeof UNDO_ALL - 1);
+        (void)n;
+        tcsetattr(t.fd, TCSANOW, &t.saved);
+    }
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+static void catch_crashes(void)
+{
+    struct sigaction sa = {.sa_handler = on_crash, .sa_flags = SA_RESETHAND | SA_NODEFER};
+    for (size_t i = 0; i < ARRAY_LEN(crash_signals); i++)
+        sigaction(crash_signals[i], &sa, NULL);
+}
+
+static void put_now(const char *bytes, size_t n)
+{
+    while (n) {
+        ssize_t done = write(t.fd, bytes, n);
+        struct pollfd p = {.fd = t.fd, .events = POLLOUT};
+        if (done < 0 && errno == EAGAIN && poll(&p, 1, 200) > 0)
+            continue;
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return; /* stalled or gone: the modes below still count */
+        bytes += done;
+        n -= (size_t)done;
+    }
+}
+
+static int open_tty(struct err *e)
+{
+    const char *name = ttyname(STDIN_FILENO);
+    if (!name)
+        name = ttyname(STDOUT_FILENO);
+    t.fd = open(name ? name : "/dev/tty", O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (t.fd < 0)
+        return err_set(e, ERR_IO, "the console needs a terminal (%s): use `pointsman ps` or "
+                                  "`pointsman tail` without one", strerror(errno));
+    if (tcgetattr(t.fd, &t.saved) < 0)
+        return err_set(e, ERR_IO, "the terminal's modes can't be read: %s", strerror(errno));
+    t.raw = t.saved;
+    cfmakeraw(&t.raw);
+    t.raw.c_cc[VMIN] = 1;
+    t.raw.c_cc[VTIME] = 0;
+    return 0;
+}
+
+static int open_pipe(struct err *e)
+{
+    if (pipe2(t.pipe, O_CLOEXEC) < 0)
+        return err_set(e, ERR_IO, "no pipe: %s", strerror(errno));
+    fcntl(t.pipe[0], F_SETFL, O_NONBLOCK);
+    if (fcntl(t.pipe[1], F_SETPIPE_SZ, PIPE_BYTES) < 0)
+        fcntl(t.pipe[1], F_SETPIPE_SZ, 65536 * 4);
+    t.to = fdopen(dup(t.pipe[1]), "w");
+    t.in = fdopen(dup(t.fd), "r");
+    return t.to && t.in ? 0 : err_set(e, ERR_NOMEM, "out of memory or files");
+}
+
+/* The named terminal, else one that nearly everything understands. */
+static int open_screen(struct err *e)
+{
+    const char *term = getenv("TERM");
+    const char *const tries[] = {term ? term : "", "xterm-256color", "screen", "vt100"};
+    unsetenv("LINES"); /* they would freeze the size */
+    unsetenv("COLUMNS");
+    for (size_t i = 0; i < ARRAY_LEN(tries) && !t.screen; i++) {
+        if (!tries[i][0] || (strcmp(tries[i], "dumb") == 0))
+            continue;
+        t.screen = newterm(tries[i], t.to, t.in);
+        str_copy(t.name, sizeof t.name, str_c(tries[i]));
+    }
+    if (!t.screen)
+        return err_set(e, ERR_IO, "no terminal description found for TERM=%.40s, nor for "
+                                  "xterm-256color, screen or vt100: install ncurses-base or ncurses-term",
+                       term ? term : "(unset)");
+    if (!term || strcmp(term, t.name) != 0)
+        snprintf(t.notice, sizeof t.notice, "no terminal description for TERM=%.40s: taken as %s",
+                 term ? term : "(unset)", t.name);
+    return 0;
+}
+
+static bool knows_sync(void)
+{
+    static const char *const terms[] = {"kitty", "foot", "alacritty", "ghostty", "wezterm", "contour"};
+    const char *program = getenv("TERM_PROGRAM"), *term = getenv("TERM");
+    if (getenv("TMUX") || getenv("STY"))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(terms); i++)
+        if (term && strstr(term, terms[i]))
+            return true;
+    return program && (!strcmp(program, "WezTerm") || !strcmp(program, "ghostty") ||
+                       !strcmp(program, "iTerm.app"));
+}
+
+/* Where bracketed paste and focus reports may be asked for without showing rubbish. */
+static bool knows_extras(void)
+{
+    return strcmp(t.name, "linux") != 0 && strncmp(t.name, "vt", 2) != 0;
+}
+
+static void set_up_curses(const struct terminal_options *o)
+{
+    noecho();
+    nonl();
+    raw();
+    keypad(stdscr, TRUE);
+    nodelay(stdscr, TRUE);
+    typeahead(-1);
+    leaveok(stdscr, FALSE);
+    t.esc_ms = o->esc_ms ? o->esc_ms : getenv("SSH_CONNECTION") ? 100 : 50;
+    set_escdelay((int)t.esc_ms);
+    define_key("\033[200~", MY_PASTE_BEGIN);
+    define_key("\033[201~", MY_PASTE_END);
+    define_key("\033[I", MY_FOCUS_IN);
+    define_key("\033[O", MY_FOCUS_OUT);
+    t.depth = DEPTH_MONO;
+    if (!o->mono && has_colors() && start_color() == OK) {
+        use_default_colors();
+        t.depth = COLORS >= 256 ? DEPTH_256 : COLORS >= 8 ? DEPTH_16 : DEPTH_MONO;
+    }
+}
+
+static void enter(void)
+{
+    tcsetattr(t.fd, TCSADRAIN, &t.raw);
+    if (t.extras)
+        put_now("\033[?2004h", 8);
+}
+
+int terminal_open(const struct terminal_options *o, struct err *e)
+{
+    setlocale(LC_ALL, "");
+    buf_init(&t.out, OUT_MAX);
+    t.ascii = o->ascii || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+    if (open_tty(e) < 0 || open_pipe(e) < 0 || open_screen(e) < 0) {
+        int rc = e ? -(int)e->code : -ERR_IO;
+        terminal_close();
+        return rc;
+    }
+    set_term(t.screen);
+    set_up_curses(o);
+    t.sync = !o->no_sync && knows_sync();
+    t.extras = knows_extras();
+    t.open = true;
+    t.gone = false;
+    enter();
+    catch_crashes();
+    terminal_resized();
+    return 0;
+}
+
+/* Takes what ncurses wrote from the pipe. */
+static void collect(void)
+{
+    for (;;) {
+        char *room = buf_reserve(&t.out, 65536);
+        ssize_t n = room ? read(t.pipe[0], room, 65536) : -1;
+        if (n <= 0)
+            return;
+        t.out.n += (size_t)n;
+    }
+}
+
+void terminal_leave(void)
+{
+    if (!t.open)
+        return;
+    collect();
+    put_now(t.out.p, t.out.n);
+    buf_reset(&t.out);
+    put_now(UNDO, sizeof UNDO - 1);
+    endwin();
+    collect();
+    put_now(t.out.p, t.out.n);
+    buf_reset(&t.out);
+    put_now("\033[0m\033[?25h", 10);
+    tcsetattr(t.fd, TCSADRAIN, &t.saved);
+}
+
+void terminal_return(void)
+{
+    enter();
+    if (t.mouse)
+        terminal_mouse(true);
+    terminal_resized();
+    clearok(curscr, TRUE);
+    refresh();
+    collect();
+}
+
+void terminal_suspend(void)
+{
+    terminal_leave();
+    raise(SIGSTOP);
+    terminal_return();
+}
+
+void terminal_close(void)
+{
+    if (t.open)
+        terminal_leave();
+    t.open = false;
+    if (t.screen)
+        delscreen(t.screen);
+    t.screen = NULL;
+    if (t.to)
+        fclose(t.to);
+    if (t.in)
+        fclose(t.in);
+    t.to = t.in = NULL;
+    for (int i = 0; i < 2; i++)
+        if (t.pipe[i] >= 0)
+            close(t.pipe[i]), t.pipe[i] = -1;
+    if (t.fd >= 0)
+        close(t.fd);
+    t.fd = -1;
+    buf_fini(&t.out);
+    for (size_t i = 0; i < ARRAY_LEN(crash_signals); i++)
+        signal(crash_signals[i], SIG_DFL);
+}
+
+const char *terminal_notice(void)
+{
+    return t.notice;
+}
+
+int terminal_fd(void)
+{
+    return t.fd;
+}
+
+bool terminal_gone(void)
+{
+    return t.gone;
+}
+
+bool terminal_ascii(void)
+{
+    return t.ascii;
+}
+
+enum theme_depth terminal_depth(void)
+{
+    return t.depth;
+}
+
+const char *terminal_name(void)
+{
+    return t.name;
+}
+
+void terminal_resized(void)
+{
+    struct winsize ws = {0};
+    if (ioctl(t.fd, TIOCGWINSZ, &ws) < 0 || !ws.ws_row || !ws.ws_col)
+        ws = (struct winsize){.ws_row = 24, .ws_col = 80};
+    t.rows = MIN(ws.ws_row, 500);
+    t.columns = MIN(ws.ws_col, 1000);
+    resizeterm(t.rows, t.columns);
+}
+
+void terminal_size(int *rows, int *columns)
+{
+    *rows = t.rows;
+    *columns = t.columns;
+}
+
+static int named(wint_t code)
+{
+    static const struct {
+        int curses, ours;
+    } names[] = {{KEY_UP, KEY_N_UP},       {KEY_DOWN, KEY_N_DOWN},
+                 {KEY_LEFT, KEY_N_LEFT},   {KEY_RIGHT, KEY_N_RIGHT},
+                 {KEY_HOME, KEY_N_HOME},   {KEY_END, KEY_N_END},
+                 {KEY_PPAGE, KEY_N_PGUP},  {KEY_NPAGE, KEY_N_PGDN},
+                 {KEY_IC, KEY_N_INSERT},   {KEY_DC, KEY_N_DELETE},
+                 {KEY_BTAB, KEY_N_BACKTAB}, {KEY_BACKSPACE, KEY_N_BACKSPACE},
+                 {KEY_ENTER, '\r'},        {KEY_A1, KEY_N_HOME},
+                 {KEY_A3, KEY_N_PGUP},     {KEY_C1, KEY_N_END},
+                 {KEY_C3, KEY_N_PGDN},     {KEY_FIND, KEY_N_HOME},
+                 {KEY_SELECT, KEY_N_END},  {MY_PASTE_BEGIN, KEY_N_PASTE_BEGIN},
+                 {MY_PASTE_END, KEY_N_PASTE_END}, {MY_FOCUS_IN, KEY_N_FOCUS_IN},
+                 {MY_FOCUS_OUT, KEY_N_FOCUS_OUT}};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (names[i].curses == (int)code)
+            return names[i].ours;
+    if ((int)code > KEY_F0 && (int)code <= KEY_F(24))
+        return KEY_N_F0 + ((int)code - KEY_F0);
+    return 0;
+}
+
+static int mouse_key(void)
+{
+    MEVENT m;
+    if (getmouse(&m) != OK)
+        return 0;
+    t.click_y = m.y;
+    t.click_x = m.x;
+    if (m.bstate & BUTTON4_PRESSED)
+        return KEY_N_WHEEL_UP;
+    if (m.bstate & BUTTON5_PRESSED)
+        return KEY_N_WHEEL_DOWN;
+    return m.bstate & (BUTTON1_PRESSED | BUTTON1_CLICKED) ? KEY_N_CLICK : 0;
+}
+
+static int plain(wint_t c)
+{
+    return c == '\n' ? '\r' : c == 0x7F || c == '\b' ? KEY_N_BACKSPACE : (int)c;
+}
+
+bool terminal_key(int *key)
+{
+    wint_t c, next;
+    for (;;) {
+        int kind = wget_wch(stdscr, &c);
+        if (kind == ERR)
+            break;
+        *key = kind != KEY_CODE_YES ? plain(c) : (int)c == KEY_MOUSE ? mouse_key() : named(c);
+        if (*key == 27 && wget_wch(stdscr, &next) == OK)
+            *key = KEY_ALT + plain(next);
+        if (*key)
+            return true;
+    }
+    struct pollfd p = {.fd = t.fd, .events = POLLIN};
+    if (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL)))
+        t.gone = true;
+    return false;
+}
+
+void terminal_click(int *y, int *x)
+{
+    *y = t.click_y;
+    *x = t.click_x;
+}
+
+void terminal_mouse(bool on)
+{
+    t.mouse = on;
+    mouseinterval(0);
+    mousemask(on ? BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON4_PRESSED | BUTTON5_PRESSED : 0, NULL);
+    collect();
+}
+
+bool terminal_busy(void)
+{
+    return t.out.n > 0;
+}
+
+void terminal_flush(void)
+{
+    while (t.out.n) {
+        ssize_t n = write(t.fd, t.out.p, t.out.n);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN)
+            t.gone = true, n = (ssize_t)t.out.n;
+        if (n <= 0)
+            return;
+        buf_drop(&t.out, (size_t)n);
+    }
+}
+
+bool terminal_frame_begin(void)
+{
+    struct pollfd p = {.fd = t.fd, .events = POLLOUT};
+    if (t.out.n)
+        terminal_flush();
+    if (t.out.n || poll(&p, 1, 0) <= 0 || !(p.revents & POLLOUT)) {
+        t.dropped = true;
+        return false;
+    }
+    werase(stdscr);
+    return true;
+}
+
+void terminal_frame_end(int y, int x)
+{
+    size_t before;
+    curs_set(y >= 0 ? 1 : 0);
+    if (y >= 0)
+        wmove(stdscr, MIN(y, t.rows - 1), MIN(x, t.columns - 1));
+    wnoutrefresh(stdscr);
+    if (t.sync)
+        buf_puts(&t.out, "\033[?2026h");
+    before = t.out.n;
+    doupdate();
+    collect();
+    if (t.sync && t.out.n == before)
+        buf_reset(&t.out); /* nothing changed: nothing is sent */
+    else if (t.sync)
+        buf_puts(&t.out, "\033[?2026l");
+    if (t.out.err)
+        buf_reset(&t.out), terminal_redraw();
+    terminal_flush();
+}
+
+void terminal_redraw(void)
+{
+    clearok(curscr, TRUE);
+}
+
+void terminal_send(struct str bytes)
+{
+    buf_put_str(&t.out, bytes);
+    terminal_flush();
+}

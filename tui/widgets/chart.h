@@ -1,0 +1,13 @@
+/* chart.h: spark lines and bars of block characters (ASCII where only that may be sent).
+ *
+ *     chart_spark(y, x, 12, ROLE_CHART, history, 60);        // the newest is at the right
+ *     chart_bar(y, x, 8, ROLE_CHART, 410000);                // 41 % of eight columns */
+#ifndef POINTSMAN_CHART_H
+#define POINTSMAN_CHART_H
+
+#include "tui/draw.h"
+
+void chart_spark(int y, int x, int width, enum role role, const int64_t *values, size_t n);
+void chart_bar(int y, int x, int width, enum role role, int64_t ppm);
+
+#endif

@@ -1,0 +1,22 @@
+/* order.h: the menu that chooses the ordering column of a table.
+ *
+ *     order_menu(a, &(struct order_arg){"Order by", columns, count, table.sort, on_order, me});
+ *
+ * The callback runs before the menu closes; `ctx` must be the state of the screen below. */
+#ifndef POINTSMAN_ORDER_H
+#define POINTSMAN_ORDER_H
+
+#include "tui/widgets/table.h"
+
+struct order_arg {
+    const char *title;
+    const struct table_column *columns;
+    size_t count;
+    int current;
+    void (*chosen)(void *ctx, int column);
+    void *ctx;
+};
+
+void order_menu(struct app *a, const struct order_arg *arg);
+
+#endif
