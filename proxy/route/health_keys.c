@@ -143,7 +143,7 @@ static bool cut_decimal(struct str *s, int64_t unit_us, int64_t *out)
 {
     int64_t whole = 0, part = 0, scale = 1;
     size_t n = 0;
-    for (; n < s->n && is_digit(s->p[n]) && n < 12; n++)
+    for (; n < s->n && is_digit(s->p[n]) && n < 14; n++)
         whole = whole * 10 + (s->p[n] - '0');
     if (n == 0)
         return false;
