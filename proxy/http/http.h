@@ -87,7 +87,7 @@ int http_server_new(struct http_server **out, struct loop *l, const struct http_
     const struct http_events *events, void *ctx, struct err *e) MUST_CHECK;
 /* Takes a listening descriptor (TCP or unix) and owns it from here, also when it fails. */
 int http_server_listen(struct http_server *s, int listen_fd, struct err *e) MUST_CHECK;
-/* New lists of names after a reload; both must outlive the server or the next call. */
+/* New lists of names after a reload, from the loop's thread; both must outlive the server or the next call. */
 void http_server_names(struct http_server *s, const struct str *hosts, size_t host_count,
     const struct str *origins, size_t origin_count);
 /* No new connections; idle ones are closed; running requests go on. */

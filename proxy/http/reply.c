@@ -7,6 +7,7 @@
  *
  * Framing headers are never taken from the caller; values with control bytes never leave. */
 #include "proxy/http/internal.h"
+#include "store/base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ static bool any_bad(const struct http_header *h, size_t n)
 
 static const char *date_now(struct http_server *s)
 {
-    time_t now = time(NULL);
+    time_t now = (time_t)(clock_wall_ms() / 1000);
     struct tm tm;
     if (s->date_s != now && gmtime_r(&now, &tm)) {
         static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};

@@ -304,11 +304,12 @@ static bool trailers_bad(const struct request *q, struct MHD_Connection *mhd)
 static enum MHD_Result on_whole(struct request *q, struct MHD_Connection *mhd)
 {
     struct http_server *s = q->c->s;
+    if (q->state == REQUEST_BODY || q->state == REQUEST_DISCARD)
+        q->c->input = false; /* what comes from here on is not of this request */
     if (q->state == REQUEST_BODY && trailers_bad(q, mhd)) {
         request_refuse(q, 400, "a trailer holds a header that cannot come after the body");
     } else if (q->state == REQUEST_BODY) {
         q->pub.body_us = now_us(q);
-        q->c->input = false;
         request_enter(q, REQUEST_REST);
         q->in_handler = true;
         s->ev.body(s->ctx, &q->pub);

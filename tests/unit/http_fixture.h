@@ -109,7 +109,7 @@ static struct http_config app_config(void)
 static struct http_events app_events = {app_head, app_body, app_hangup, app_drained, app_closed,
     app_refused, app_error_body, NULL};
 
-static int app_start(const struct http_config *config)
+static UNUSED int app_start(const struct http_config *config)
 {
     struct err e = {0};
     memset(&app, 0, sizeof app);
@@ -122,7 +122,7 @@ static int app_start(const struct http_config *config)
     return 0;
 }
 
-static int app_stop(void)
+static UNUSED int app_stop(void)
 {
     http_server_free(app.s);
     loop_free(app.l);
@@ -136,14 +136,14 @@ static void turns(int n)
 }
 
 /* Turns the loop until *count reaches n, at most 5 s. */
-static bool pump_until(const int *count, int n)
+static UNUSED bool pump_until(const int *count, int n)
 {
     for (int64_t end = clock_mono_us() + 5000000; *count < n && clock_mono_us() < end;)
         loop_turn(app.l, 2000);
     return *count >= n;
 }
 
-static int client(void)
+static UNUSED int client(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)app.port),

@@ -672,6 +672,49 @@ static void a_reader_that_stops_is_given_up_and_a_pause_of_ours_is_not(void **st
     app_stop();
 }
 
+static void an_answered_connection_may_rest(void **state)
+{
+    (void)state;
+    struct http_config config = hasty();
+    assert_int_equal(app_start(&config), 0);
+    static const char *const paths[] = {"/now", "/echo"};
+    for (int i = 0; i < 2; i++) {
+        int fd = client();
+        post(fd, paths[i], "x");
+        hear(fd, i ? "\r\n\r\nx" : "true}");
+        struct heard *h = hear_for(fd, NULL, 400); /* longer than a head may take */
+        assert_true(h->n == 0 && !h->eof);
+        post(fd, "/echo", "again");
+        assert_int_equal(status_of(hear(fd, "again")), 200);
+        close(fd);
+    }
+    app_stop();
+}
+
+static void waiting_costs_no_turns(void **state)
+{
+    (void)state;
+    int idle = client(), resting = waiting_client(), uploading = client(), held = client();
+    int refused = client(), streaming = waiting_client();
+    char *much = calloc(1, 8 << 20);
+    app.answer = str_n(much, 8 << 20);
+    assert_int_equal(http_stream_begin(app.q, 200, NULL, 0, -1), 0);
+    assert_int_equal(http_stream_write(app.q, str_n(much, 8 << 20)), 1);
+    post(held, "/echo", "x"); /* both are never read */
+    assert_true(say(uploading, "POST /wait HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc"));
+    assert_true(say(refused, "POST /a HTTP/1.1\r\nHost: evil\r\nContent-Length: 10\r\n\r\nabc"));
+    turns(50);
+    int64_t before = loop_stats(app.l).turns;
+    for (int64_t end = clock_mono_us() + 300000; clock_mono_us() < end;)
+        loop_turn(app.l, end - clock_mono_us());
+    assert_true(loop_stats(app.l).turns - before < 20);
+    int fds[] = {idle, resting, uploading, held, refused, streaming};
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        close(fds[i]);
+    assert_true(pump_until(&app.closes, app.heads));
+    free(much);
+}
+
 /* ---- limits, drain, unix sockets ---- */
 
 static void connections_over_the_cap_get_503_and_none_is_lost(void **state)
@@ -841,6 +884,8 @@ int main(void)
         cmocka_unit_test(a_drip_of_header_bytes_ends_at_the_deadline),
         cmocka_unit_test(a_body_that_stops_gets_408),
         cmocka_unit_test(a_reader_that_stops_is_given_up_and_a_pause_of_ours_is_not),
+        cmocka_unit_test(an_answered_connection_may_rest),
+        T(waiting_costs_no_turns),
         cmocka_unit_test(a_slow_reader_is_not_given_up),
         cmocka_unit_test(connections_over_the_cap_get_503_and_none_is_lost),
         T(running_out_of_descriptors_pauses_accepting),
