@@ -11,6 +11,7 @@ enum { TARGET_MAX = 8192, HEADERS_MAX = 100, LENGTH_DIGITS_MAX = 12 };
 struct seen {
     unsigned lengths, codings, hosts, origins, expects;
     struct str length, coding, host, origin, expect, upgrade, body_coding, content_type;
+    struct str asked_method, asked_headers;
     size_t bytes;
 };
 
@@ -110,6 +111,14 @@ static void note_header(const struct http_header *h, struct seen *s, struct gate
             s->codings++;
             s->coding = h->value; /* untrimmed: with a blank at its end libmicrohttpd misses it */
         }
+        break;
+    case 29:
+        if (named(h, STR("access-control-request-method")))
+            s->asked_method = h->value;
+        break;
+    case 30:
+        if (named(h, STR("access-control-request-headers")))
+            s->asked_headers = h->value;
         break;
     default:
         break;
@@ -286,6 +295,7 @@ static void check_origin(const struct gate_rules *rules, const struct seen *s, s
         refuse(f, 403, "pages of this Origin may not call; add it to allow_origins if they should");
         return;
     }
+    f->origin = s->origin;
     bool writes = str_eq(method, STR("POST")) || str_eq(method, STR("PUT")) ||
                   str_eq(method, STR("PATCH"));
     struct str type = s->content_type;
@@ -296,15 +306,20 @@ static void check_origin(const struct gate_rules *rules, const struct seen *s, s
         refuse(f, 415, "with an Origin the content-type has to be application/json");
 }
 
-static void check_method(struct str method, struct gate_facts *f)
+static void check_method(struct str method, const struct seen *s, struct gate_facts *f)
 {
     static const struct str served[] = {{"GET", 3}, {"HEAD", 4}, {"POST", 4}, {"PUT", 3},
         {"PATCH", 5}, {"DELETE", 6}};
     for (size_t i = 0; i < ARRAY_LEN(served); i++)
         if (str_eq(method, served[i]))
             return;
-    if (str_eq(method, STR("OPTIONS")))
-        refuse(f, 403, "preflight requests of web pages are not answered");
+    if (str_eq(method, STR("OPTIONS"))) {
+        f->preflight = f->origin.n && s->asked_method.n;
+        f->asked_headers = s->asked_headers;
+        if (!f->preflight)
+            refuse(f, 403, "preflight requests are answered to listed Origins only (allow_origins)");
+        return;
+    }
     refuse(f, 405, "served methods are " GATE_METHODS);
 }
 
@@ -341,10 +356,10 @@ void gate_check(const struct gate_rules *rules, const struct gate_head *head, st
         refuse(out, 431, "the request headers are larger than limits.header_bytes, or over 100");
     out->head_bytes = s.bytes + head->target.n;
     check_framing(&s, out);
-    check_method(head->method, out);
+    check_origin(rules, &s, head->method, out);
+    check_method(head->method, &s, out);
     check_target(head->target, s.host, out);
     if (s.hosts)
         check_host(rules, s.host, out);
-    check_origin(rules, &s, head->method, out);
     check_rest(rules, &s, out);
 }

@@ -35,6 +35,9 @@ struct gate_facts {
     int status;               /* 0: let it in */
     const char *reason;       /* one sentence for the client */
     struct str path, query;   /* set also when refused, as far as known */
+    struct str origin;        /* a listed one: the page may read the answer; empty: none */
+    struct str asked_headers; /* of a preflight request */
+    bool preflight;           /* OPTIONS of a listed Origin: answered here, passed on to nobody */
     bool http10, has_length, chunked, expects_continue, wants_close;
     uint64_t length;          /* of the body, when has_length */
     size_t head_bytes;        /* of the headers as they came */

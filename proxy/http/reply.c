@@ -36,7 +36,8 @@ bool reply_header_ours(struct str name)
     for (size_t i = 0; i < ARRAY_LEN(ours); i++)
         if (name.n == ours[i].n && str_eq_nocase(name, ours[i]))
             return true;
-    return false;
+    /* Which pages may read an answer is decided here, not by a provider. */
+    return str_starts_nocase(name, STR("access-control-"));
 }
 
 static bool any_bad(const struct http_header *h, size_t n)
@@ -83,6 +84,10 @@ void reply_head(struct request *q, struct buf *out, int status, const struct htt
             continue;
         dated |= str_eq_nocase(headers[i].name, STR("date"));
         put_header(out, headers[i].name, headers[i].value);
+    }
+    if (q->facts.origin.n) {
+        put_header(out, STR("Access-Control-Allow-Origin"), q->facts.origin);
+        put_header(out, STR("Vary"), STR("Origin"));
     }
     if (!dated)
         put_header(out, STR("Date"), str_c(date_now(q->c->s)));
@@ -134,6 +139,20 @@ static bool add_header(struct request *q, struct MHD_Response *r, const struct h
     return MHD_add_response_header(r, name, value) == MHD_YES;
 }
 
+/* A listed Origin may read the answer, and is told what it may send. */
+static bool add_origin(struct request *q, struct MHD_Response *r)
+{
+    char *origin = arena_c(&q->arena, q->facts.origin);
+    bool ok = origin && MHD_add_response_header(r, "Access-Control-Allow-Origin", origin) == MHD_YES &&
+              MHD_add_response_header(r, "Vary", "Origin") == MHD_YES;
+    if (!ok || !q->facts.preflight)
+        return ok;
+    char *asked = arena_c(&q->arena, q->facts.asked_headers);
+    return asked && MHD_add_response_header(r, "Access-Control-Allow-Methods", GATE_METHODS) == MHD_YES &&
+           (!*asked || MHD_add_response_header(r, "Access-Control-Allow-Headers", asked) == MHD_YES) &&
+           MHD_add_response_header(r, "Access-Control-Max-Age", "600") == MHD_YES;
+}
+
 static bool build(struct request *q, int status, const struct http_header *headers, size_t n,
     struct str body)
 {
@@ -142,6 +161,8 @@ static bool build(struct request *q, int status, const struct http_header *heade
     bool ok = r != NULL;
     for (size_t i = 0; ok && i < n; i++)
         ok = add_header(q, r, &headers[i]);
+    if (ok && q->facts.origin.n)
+        ok = add_origin(q, r);
     if (ok && q->c->s->draining)
         ok = MHD_add_response_header(r, "Connection", "close") == MHD_YES;
     if (!ok && r)

@@ -182,6 +182,8 @@ static enum MHD_Result on_head(struct conn *c, struct MHD_Connection *mhd, const
     }
     if (q->facts.status) {
         request_refuse(q, q->facts.status, q->facts.reason);
+    } else if (q->facts.preflight) {
+        http_reply(&q->pub, 204, NULL, 0, STR(""));
     } else {
         conn_deadline(c, now_us(q) + MIN(s->config.body_idle_us, BODY_CHECK_US));
         q->told = true;

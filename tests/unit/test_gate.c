@@ -171,8 +171,12 @@ static void web_pages_need_to_be_listed_and_to_speak_json(void **state)
         {0, "POST / HTTP/1.1" H "Origin: https://ui.example.com\n"
             "Content-Type: application/json; charset=utf-8\n"},
         {0, "POST / HTTP/1.1" H "Content-Type: text/plain\n"},
+        {403, "OPTIONS / HTTP/1.1" H "Origin: http://evil\nAccess-Control-Request-Method: POST\n"},
+        {403, "OPTIONS / HTTP/1.1" H "Origin: https://ui.example.com\n"},
+        {0, "OPTIONS / HTTP/1.1" H "Origin: https://ui.example.com\nAccess-Control-Request-Method: POST\n"},
     };
     CHECK(rows);
+    assert_int_equal(judge(GET("/") "Origin: http://evil.example\n").origin.n, 0);
 }
 
 static void upgrades_expectations_and_codings_are_told_apart(void **state)

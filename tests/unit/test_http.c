@@ -340,6 +340,41 @@ static void nothing_is_answered_after_a_refusal(void **state)
     assert_int_equal(http_stats(app.s).connections, 0);
 }
 
+static void only_a_listed_page_may_read_answers(void **state)
+{
+    (void)state;
+    static const struct str origins[] = {{"https://ui", 10}};
+    http_server_names(app.s, NULL, 0, origins, 1);
+    int fd = client();
+    assert_true(say(fd, "OPTIONS /echo HTTP/1.1\r\n" HOST "Origin: https://ui\r\n"
+                        "Access-Control-Request-Method: POST\r\n"
+                        "Access-Control-Request-Headers: authorization,content-type\r\n\r\n"));
+    struct heard *h = hear(fd, "\r\n\r\n");
+    assert_int_equal(status_of(h), 204);
+    assert_non_null(strstr(h->p, "Access-Control-Allow-Origin: https://ui\r\n"));
+    assert_non_null(strstr(h->p, "Access-Control-Allow-Headers: authorization,content-type\r\n"));
+    assert_int_equal(app.heads, 0);
+    const char *get = "GET /wait HTTP/1.1\r\n" HOST "Origin: https://ui\r\n\r\n";
+    struct http_header star = {STR("Access-Control-Allow-Origin"), STR("*")};
+    assert_true(say(fd, get) && pump_until(&app.bodies, 1));
+    assert_int_equal(http_reply(app.q, 200, &star, 1, STR("held")), 0);
+    h = hear(fd, "held");
+    assert_non_null(strstr(h->p, "Access-Control-Allow-Origin: https://ui\r\n"));
+    assert_null(strstr(h->p, "*"));
+    assert_true(say(fd, get) && pump_until(&app.bodies, 2));
+    assert_int_equal(http_stream_begin(app.q, 200, &star, 1, -1), 0);
+    h = hear(fd, "\r\n\r\n");
+    assert_non_null(strstr(h->p, "Access-Control-Allow-Origin: https://ui\r\n"));
+    assert_null(strstr(h->p, "*"));
+    close(fd);
+    fd = client();
+    post(fd, "/wait", "x"); /* no Origin: no permission, whatever a provider says */
+    assert_true(pump_until(&app.bodies, 3));
+    assert_int_equal(http_reply(app.q, 200, &star, 1, STR("held")), 0);
+    assert_null(strstr(hear(fd, "held")->p, "Access-Control"));
+    close(fd);
+}
+
 /* ---- leaving ---- */
 
 enum way { WAY_CLOSE, WAY_RESET, WAY_HALF };
@@ -872,6 +907,7 @@ int main(void)
         cmocka_unit_test(uploads_over_the_memory_limit_get_503),
         T(an_answer_from_the_head_keeps_the_connection_when_little_is_left),
         T(nothing_is_answered_after_a_refusal),
+        T(only_a_listed_page_may_read_answers),
         T(a_client_that_leaves_is_noticed_at_once),
         T(a_half_close_with_the_request_is_served_when_the_answer_is_at_hand),
         T(a_client_that_leaves_during_its_upload_is_closed_once),
