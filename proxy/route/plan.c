@@ -28,7 +28,9 @@ static void reject(struct planner *pl, const struct provider *p, struct str mode
     const char *fmt, ...)
 {
     char text[160];
-    if (pl->out->rejected_count == REJECTED_MAX)
+    if (!pl->out->rejected)
+        pl->out->rejected = arena_alloc(pl->a, REJECTED_MAX * sizeof *pl->out->rejected);
+    if (!pl->out->rejected || pl->out->rejected_count == REJECTED_MAX)
         return;
     va_list ap;
     va_start(ap, fmt);
@@ -402,24 +404,22 @@ int plan_make(const struct plan_request *r, const struct health *h, struct arena
     struct plan *out, struct err *e)
 {
     static const struct request_facts nothing;
-    struct planner *pl = arena_zalloc(a, sizeof *pl);
+    struct planner pl; /* some 20 KiB: on the stack, since the arena lives as long as the stream */
+    memset(&pl, 0, offsetof(struct planner, options));
     *out = (struct plan){.retry_after_ms = -1};
-    out->rejected = arena_alloc(a, REJECTED_MAX * sizeof *out->rejected);
-    if (!pl || !out->rejected)
-        return err_set(e, ERR_NOMEM, "no memory for the plan");
-    pl->r = r;
-    pl->facts = r->facts ? r->facts : &nothing;
-    pl->h = h;
-    pl->a = a;
-    pl->out = out;
-    pl->e = e;
-    pl->name = r->forced_route.n ? r->forced_route : r->asked;
-    buf_init(&pl->log, LOG_BYTES);
-    pl->w = json_writer(&pl->log);
-    json_array_begin(&pl->w, NULL);
-    int rc = make(pl);
-    json_array_end(&pl->w);
-    out->log = pl->log.err ? STR("") : arena_str(a, buf_str(&pl->log));
-    buf_fini(&pl->log);
+    pl.r = r;
+    pl.facts = r->facts ? r->facts : &nothing;
+    pl.h = h;
+    pl.a = a;
+    pl.out = out;
+    pl.e = e;
+    pl.name = r->forced_route.n ? r->forced_route : r->asked;
+    buf_init(&pl.log, LOG_BYTES);
+    pl.w = json_writer(&pl.log);
+    json_array_begin(&pl.w, NULL);
+    int rc = make(&pl);
+    json_array_end(&pl.w);
+    out->log = pl.log.err ? STR("") : arena_str(a, buf_str(&pl.log));
+    buf_fini(&pl.log);
     return rc;
 }

@@ -47,10 +47,10 @@ struct planner {
     const struct route *seen[PLAN_HOPS_MAX]; /* routes on the way here */
     size_t hops;
     /* what ordering made */
-    struct option options[PLAN_OPTIONS_MAX];
     size_t count;
     bool too_long;               /* somebody was left out because the prompt does not fit */
     int64_t largest_context;
+    struct option options[PLAN_OPTIONS_MAX]; /* last: not zeroed */
 };
 
 /* resolve.c: fills route, targets, goal. 0, -ERR_NOT_FOUND, -ERR_DENIED, -ERR_STATE. */
