@@ -3,7 +3,7 @@
  * Days, weeks and months begin at local midnight of a time zone, hours at the local full hour (a
  * zone may lie 30 or 45 minutes off UTC); a day in which the clocks change is 23 or 25 hours long. */
 #include "proxy/access/account.h"
-#include "proxy/access/tz.h"
+#include "store/base/tz.h"
 
 enum { MINUTE_MS = 60000 };
 

@@ -1,6 +1,6 @@
 /* match.c: the conditions of rules, one function each; the table is made from conditions.def, so
  * that a condition without a function does not compile. All are pure questions to the request. */
-#include "proxy/access/tz.h"
+#include "store/base/tz.h"
 #include "proxy/route/plan_state.h"
 
 typedef bool condition_fn(const struct condition *c, const struct planner *pl, struct str *seen);

@@ -251,7 +251,7 @@ static void sticky_holds_on_to_what_the_route_wants(void **state)
     b.route[0].sticky = STR("prefix");
     b.facts.prefix_hash = 1234567;
     assert_int_equal((first(&b, 1), b.plan.candidates[0].reason.n), strlen("held by prefix"));
-    b = (struct bench){0};
+    bench_fini(&b);
     bench_init(&b, POLICY_STICKY, 5, NULL);
     int n[5] = {0};
     for (uint64_t i = 0; i < 5000; i++) /* nothing to hold on to: at random */

@@ -1,7 +1,7 @@
 /* Units of proxy/access/{tz,window}: offsets, days with skipped or doubled hours, calendar windows,
  * damaged files. The C library's own zones are the measure, and only here. */
 #include "proxy/access/account.h"
-#include "proxy/access/tz.h"
+#include "store/base/tz.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* tz.c: see tz.h. The file format is RFC 8536 (TZif), the rule at its end a POSIX TZ text with the
  * extensions of RFC 8536 3.3.1 (hours from -167 to 167). Every length is checked: the files belong
  * to the system, but a damaged one must not take the gateway down. */
-#include "proxy/access/tz.h"
+#include "store/base/tz.h"
 
 #include <fcntl.h>
 #include <pthread.h>
