@@ -1,5 +1,5 @@
-/* gate.c: see gate.h. One pass over the headers notes what matters; then rules run in a fixed order:
- * framing first, since a head whose framing is in doubt says nothing reliable about the rest.
+/* gate.c: see gate.h. One pass over the headers notes what matters; then rules run in a fixed
+ * order: framing first, since a head whose framing is in doubt says nothing sure about the rest.
  *
  * What the gate cannot see, because libmicrohttpd 0.9.75 has cut or joined it before: NUL in a
  * value or path, folded header lines, LF instead of CRLF. None of these changes where a request
@@ -317,7 +317,7 @@ static void check_method(struct str method, const struct seen *s, struct gate_fa
         f->preflight = f->origin.n && s->asked_method.n;
         f->asked_headers = s->asked_headers;
         if (!f->preflight)
-            refuse(f, 403, "preflight requests are answered to listed Origins only (allow_origins)");
+            refuse(f, 403, "preflights are answered to listed Origins only (allow_origins)");
         return;
     }
     refuse(f, 405, "served methods are " GATE_METHODS);
@@ -345,7 +345,8 @@ static void check_rest(const struct gate_rules *rules, const struct seen *s, str
         refuse(f, 413, "the request body is larger than limits.request_bytes");
 }
 
-void gate_check(const struct gate_rules *rules, const struct gate_head *head, struct gate_facts *out)
+void gate_check(
+    const struct gate_rules *rules, const struct gate_head *head, struct gate_facts *out)
 {
     struct seen s = {0};
     *out = (struct gate_facts){0};

@@ -43,6 +43,7 @@ struct gate_facts {
     size_t head_bytes;        /* of the headers as they came */
 };
 
-void gate_check(const struct gate_rules *rules, const struct gate_head *head, struct gate_facts *out);
+void gate_check(
+    const struct gate_rules *rules, const struct gate_head *head, struct gate_facts *out);
 
 #endif

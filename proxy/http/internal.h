@@ -17,8 +17,8 @@
  *      any ─▶ ABORT ─▶ over
  *
  * A connection is suspended (libmicrohttpd does not look at it) in REST and RAW only. LEAVING: the
- * answer is in the kernel, our side is shut, and what the client still sends is read and dropped for
- * a short while, since closing with unread bytes would reset the answer away. */
+ * answer is in the kernel, our side is shut, and what the client still sends is read and dropped
+ * for a short while, since closing with unread bytes would reset the answer away. */
 #ifndef POINTSMAN_HTTP_INTERNAL_H
 #define POINTSMAN_HTTP_INTERNAL_H
 

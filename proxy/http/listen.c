@@ -19,7 +19,8 @@ enum { ACCEPT_BATCH = 64, PAUSE_US = 100000, SAY_US = 10000000, BACKLOG = 1024 }
 
 /* ---- opening ---- */
 
-static int split_address(struct str address, char *host, size_t host_size, char *port, struct err *e)
+static int split_address(
+    struct str address, char *host, size_t host_size, char *port, struct err *e)
 {
     ptrdiff_t colon = -1;
     for (size_t i = 0; i < address.n; i++)

@@ -1,4 +1,4 @@
-/* peer.c: who is at the other end of a connection: address as text, and the unix user of a local one.
+/* peer.c: who is at the other end of a connection: address as text, and the unix user.
  *
  * For TCP on this host the kernel is asked by netlink (sock_diag) for the socket that mirrors ours;
  * one question and one answer, a few µs, once a connection. A socket whose process has gone is
@@ -17,7 +17,7 @@
 int peer_diag_open(void)
 {
     int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-    struct timeval most = {.tv_usec = 100000}; /* the kernel answers within the send; never wait long */
+    struct timeval most = {.tv_usec = 100000}; /* the kernel answers within the send; be sure */
     if (fd >= 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
     return fd;
@@ -65,9 +65,12 @@ int64_t peer_uid_inet(int diag_fd, const struct sockaddr_storage *peer,
         struct nlmsghdr head;
         struct inet_diag_req_v2 ask;
     } m = {
-        .head = {.nlmsg_len = sizeof m, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST,
+        .head = {.nlmsg_len = sizeof m,
+            .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+            .nlmsg_flags = NLM_F_REQUEST,
             .nlmsg_seq = ++sequence},
-        .ask = {.sdiag_family = (unsigned char)peer->ss_family, .sdiag_protocol = IPPROTO_TCP,
+        .ask = {.sdiag_family = (unsigned char)peer->ss_family,
+            .sdiag_protocol = IPPROTO_TCP,
             .idiag_states = UINT32_MAX,
             .id.idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE}},
     };

@@ -31,8 +31,8 @@ bool reply_header_bad(const struct http_header *h)
 
 bool reply_header_ours(struct str name)
 {
-    static const struct str ours[] = {{"connection", 10}, {"content-length", 14}, {"keep-alive", 10},
-        {"transfer-encoding", 17}, {"upgrade", 7}, {"trailer", 7}};
+    static const struct str ours[] = {{"connection", 10}, {"content-length", 14},
+        {"keep-alive", 10}, {"transfer-encoding", 17}, {"upgrade", 7}, {"trailer", 7}};
     for (size_t i = 0; i < ARRAY_LEN(ours); i++)
         if (name.n == ours[i].n && str_eq_nocase(name, ours[i]))
             return true;
@@ -59,8 +59,9 @@ static const char *date_now(struct http_server *s)
         static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug",
             "Sep", "Oct", "Nov", "Dec"};
         s->date_s = now;
-        snprintf(s->date, sizeof s->date, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday % 7],
-            tm.tm_mday, months[tm.tm_mon % 12], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+        snprintf(s->date, sizeof s->date, "%s, %02d %s %04d %02d:%02d:%02d GMT",
+            days[tm.tm_wday % 7], tm.tm_mday, months[tm.tm_mon % 12], tm.tm_year + 1900, tm.tm_hour,
+            tm.tm_min, tm.tm_sec);
     }
     return s->date;
 }
@@ -143,13 +144,16 @@ static bool add_header(struct request *q, struct MHD_Response *r, const struct h
 static bool add_origin(struct request *q, struct MHD_Response *r)
 {
     char *origin = arena_c(&q->arena, q->facts.origin);
-    bool ok = origin && MHD_add_response_header(r, "Access-Control-Allow-Origin", origin) == MHD_YES &&
+    bool ok = origin &&
+              MHD_add_response_header(r, "Access-Control-Allow-Origin", origin) == MHD_YES &&
               MHD_add_response_header(r, "Vary", "Origin") == MHD_YES;
     if (!ok || !q->facts.preflight)
         return ok;
     char *asked = arena_c(&q->arena, q->facts.asked_headers);
-    return asked && MHD_add_response_header(r, "Access-Control-Allow-Methods", GATE_METHODS) == MHD_YES &&
-           (!*asked || MHD_add_response_header(r, "Access-Control-Allow-Headers", asked) == MHD_YES) &&
+    return asked &&
+           MHD_add_response_header(r, "Access-Control-Allow-Methods", GATE_METHODS) == MHD_YES &&
+           (!*asked ||
+               MHD_add_response_header(r, "Access-Control-Allow-Headers", asked) == MHD_YES) &&
            MHD_add_response_header(r, "Access-Control-Max-Age", "600") == MHD_YES;
 }
 
@@ -197,8 +201,8 @@ static bool fits_pool(const struct request *q, const struct http_header *headers
     return used <= pool;
 }
 
-static int answer_raw(struct http_request *q, int status, const struct http_header *headers, size_t n,
-    struct str body)
+static int answer_raw(struct http_request *q, int status, const struct http_header *headers,
+    size_t n, struct str body)
 {
     int rc = http_stream_begin(q, status, headers, n, (int64_t)body.n);
     if (rc == 0)

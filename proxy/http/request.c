@@ -100,8 +100,8 @@ struct header_walk {
     size_t n, room;
 };
 
-static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_n,
-    const char *value, size_t value_n)
+static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const char *name,
+    size_t name_n, const char *value, size_t value_n)
 {
     (void)kind;
     struct header_walk *w = cls;

@@ -1,7 +1,7 @@
 /* server.c: the daemons of one thread, and this room's phase of the turn.
  *
- * Each shard is a libmicrohttpd daemon without thread and listen socket, whose epoll descriptor sits
- * in the loop's epoll. Many shards, because each resume walks all suspended connections of its
+ * Each shard is a libmicrohttpd daemon without thread and listen socket, whose epoll descriptor
+ * sits in the loop's epoll. Many shards, because each resume walks all suspended connections of its
  * daemon. The phase: accept · act on marked connections (left, writable, a head to send) · run the
  * daemons that have something to do, again while callbacks make more work, a few rounds at most.
  *
@@ -165,9 +165,11 @@ static int shard_start(struct http_server *s, struct shard *d, struct err *e)
         MHD_OPTION_NOTIFY_COMPLETED, request_completed, s,
         MHD_OPTION_NOTIFY_CONNECTION, conn_notify, s,
         MHD_OPTION_END);
-    const union MHD_DaemonInfo *info = d->d ? MHD_get_daemon_info(d->d, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    const union MHD_DaemonInfo *info =
+        d->d ? MHD_get_daemon_info(d->d, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (!info || info->epoll_fd < 0)
-        return err_set(e, ERR_IO, "http: libmicrohttpd did not start (raise the limit of open files?)");
+        return err_set(e, ERR_IO,
+            "http: libmicrohttpd did not start (raise the limit of open files?)");
     d->watch = loop_fd_add(s->l, info->epoll_fd, EPOLLIN, on_shard, d);
     return d->watch ? 0 : err_set(e, ERR_NOMEM, "http: out of memory");
 }
@@ -201,8 +203,8 @@ int http_server_new(struct http_server **out, struct loop *l, const struct http_
         free(shards);
         return err_set(e, ERR_NOMEM, "http: out of memory");
     }
-    *s = (struct http_server){.l = l, .config = *config, .ev = *events, .ctx = ctx, .shards = shards,
-        .diag_fd = -1};
+    *s = (struct http_server){
+        .l = l, .config = *config, .ev = *events, .ctx = ctx, .shards = shards, .diag_fd = -1};
     s->config.shards = MAX(config->shards, 1u);
     s->rules = (struct gate_rules){.check_host = config->check_host,
         .request_bytes = config->request_bytes, .header_bytes = config->header_bytes};
@@ -213,7 +215,8 @@ int http_server_new(struct http_server **out, struct loop *l, const struct http_
     int rc = 0;
     for (unsigned i = 0; i < s->config.shards && rc == 0; i++)
         rc = shard_start(s, &s->shards[i], e);
-    if (rc == 0 && (loop_phase_add(l, "http", http_phase, s) < 0 || loop_wait_add(l, http_wait, s) < 0))
+    if (rc == 0 &&
+        (loop_phase_add(l, "http", http_phase, s) < 0 || loop_wait_add(l, http_wait, s) < 0))
         rc = err_set(e, ERR_FULL, "http: the loop has no room for another phase");
     if (rc < 0) {
         http_server_free(s);

@@ -5,12 +5,12 @@
  * stays suspended from the request's end to the answer's. The price is `Connection: close`.
  *
  * Invariants:
- *   - `out` holds what the kernel has not taken yet, from `sent` on. While `blocked`, everything new
- *     goes behind it, and EPOLLOUT (always armed, edge triggered: it fires only after a send that
+ *   - `out` holds what the kernel has not taken yet, from `sent` on. While `blocked`, all that
+ *     is new goes behind it, and EPOLLOUT (always armed, edge triggered: fires only after a send that
  *     did not fit) brings the phase here.
  *   - `head_waits`: out holds just the head, not yet tried; it leaves with the first piece, or in
  *     the phase of this turn when there is none.
- *   - An end that is not clean is a reset: a client must not take half an answer for a whole one. */
+ *   - An end that is not clean is a reset: a client must not take half an answer for all of it. */
 #include "proxy/http/internal.h"
 
 #include <errno.h>

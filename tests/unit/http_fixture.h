@@ -1,8 +1,8 @@
 /* http_fixture.h: the http room with a tiny application, and clients on real sockets, all driven by
  * one thread: `pump` turns the loop while a client waits for something.
  *
- * Paths: /echo answers with the body as soon as it is whole, /now answers from head(), /wait and all
- * others rest until the test answers by `app.q`. */
+ * Paths: /echo answers with the body as soon as it is whole, /now answers from head(), /wait and
+ * all others rest until the test answers by `app.q`. */
 #ifndef POINTSMAN_TEST_HTTP_FIXTURE_H
 #define POINTSMAN_TEST_HTTP_FIXTURE_H
 
@@ -91,7 +91,8 @@ static void app_refused(void *ctx, struct str peer, int status, const char *reas
     app.last_refusal = status;
 }
 
-static void app_error_body(void *ctx, struct str path, int status, const char *reason, struct buf *out)
+static void app_error_body(
+    void *ctx, struct str path, int status, const char *reason, struct buf *out)
 {
     (void)ctx;
     (void)path;
@@ -114,8 +115,9 @@ static UNUSED int app_start(const struct http_config *config)
     struct err e = {0};
     memset(&app, 0, sizeof app);
     int fd = http_listen_tcp(STR("127.0.0.1:0"), true, &app.port, &e);
-    if (loop_new(&app.l, &e) < 0 || http_server_new(&app.s, app.l, config, &app_events, NULL, &e) < 0 ||
-        fd < 0 || http_server_listen(app.s, fd, &e) < 0) {
+    if (loop_new(&app.l, &e) < 0 ||
+        http_server_new(&app.s, app.l, config, &app_events, NULL, &e) < 0 || fd < 0 ||
+        http_server_listen(app.s, fd, &e) < 0) {
         fprintf(stderr, "fixture: %s\n", e.text);
         return -1;
     }
@@ -187,7 +189,8 @@ static UNUSED struct heard *hear_for(int fd, const char *until, int ms)
     h.n = 0;
     h.eof = h.reset = false;
     h.p[0] = '\0';
-    for (int64_t end = clock_mono_us() + ms * 1000LL; clock_mono_us() < end && h.n < sizeof h.p - 1;) {
+    for (int64_t end = clock_mono_us() + ms * 1000LL;
+         clock_mono_us() < end && h.n < sizeof h.p - 1;) {
         if (until && memmem(h.p, h.n, until, strlen(until)))
             break;
         loop_turn(app.l, 1000);

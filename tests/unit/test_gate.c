@@ -32,7 +32,8 @@ static struct gate_facts judge(const char *text)
         ptrdiff_t colon = str_chr(line, ':');
         assert_true(colon >= 0 && head.header_count < 256);
         h[head.header_count++] = (struct http_header){str_first(line, (size_t)colon),
-            str_from(line, (size_t)colon + (line.n > (size_t)colon + 1 && line.p[colon + 1] == ' ' ? 2 : 1))};
+            str_from(line,
+                (size_t)colon + (line.n > (size_t)colon + 1 && line.p[colon + 1] == ' ' ? 2 : 1))};
     }
     head.method = word[0];
     head.target = word[1];
@@ -87,7 +88,8 @@ static void framing_in_doubt_is_refused(void **state)
     };
     CHECK(rows);
     struct gate_facts f = judge("POST /a HTTP/1.1" H "Content-Length: 007\nExpect: 100-Continue\n");
-    assert_true(f.has_length && f.length == 7 && f.expects_continue && !f.chunked && !f.wants_close);
+    assert_true(
+        f.has_length && f.length == 7 && f.expects_continue && !f.chunked && !f.wants_close);
     f = judge("POST /a HTTP/1.1" H "Transfer-Encoding: chunked\nConnection: x, Close\n");
     assert_true(f.chunked && !f.has_length && f.wants_close);
 }
@@ -133,21 +135,36 @@ static void only_local_or_listed_hosts_are_served(void **state)
 {
     (void)state;
     static const struct row rows[] = {
-        {0, "GET / HTTP/1.1\nHost: localhost:4141\n"}, {0, "GET / HTTP/1.1\nHost: LOCALHOST:4141\n"},
-        {0, "GET / HTTP/1.1\nHost: 127.0.0.1:4141\n"}, {0, "GET / HTTP/1.1\nHost: 127.0.0.1\n"},
-        {0, "GET / HTTP/1.1\nHost: [::1]:4141\n"}, {0, "GET / HTTP/1.1\nHost: [::1]\n"},
-        {0, "GET / HTTP/1.1\nHost: a.localhost:4141\n"}, {0, "GET / HTTP/1.1\nHost: 127.8.9.10\n"},
-        {0, "GET / HTTP/1.1\nHost: gw.example.com:99\n"}, {0, "GET / HTTP/1.1\nHost: 10.0.0.5:4141\n"},
-        {403, "GET / HTTP/1.1\nHost: 10.0.0.5\n"}, {403, "GET / HTTP/1.1\nHost: localhost:1\n"},
-        {403, "GET / HTTP/1.1\nHost: evil.example\n"}, {403, "GET / HTTP/1.1\nHost: localhost.evil.example:4141\n"},
-        {403, "GET / HTTP/1.1\nHost: 127.0.0.1.nip.io:4141\n"}, {403, "GET / HTTP/1.1\nHost: xlocalhost\n"},
-        {403, "GET / HTTP/1.1\nHost: 127.0.0.256\n"}, {403, "GET / HTTP/1.1\nHost: 127.0.0\n"},
-        {403, "GET / HTTP/1.1\nHost: [::2]:4141\n"}, {403, "GET / HTTP/1.1\nHost: 0.0.0.0:4141\n"},
-        {400, "GET / HTTP/1.1\nHost: a b\n"}, {400, "GET / HTTP/1.1\nHost: 127.0.0.1:4141,evil\n"},
-        {400, "GET / HTTP/1.1\nHost: user@127.0.0.1:4141\n"}, {400, "GET / HTTP/1.1\nHost:\n"},
-        {400, "GET / HTTP/1.1\nHost: localhost:\n"}, {400, "GET / HTTP/1.1\nHost: localhost:99999\n"},
-        {400, "GET / HTTP/1.1\nHost: a:b:c\n"}, {400, "GET / HTTP/1.1\nHost: [::1\n"},
-        {400, "GET / HTTP/1.1\nHost: :4141\n"}, {400, "GET / HTTP/1.1\n"},
+        {0, "GET / HTTP/1.1\nHost: localhost:4141\n"},
+        {0, "GET / HTTP/1.1\nHost: LOCALHOST:4141\n"},
+        {0, "GET / HTTP/1.1\nHost: 127.0.0.1:4141\n"},
+        {0, "GET / HTTP/1.1\nHost: 127.0.0.1\n"},
+        {0, "GET / HTTP/1.1\nHost: [::1]:4141\n"},
+        {0, "GET / HTTP/1.1\nHost: [::1]\n"},
+        {0, "GET / HTTP/1.1\nHost: a.localhost:4141\n"},
+        {0, "GET / HTTP/1.1\nHost: 127.8.9.10\n"},
+        {0, "GET / HTTP/1.1\nHost: gw.example.com:99\n"},
+        {0, "GET / HTTP/1.1\nHost: 10.0.0.5:4141\n"},
+        {403, "GET / HTTP/1.1\nHost: 10.0.0.5\n"},
+        {403, "GET / HTTP/1.1\nHost: localhost:1\n"},
+        {403, "GET / HTTP/1.1\nHost: evil.example\n"},
+        {403, "GET / HTTP/1.1\nHost: localhost.evil.example:4141\n"},
+        {403, "GET / HTTP/1.1\nHost: 127.0.0.1.nip.io:4141\n"},
+        {403, "GET / HTTP/1.1\nHost: xlocalhost\n"},
+        {403, "GET / HTTP/1.1\nHost: 127.0.0.256\n"},
+        {403, "GET / HTTP/1.1\nHost: 127.0.0\n"},
+        {403, "GET / HTTP/1.1\nHost: [::2]:4141\n"},
+        {403, "GET / HTTP/1.1\nHost: 0.0.0.0:4141\n"},
+        {400, "GET / HTTP/1.1\nHost: a b\n"},
+        {400, "GET / HTTP/1.1\nHost: 127.0.0.1:4141,evil\n"},
+        {400, "GET / HTTP/1.1\nHost: user@127.0.0.1:4141\n"},
+        {400, "GET / HTTP/1.1\nHost:\n"},
+        {400, "GET / HTTP/1.1\nHost: localhost:\n"},
+        {400, "GET / HTTP/1.1\nHost: localhost:99999\n"},
+        {400, "GET / HTTP/1.1\nHost: a:b:c\n"},
+        {400, "GET / HTTP/1.1\nHost: [::1\n"},
+        {400, "GET / HTTP/1.1\nHost: :4141\n"},
+        {400, "GET / HTTP/1.1\n"},
         {400, "GET / HTTP/1.1\nHost: localhost\nHost: localhost\n"},
     };
     CHECK(rows);
@@ -161,9 +178,12 @@ static void web_pages_need_to_be_listed_and_to_speak_json(void **state)
 {
     (void)state;
     static const struct row rows[] = {
-        {403, GET("/") "Origin: http://evil.example\n"}, {403, GET("/") "Origin: null\n"},
-        {403, GET("/") "Origin: http://localhost:4141\n"}, {403, GET("/") "Origin: file://\n"},
-        {0, GET("/") "Origin: https://ui.example.com\n"}, {0, GET("/") "Origin: HTTPS://UI.example.com\n"},
+        {403, GET("/") "Origin: http://evil.example\n"},
+        {403, GET("/") "Origin: null\n"},
+        {403, GET("/") "Origin: http://localhost:4141\n"},
+        {403, GET("/") "Origin: file://\n"},
+        {0, GET("/") "Origin: https://ui.example.com\n"},
+        {0, GET("/") "Origin: HTTPS://UI.example.com\n"},
         {403, GET("/") "Origin: https://ui.example.com.evil\n"},
         {400, GET("/") "Origin: https://ui.example.com\nOrigin: https://ui.example.com\n"},
         {415, "POST / HTTP/1.1" H "Origin: https://ui.example.com\nContent-Type: text/plain\n"},
@@ -173,7 +193,8 @@ static void web_pages_need_to_be_listed_and_to_speak_json(void **state)
         {0, "POST / HTTP/1.1" H "Content-Type: text/plain\n"},
         {403, "OPTIONS / HTTP/1.1" H "Origin: http://evil\nAccess-Control-Request-Method: POST\n"},
         {403, "OPTIONS / HTTP/1.1" H "Origin: https://ui.example.com\n"},
-        {0, "OPTIONS / HTTP/1.1" H "Origin: https://ui.example.com\nAccess-Control-Request-Method: POST\n"},
+        {0, "OPTIONS / HTTP/1.1" H
+            "Origin: https://ui.example.com\nAccess-Control-Request-Method: POST\n"},
     };
     CHECK(rows);
     assert_int_equal(judge(GET("/") "Origin: http://evil.example\n").origin.n, 0);

@@ -308,8 +308,9 @@ static void nothing_is_answered_after_a_refusal(void **state)
         int status;
         const char *text;
     } cases[] = {
-        {400, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
-              "0\r\n\r\n"},
+        {400,
+            "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "0\r\n\r\n"},
         {400, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 3\r\nContent-Length: 30\r\n\r\nabc"},
         {501, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"},
         {403, "GET /echo HTTP/1.1\r\nHost: evil.example\r\n\r\n"},
@@ -317,7 +318,8 @@ static void nothing_is_answered_after_a_refusal(void **state)
         {405, "TRACE /echo HTTP/1.1\r\n" HOST "\r\n"},
         {426, "GET /echo HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"},
         {417, "POST /echo HTTP/1.1\r\n" HOST "Expect: bogus\r\nContent-Length: 0\r\n\r\n"},
-        {415, "POST /echo HTTP/1.1\r\n" HOST "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx"},
+        {415,
+            "POST /echo HTTP/1.1\r\n" HOST "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx"},
         {400, "GET /a/../b HTTP/1.1\r\n" HOST "\r\n"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -842,7 +844,8 @@ static void freeing_ends_what_still_runs(void **state)
     (void)state;
     struct http_config config = app_config();
     assert_int_equal(app_start(&config), 0);
-    int waiting = waiting_client(), streaming = waiting_client(), uploading = client(), idle = client();
+    int waiting = waiting_client(), streaming = waiting_client(), uploading = client(),
+        idle = client();
     assert_int_equal(http_stream_begin(app.q, 200, NULL, 0, -1), 0);
     assert_true(say(uploading, "POST /wait HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc"));
     assert_true(pump_until(&app.heads, 3));
@@ -870,7 +873,8 @@ static void a_unix_socket_tells_who_is_calling(void **state)
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
     fcntl(fd, F_SETFL, O_NONBLOCK);
-    assert_true(say(fd, "GET /echo HTTP/1.1\r\nHost: anything\r\n\r\nGET /wait HTTP/1.1\r\nHost: x\r\n\r\n"));
+    assert_true(say(
+        fd, "GET /echo HTTP/1.1\r\nHost: anything\r\n\r\nGET /wait HTTP/1.1\r\nHost: x\r\n\r\n"));
     assert_int_equal(status_of(hear(fd, "\r\n\r\n")), 200);
     assert_int_equal(app.uid, (int64_t)getuid());
     char expected[32];

@@ -294,15 +294,20 @@ static void stop_ends_the_loop_and_slow_turns_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_event_of_a_removed_descriptor_is_dropped, setup, teardown),
-        cmocka_unit_test_setup_teardown(timers_fire_in_order_of_time_and_only_when_due, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_timer_that_sets_itself_does_not_hold_the_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            an_event_of_a_removed_descriptor_is_dropped, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            timers_fire_in_order_of_time_and_only_when_due, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_timer_that_sets_itself_does_not_hold_the_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wait_lasts_until_the_next_timer, setup, teardown),
-        cmocka_unit_test_setup_teardown(messages_of_a_thread_arrive_once_and_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            messages_of_a_thread_arrive_once_and_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_turn_runs_messages_phases_timers_and_deferred_calls_in_that_order, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wait_function_bounds_the_sleep, setup, teardown),
-        cmocka_unit_test_setup_teardown(stop_ends_the_loop_and_slow_turns_are_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            stop_ends_the_loop_and_slow_turns_are_counted, setup, teardown),
     };
     return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
 }

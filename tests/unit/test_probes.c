@@ -105,8 +105,8 @@ static void probes_get_the_wanted_verdict(void **state)
         if (may_refuse)
             right = o.served == 0 && o.ended;
         if (!right && !(limit && o.served <= 1))
-            fail_msg(STR_FMT ": %d answers, %d served, first %d, ended %d", STR_ARG(file), o.answers,
-                o.served, o.first, o.ended);
+            fail_msg(STR_FMT ": %d answers, %d served, first %d, ended %d", STR_ARG(file),
+                o.answers, o.served, o.first, o.ended);
         free(raw);
         seen++;
     }
@@ -157,8 +157,8 @@ static size_t with_host(const char *raw, size_t n, char *out)
 static void invalid_requests_are_not_served(void **state)
 {
     (void)state;
-    /* Valid as HTTP, refused there by gunicorn's settings or for what libmicrohttpd has joined before
-     * anybody can see it; none of these changes where a request ends. */
+    /* Valid as HTTP, refused there by gunicorn's settings or for what libmicrohttpd has joined
+     * before anybody can see it; none of these changes where a request ends. */
     static const char *const fine[] = {"010.http", "017.http", "040.http", "obs_fold_01.http",
         "limit_header_default_01.http", "rfc9110_field_value_ctl_bel_01.http",
         "rfc9110_field_value_ctl_del_01.http"};
@@ -229,8 +229,8 @@ static size_t unmark(struct str block, char *out)
 static void parser_specs_never_smuggle(void **state)
 {
     (void)state;
-    static const char *const files[] = {"connection", "content-length", "finish", "method", "pausing",
-        "pipelining", "sample", "uri"};
+    static const char *const files[] = {"connection", "content-length", "finish", "method",
+        "pausing", "pipelining", "sample", "uri"};
     char path[100], raw[65536], sent[65536];
     int seen = 0;
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
@@ -248,12 +248,14 @@ static void parser_specs_never_smuggle(void **state)
             ptrdiff_t next = str_find(log, STR("```http\n"));
             log = next < 0 ? log : str_first(log, (size_t)next);
             bool wrong = str_find(log, STR(" error code=")) >= 0 &&
-                         str_find(log, STR("Pause on")) < 0 && str_find(log, STR("message complete")) < 0;
+                         str_find(log, STR("Pause on")) < 0 &&
+                         str_find(log, STR("message complete")) < 0;
             size_t n = unmark(block, raw);
             for (int host = 0; host < 2; host++) {
                 struct outcome o = send_raw(host ? sent : raw, host ? with_host(raw, n, sent) : n);
                 if (wrong && o.served && !memmem(raw, n, "\n\n", 2))
-                    print_message("# %s: served although a strict parser refuses: %.*s\n", path, (int)MIN(n, (size_t)120), raw);
+                    fail_msg("%s: a strict parser refuses: %.*s", path, (int)MIN(n, (size_t)120),
+                        raw);
             }
             seen++;
         }
@@ -267,7 +269,8 @@ static void damaged_requests_leave_the_server_sound(void **state)
 {
     (void)state;
     static const char *const sound[] = {
-        "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\nHost: "
+        "x\r\n\r\n",
         "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     };
     srand(11);
