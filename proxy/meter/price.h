@@ -11,32 +11,45 @@
 
 enum price_tier { TIER_DEFAULT, TIER_BATCH, TIER_FLEX, TIER_PRIORITY, TIER_COUNT };
 
-/* femto-USD per token. -1 = not given (falls back as prices do: cached → input, …). */
+/* femto-USD per token. -1 = not given, and then taken from elsewhere: a tier's from the default tier,
+ * a step's from the base, cached, writes and audio from input, a 1 h write from a 5 min one,
+ * reasoning and audio from output. */
 struct price_rates {
     int64_t input, output, cached, write_5m, write_1h, reasoning;
     int64_t audio_in, audio_out, image_in, image_out;
 };
+#define PRICE_RATES_NONE ((struct price_rates){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1})
 
-enum { PRICE_STEPS = 4 };
+/* Rates for the whole request once its input, cache included, is above so many tokens. */
+struct price_step {
+    int64_t above_tokens;
+    struct price_rates rates[TIER_COUNT];
+};
+enum { PRICE_STEPS = 6, PRICE_KEY = 128 };
+
 struct price {
-    char key[128];               /* "openai/gpt-5" or "gpt-5"; '*' at the end of a prefix allowed */
+    char key[PRICE_KEY];         /* "openai/gpt-5" or "gpt-5"; '*' at the end of a prefix allowed */
     struct price_rates base[TIER_COUNT];
-    struct {                     /* from this many input tokens on, the whole request */
-        int64_t above_tokens;    /* 0 = unused */
-        struct price_rates rates[TIER_COUNT];
-    } step[PRICE_STEPS];
-    int64_t per_request, per_search; /* femto-USD each */
-    int64_t discount_ppm;        /* taken off, in parts per million */
+    const struct price_step *step; /* `steps` of them, rising */
+    unsigned steps;
+    int64_t per_request, per_search; /* femto-USD each; below 0 = not given */
+    int64_t discount_ppm;        /* taken off, in parts per million; below 0 = not given */
+    int64_t us_ppm, fast_ppm;    /* Anthropic: factor of tokens served in the US, or fast; 0 = none */
     int64_t context_tokens, max_output_tokens; /* 0 = unknown */
 };
+/* A price that says nothing yet. */
+void price_init(struct price *p, struct str key);
 
 struct price_list;               /* immutable once built */
 struct price_list *price_list_builtin(void);       /* process-wide, never freed */
 const char *price_list_builtin_date(void);         /* "2026-09-29" */
 struct price_list *price_list_new(const struct price_list *under); /* a layer over another */
+/* Copies *p, steps too; a second of the same key replaces the first. One without an input price
+ * changes only what it names of the price found below it (a discount, a fee). */
 int price_list_put(struct price_list *l, const struct price *p, struct err *e);
 void price_list_free(struct price_list *l);        /* the layer only */
-/* "provider/model", then the model alone, then without a date suffix. NULL when unknown. */
+/* Each layer from the top: "provider/model", the model alone, both without a date suffix, without
+ * the maker's prefix ("openai/gpt-5" at a router), then the longest prefix. NULL when unknown. */
 const struct price *price_find(const struct price_list *l, struct str provider, struct str model);
 size_t price_list_each(const struct price_list *l,
     void (*fn)(void *ctx, const struct price *p), void *ctx);
@@ -46,15 +59,31 @@ size_t price_list_each(const struct price_list *l,
 int price_import(struct price_list *l, struct str json, size_t *taken, size_t *rounded,
     size_t *skipped, struct err *e) MUST_CHECK;
 
+/* Reads the text of a row of prices.def, USD per million tokens, clauses parted by ";":
+ *     "in 1.25 out 10 read 0.125 write 1.5; >272k in 2.5 out 15; flex in 0.6; >272k priority in 9"
+ * names: in out read write write1h reason audio_in audio_out image_in image_out, and for the whole
+ * request or tool use in USD: request search; factors: us fast. `steps` has PRICE_STEPS places and
+ * must live as long as *p. */
+int price_read_text(struct price *p, struct price_step *steps, struct str text, struct err *e) MUST_CHECK;
+
 /* "0.25", "1e-07", "$3.5" USD per `per` units → femto-USD per unit; *rounded when digits were lost.
  * -ERR_SYNTAX, -ERR_RANGE. */
 int price_parse_rate(struct str text, int64_t per, int64_t *femto, bool *rounded) MUST_CHECK;
 
-/* nano-USD for a use. */
+/* nano-USD for a use, by the list. */
 int64_t price_cost(const struct price *p, const struct usage *u, enum price_tier tier);
+/* What is charged: the provider's own figure where it stated a believable one, else the list's. p may
+ * be NULL. *list gets the list price (0 without one), *source where the charge comes from: PROVIDER,
+ * MEASURED or NONE (the caller knows when the usage itself was estimated). */
+int64_t price_charge(const struct price *p, const struct usage *u, enum price_tier tier, int64_t *list,
+    enum cost_source *source);
+/* "flex", "priority", "fast", "batch", "ON_DEMAND_PRIORITY"… as answers say it. */
 enum price_tier price_tier_from(struct str reported);
-/* Upper bound in nano-USD for a request of that input and output size: dearest applicable rates. */
+/* Upper bound in nano-USD for a request of that input and output size: the dearest rates that can
+ * apply in the default tier (price_bound) or in the tier asked for. */
 int64_t price_bound(const struct price *p, int64_t input_tokens, int64_t output_tokens);
+int64_t price_bound_tier(const struct price *p, int64_t input_tokens, int64_t output_tokens,
+    enum price_tier tier);
 /* Half-even femto → nano. */
 int64_t price_round_nano(__int128 femto);
 

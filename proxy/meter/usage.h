@@ -35,6 +35,7 @@ struct usage {
                                fed itself (Gemini), audio beside the prompt (Mistral) */
     int64_t searches;       /* billed tool uses: web searches */
     int64_t provider_cost_femto; /* the provider's own figure in 1e-15 USD; valid when have_cost */
+    bool served_us, served_fast; /* Anthropic bills these with a factor */
     bool have_cost;         /* stated and believable: a stated 0 with tokens used is not */
     bool have_usage;
     bool have_input;        /* false: output alone was stated (the prompt is to be estimated) */

@@ -28,6 +28,8 @@ enum seen {
     S_AUDIO_SECONDS, /* Mistral: audio stands beside the prompt */
     S_DETAILS,       /* an OpenAI-like details object came: input includes the cache */
     S_BYOK,
+    S_US,            /* Anthropic: inference_geo "us" */
+    S_FAST,          /* Anthropic: speed "fast" */
     S_COST,          /* femto-USD */
     S_UPSTREAM_COST, /* femto-USD; what the key's owner pays the provider behind a router */
     S_COUNT
@@ -115,6 +117,16 @@ static void read_audio_seconds(struct usage_parts *s, struct json_span v)
 {
     if (v.type == JSON_NUMBER)
         put(s, S_AUDIO_SECONDS, 1);
+}
+
+static void read_geo(struct usage_parts *s, struct json_span v)
+{
+    put(s, S_US, json_text_eq(v, STR("us")));
+}
+
+static void read_speed(struct usage_parts *s, struct json_span v)
+{
+    put(s, S_FAST, json_text_eq(v, STR("fast")));
 }
 
 static void read_byok(struct usage_parts *s, struct json_span v)
@@ -230,6 +242,8 @@ static const struct member_row usage_rows[] = {
     NUMBER("cache_creation_input_tokens", S_WRITE),
     INSIDE("cache_creation", read_cache_creation),
     INSIDE("server_tool_use", read_server_tools),
+    INSIDE("inference_geo", read_geo),
+    INSIDE("speed", read_speed),
     /* one level up where others have it in the details */
     NUMBER("cached_tokens", S_CACHED),           /* Moonshot, Together */
     NUMBER("num_cached_tokens", S_CACHED),       /* Mistral */
@@ -343,6 +357,8 @@ bool usage_parts_normalise(const struct usage_parts *s, unsigned quirks, struct 
     normalise_input(s, u);
     normalise_output(s, quirks, u);
     u->searches = value(s, S_SEARCHES);
+    u->served_us = value(s, S_US);
+    u->served_fast = value(s, S_FAST);
     normalise_cost(s, u);
     return u->have_usage;
 }
