@@ -35,7 +35,7 @@ struct subject {
     char id[40];     /* of the request */
     char asked[200]; /* the name that clients ask for: what a switch changes */
     char target[280];
-    char session[128], key[64], provider[64];
+    char route[128], session[128], key[64], provider[64];
     bool live;
 };
 

@@ -295,7 +295,7 @@ static const char *bar(char out[128], int64_t part, int64_t whole)
     int n = whole > 0 ? (int)(part * 30 / whole) : 0;
     size_t at = 0;
     out[0] = '\0';
-    if (part > 0 && n == 0)
+    if (n == 0 && whole > 0 && part * 200 > whole)
         n = 1;
     for (int i = 0; i < MIN(n, 30); i++)
         at += (size_t)snprintf(out + at, 128 - at, "%s", "█");

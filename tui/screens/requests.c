@@ -857,6 +857,7 @@ static bool subject(struct app *a, void *state, struct subject *out)
     str_copy(out->id, sizeof out->id, row->r.id);
     str_copy(out->asked, sizeof out->asked, row->r.model_asked);
     str_copy(out->target, sizeof out->target, row_target(row, target));
+    str_copy(out->route, sizeof out->route, row->r.route);
     str_copy(out->session, sizeof out->session, row->r.session);
     str_copy(out->key, sizeof out->key, row->r.key);
     str_copy(out->provider, sizeof out->provider, row->r.provider);

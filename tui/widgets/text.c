@@ -82,8 +82,10 @@ static struct text_line *new_line(struct text *t, enum role role, struct str s)
 void text_put(struct text *t, enum role role, struct str s)
 {
     struct str line;
-    if (!s.n)
+    if (!s.n) {
         new_line(t, role, s);
+        return;
+    }
     while (str_cut(&s, '\n', &line))
         new_line(t, role, line);
 }

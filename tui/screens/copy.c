@@ -1,0 +1,222 @@
+/* copy.c: the copy menu: body, curl, headers, response text, id, base URL; on the first screen its blocks.
+ *
+ * What the row does not hold is asked for when it is chosen. A curl line carries no secret: it names the variable
+ * that holds the key; every byte outside printable ASCII is quoted. */
+#include "tui/app.h"
+
+#include "tui/screens/sheets.h"
+#include "tui/screens/welcome.h"
+#include "tui/widgets/menu.h"
+
+#include <stdio.h>
+
+enum what { COPY_BODY, COPY_CURL, COPY_HEADERS, COPY_RESPONSE, COPY_ID, COPY_URL, COPY_SESSION, COPY_BLOCK };
+
+struct option {
+    enum what what;
+    int key;
+    size_t block;
+    char text[64];
+};
+
+struct state {
+    struct subject subject;
+    struct option options[12];
+    size_t count, selected;
+    enum what asked;
+};
+
+static void add(struct state *s, enum what what, int key, const char *text)
+{
+    struct option *o = &s->options[s->count++];
+    *o = (struct option){.what = what, .key = key};
+    str_copy(o->text, sizeof o->text, str_c(text));
+}
+
+static void open(struct app *a, void *state, const void *arg)
+{
+    struct state *s = state;
+    (void)arg;
+    bool some = app_subject(a, &s->subject);
+    if (some && s->subject.kind == SUBJECT_REQUEST) {
+        add(s, COPY_BODY, 'y', "request body");
+        add(s, COPY_RESPONSE, 'r', "response text");
+        add(s, COPY_CURL, 'c', "the request as a curl command");
+        add(s, COPY_HEADERS, 'h', "headers");
+        add(s, COPY_ID, 'i', "request id");
+    }
+    if (s->subject.session[0])
+        add(s, COPY_SESSION, 's', "session name");
+    for (size_t n = 0; !some && welcome_title(n); n++) {
+        add(s, COPY_BLOCK, '1' + (int)n, welcome_title(n));
+        s->options[s->count - 1].block = n;
+    }
+    add(s, COPY_URL, 'b', "base URL of this gateway");
+}
+
+static void draw(struct app *a, void *state, struct rect r)
+{
+    struct state *s = state;
+    struct rect box = sheet_rect(r, (int)s->count + 2, 44);
+    ui_box(box, "Copy");
+    for (size_t i = 0; i < s->count && (int)i < box.h - 2; i++) {
+        bool on = i == s->selected;
+        int y = box.y + 1 + (int)i;
+        ui_under(on ? ROLE_SELECTED : ROLE_NONE);
+        if (on)
+            ui_fill((struct rect){y, box.x + 1, 1, box.w - 2}, ROLE_TEXT);
+        ui_printf(y, box.x + 2, 3, ROLE_BAR_KEY, "%c", (char)s->options[i].key);
+        ui_put(y, box.x + 5, box.w - 7, ROLE_TEXT, s->options[i].text);
+        ui_under(ROLE_NONE);
+        if (on)
+            app_cursor(a, y, box.x + 2);
+    }
+}
+
+/* 'single quoted' for a shell; control bytes as $'\xNN', so that a paste can't run or hide anything. */
+static void put_quoted(struct buf *out, struct str s)
+{
+    buf_puts(out, "$'");
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c == '\'' || c == '\\')
+            buf_putc(out, '\\');
+        if (c == '\n')
+            buf_puts(out, "\\n");
+        else if (c < 0x20 || c >= 0x7F)
+            buf_printf(out, "\\x%02x", c);
+        else
+            buf_putc(out, (char)c);
+    }
+    buf_putc(out, '\'');
+}
+
+static void write_curl(struct app *a, struct str detail, struct buf *out, struct arena *mem)
+{
+    const struct gateway *g = &app_model(a)->gateway;
+    struct str endpoint = json_get_str(detail, STR("endpoint"), mem);
+    struct str dialect = json_get_str(detail, STR("dialect"), mem);
+    struct str body = json_text(json_path(detail, "request.body"), mem);
+    buf_printf(out, "curl %s", g->listen[0] ? g->listen : "http://127.0.0.1:4141");
+    buf_put_str(out, endpoint);
+    buf_puts(out, " -H 'content-type: application/json'");
+    if (str_eq(dialect, STR("anthropic")))
+        buf_puts(out, " -H \"x-api-key: $ANTHROPIC_API_KEY\" -H 'anthropic-version: 2023-06-01'");
+    else if (str_eq(dialect, STR("gemini")))
+        buf_puts(out, " -H \"x-goog-api-key: $GEMINI_API_KEY\"");
+    else
+        buf_puts(out, " -H \"authorization: Bearer $OPENAI_API_KEY\"");
+    buf_puts(out, " --data-binary ");
+    put_quoted(out, body);
+    buf_putc(out, '\n');
+}
+
+static void write_headers(struct str detail, const char *side, struct buf *out, struct arena *mem)
+{
+    struct json_iter it = json_iter(json_get(json_get(detail, str_c(side)).raw, STR("headers")).raw);
+    struct json_span k, v;
+    buf_printf(out, "# %s\n", side);
+    while (json_next(&it, &k, &v)) {
+        bool pair = v.type == JSON_OBJECT;
+        buf_put_str(out, it.object ? json_text(k, mem) : pair ? json_get_str(v.raw, STR("name"), mem)
+                                                              : json_text(json_path(v.raw, "0"), mem));
+        buf_puts(out, ": ");
+        buf_put_str(out, it.object ? json_text(v, mem) : pair ? json_get_str(v.raw, STR("value"), mem)
+                                                              : json_text(json_path(v.raw, "1"), mem));
+        buf_putc(out, '\n');
+    }
+}
+
+static void on_detail(struct app *a, void *state, int status, struct str reply)
+{
+    struct state *s = state;
+    struct arena mem;
+    struct buf out;
+    arena_init(&mem, 65536, (size_t)80 << 20);
+    buf_init(&out, (size_t)80 << 20);
+    if (status == 200) {
+        if (s->asked == COPY_BODY)
+            buf_put_str(&out, json_text(json_path(reply, "request.body"), &mem));
+        else if (s->asked == COPY_RESPONSE)
+            buf_put_str(&out, json_text(json_path(reply, "response.body"), &mem));
+        else if (s->asked == COPY_CURL)
+            write_curl(a, reply, &out, &mem);
+        else {
+            write_headers(reply, "request", &out, &mem);
+            write_headers(reply, "response", &out, &mem);
+        }
+        app_copy(a, buf_str(&out), s->asked == COPY_BODY ? "body" : s->asked == COPY_RESPONSE ? "response"
+                                                              : s->asked == COPY_CURL ? "curl command" : "headers");
+    }
+    buf_fini(&out);
+    arena_fini(&mem);
+    app_pop(a, s);
+}
+
+static void copy_block(struct app *a, struct state *s, size_t block)
+{
+    struct buf out;
+    buf_init(&out, 65536);
+    welcome_text(a, block, &out);
+    app_copy(a, buf_str(&out), "block");
+    buf_fini(&out);
+    app_pop(a, s);
+}
+
+static void choose(struct app *a, struct state *s, const struct option *o)
+{
+    char path[96], text[200];
+    switch (o->what) {
+    case COPY_ID:
+    case COPY_SESSION:
+        app_copy(a, str_c(o->what == COPY_ID ? s->subject.id : s->subject.session), o->what == COPY_ID ? "id" : "name");
+        app_pop(a, s);
+        return;
+    case COPY_URL:
+        snprintf(text, sizeof text, "%s/v1", app_model(a)->gateway.listen);
+        app_copy(a, str_c(text), "base URL");
+        app_pop(a, s);
+        return;
+    case COPY_BLOCK:
+        copy_block(a, s, o->block);
+        return;
+    default:
+        s->asked = o->what;
+        snprintf(path, sizeof path, "exchanges/%s", s->subject.id);
+        app_ask(a, s, "GET", path, STR_NULL, on_detail);
+    }
+}
+
+static bool key(struct app *a, void *state, int key)
+{
+    struct state *s = state;
+    key = keymap_latin(key);
+    for (size_t i = 0; i < s->count; i++)
+        if (s->options[i].key == key) {
+            choose(a, s, &s->options[i]);
+            return true;
+        }
+    if (key == '\r')
+        choose(a, s, &s->options[s->selected]);
+    else if ((key == 'j' || key == KEY_N_DOWN) && s->selected + 1 < s->count)
+        s->selected++;
+    else if ((key == 'k' || key == KEY_N_UP) && s->selected)
+        s->selected--;
+    else
+        return false;
+    return true;
+}
+
+static const char *hint(struct app *a, void *state)
+{
+    (void)a;
+    (void)state;
+    return "a letter, or ↑↓ and Enter  Esc close";
+}
+
+const struct screen sheet_copy = {.name = "copy",
+                                  .size = sizeof(struct state),
+                                  .open = open,
+                                  .draw = draw,
+                                  .key = key,
+                                  .hint = hint};

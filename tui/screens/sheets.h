@@ -1,0 +1,14 @@
+/* sheets.h: sheets that other screens open themselves, with what they want as `arg` of app_push().
+ *
+ *     app_push(a, &sheet_switch, &subject);      // NULL: the screen's own subject */
+#ifndef POINTSMAN_SHEETS_H
+#define POINTSMAN_SHEETS_H
+
+#include "tui/screen.h"
+
+extern const struct screen sheet_switch; /* arg: const struct subject *, or NULL */
+extern const struct screen sheet_undo;
+extern const struct screen sheet_cancel; /* arg: const struct subject *, or NULL */
+extern const struct screen sheet_copy;   /* arg: NULL */
+
+#endif
