@@ -1,0 +1,279 @@
+/* admit.c: from a body to a decision: what is asked (read), who may answer (route), and whether it
+ * may be spent (admit). Everything after this stands on one parse of the body: the same bytes decide
+ * policy and are sent. */
+#include "proxy/exchange/exchange.h"
+
+#include "proxy/access/key.h"
+#include "proxy/event/event.h"
+#include "proxy/meter/raw.h"
+#include "proxy/worker.h"
+#include "store/base/clock.h"
+
+#include <stdio.h>
+
+static enum step_result refuse_body(struct exchange *x, int rc, size_t at, const char *field)
+{
+    if (rc == -ERR_SYNTAX && x->body.n == 0)
+        return exchange_refuse(x, 400, "empty_body", -1, "the request has no body; send JSON");
+    if (rc == -ERR_SYNTAX)
+        return exchange_refuse(x, 400, "invalid_json", -1,
+            "the body is not valid JSON (byte %zu of %zu)", at, x->body.n);
+    if (rc == -ERR_LIMIT)
+        return exchange_refuse(x, 400, "invalid_json", -1,
+            "the body is nested deeper than %d levels", JSON_DEPTH_MAX);
+    if (rc == -ERR_DUPLICATE)
+        return exchange_refuse(x, 400, "duplicate_field", -1,
+            "`%s` stands in the body twice; it must be said once", field ? field : "a field");
+    if (rc == -ERR_TYPE)
+        return exchange_refuse(x, 400, "invalid_type", -1, "`%s` has the wrong type",
+            field ? field : "the body");
+    return exchange_refuse(x, 503, "overloaded", 1000, "out of memory");
+}
+
+/* Paths that we do not read: the model stands in JSON, in a multipart field, or in a header. */
+static void read_raw(struct exchange *x)
+{
+    size_t at;
+    const char *field = NULL;
+    if (x->body.n && str_starts_nocase(x->content_type, STR("application/json")) &&
+        request_read(buf_str(&x->body), WIRE_RAW, &x->arena, &x->facts, &at, &field) == 0)
+        return;
+    x->facts = (struct request_facts){.n = 1};
+    if (str_starts_nocase(x->content_type, STR("multipart/form-data")))
+        x->facts.model = raw_multipart_model(buf_str(&x->body), x->content_type, &x->arena);
+}
+
+enum step_result step_read(struct exchange *x)
+{
+    if (x->ep.handler != HANDLE_RELAY) {
+        local_answer(x);
+        return STEP_NEXT;
+    }
+    if (x->ep.wire == WIRE_RAW) {
+        read_raw(x);
+    } else {
+        size_t at = 0;
+        const char *field = NULL;
+        int rc = request_read(buf_str(&x->body), x->ep.wire, &x->arena, &x->facts, &at, &field);
+        if (rc < 0)
+            return refuse_body(x, rc, at, field);
+        if (x->ep.wire == WIRE_STREAM_GENERATE)
+            x->facts.stream = true;
+    }
+    x->asked = x->ep.model.n ? x->ep.model : x->facts.model;
+    if (x->ep.wire != WIRE_RAW && x->asked.n == 0)
+        return exchange_refuse(x, 400, "missing_model", -1,
+            "`model` is missing: name a route or a model (GET /v1/models lists them)");
+    if (x->asked.n > 200)
+        return exchange_refuse(x, 400, "invalid_model", -1, "`model` is longer than 200 bytes");
+    for (size_t i = 0; i < x->asked.n; i++)
+        if ((unsigned char)x->asked.p[i] < 0x20 || x->asked.p[i] == 0x7f)
+            return exchange_refuse(x, 400, "invalid_model", -1,
+                "`model` holds control characters");
+    if (x->session.n == 0)
+        x->session = str_first(x->facts.session_hint, 128);
+    enum step_result result = raw_allowed(x);
+    return result == STEP_WAIT ? STEP_NEXT : result;
+}
+
+static struct str client_header(const struct exchange *x, struct str name)
+{
+    for (size_t i = 0; i < x->client_header_count; i++)
+        if (str_eq_nocase(x->client_headers[i].name, name))
+            return x->client_headers[i].value;
+    return STR_NULL;
+}
+
+static enum step_result refuse_plan(struct exchange *x, int rc, const struct err *e)
+{
+    switch (-rc) {
+    case ERR_NOT_FOUND:
+        return exchange_refuse(x, 404, "model_not_found", -1, "%s", e->text);
+    case ERR_DENIED:
+        return exchange_refuse(x, 403, "model_not_allowed", -1, "%s", e->text);
+    case ERR_LIMIT:
+        return exchange_refuse(x, 400, "context_length_exceeded", -1, "%s", e->text);
+    case ERR_FULL:
+        return exchange_refuse(x, 503, "no_target", x->plan.retry_after_ms, "%s", e->text);
+    case ERR_MISSING:
+        return exchange_refuse(x, 400, "missing_target", -1, "%s", e->text);
+    default:
+        return exchange_refuse(x, 503, "overloaded", 1000, "%s",
+            e->text[0] ? e->text : err_text(rc));
+    }
+}
+
+enum step_result step_route(struct exchange *x)
+{
+    const struct config *config = x->snapshot->config;
+    struct err e = {0};
+    if (config->provider_count == 0)
+        return exchange_refuse(x, 503, "no_provider", -1,
+            "no provider: set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY (or write a "
+            "configuration file) and restart the gateway");
+    struct plan_request request = {
+        .snapshot = x->snapshot,
+        .asked = x->asked,
+        .forced_route = client_header(x, STR("x-pointsman-route")),
+        .key = x->key,
+        .session = x->session,
+        .tags = x->tags,
+        .user_agent = x->user_agent,
+        .headers = x->client_headers,
+        .header_count = x->client_header_count,
+        .facts = &x->facts,
+        .wire = x->ep.wire,
+        .random = id_random(&x->worker->ids),
+        .now_us = clock_mono_us(),
+        .wall_ms = x->time_ms,
+    };
+    if (x->ep.wire == WIRE_RAW && !x->asked.n && !request.forced_route.n) {
+        counter_add(COUNTER_requests, 1);
+        return raw_plan(x);
+    }
+    if (x->key && x->key->account) {
+        struct account_view view;
+        account_view(x->worker->shared->accounts, x->key->account, x->time_ms, &view);
+        request.budget_used_ppm = view.tightest_ppm;
+    }
+    int rc = plan_make(&request, x->worker->shared->health, &x->arena, &x->plan, &e);
+    if (rc < 0)
+        return refuse_plan(x, rc, &e);
+    counter_add(COUNTER_requests, 1);
+    return STEP_NEXT;
+}
+
+/* The accounts that this request is charged to: key, team, route. */
+static size_t accounts_of(struct exchange *x, struct account *out[4])
+{
+    struct account_set *set = x->worker->shared->accounts;
+    size_t n = 0;
+    if (x->key && x->key->account)
+        out[n++] = x->key->account;
+    if (x->key && x->key->team.n)
+        out[n++] = account_get(set, ACCOUNT_TEAM, x->key->team);
+    if (x->plan.route && x->plan.route->budget_count)
+        out[n++] = account_get(set, ACCOUNT_ROUTE, x->plan.route->name);
+    return n;
+}
+
+/* Does any of them have a limit on money? Without one nothing has to be bounded. */
+static bool any_budget(struct exchange *x, struct account *const *accounts, size_t n)
+{
+    struct account_view v;
+    for (size_t i = 0; i < n; i++) {
+        account_view(x->worker->shared->accounts, accounts[i], x->time_ms, &v);
+        if (v.credit_nano >= 0)
+            return true;
+        for (int w = 0; w < WINDOW_COUNT; w++)
+            if (v.window[w].limit >= 0)
+                return true;
+    }
+    return false;
+}
+
+/* Tokens of output to reserve for. Where no maximum is asked, a stream takes reserve_output and is
+ * topped up as it passes; a whole answer can't be, so `unbounded` decides. False: refuse. */
+static bool output_bound(struct exchange *x, int64_t *tokens)
+{
+    const struct config *config = x->snapshot->config;
+    bool open_end = !x->facts.max_output && !x->facts.stream;
+    *tokens = x->facts.max_output ? x->facts.max_output : config->reserve_output;
+    if (x->ep.wire == WIRE_EMBEDDINGS || x->ep.wire == WIRE_GEMINI_EMBED ||
+        x->ep.wire == WIRE_COUNT_TOKENS || x->ep.wire == WIRE_GEMINI_COUNT)
+        *tokens = 0;
+    else if (open_end && config->unbounded == UNBOUNDED_MODEL_MAX && x->price->max_output_tokens)
+        *tokens = x->price->max_output_tokens;
+    else if (open_end && config->unbounded != UNBOUNDED_DEBT)
+        return false;
+    return !x->facts.unbounded_input || config->unbounded == UNBOUNDED_DEBT ||
+           (config->unbounded == UNBOUNDED_MODEL_MAX && x->price->context_tokens);
+}
+
+/* Upper bound of what the first target may cost. Bytes of text bound its tokens. */
+static enum step_result bound(struct exchange *x, struct account *const *accounts, size_t n)
+{
+    const struct candidate *c = &x->plan.candidates[0];
+    const struct config *config = x->snapshot->config;
+    x->price = price_find(config->prices, c->provider->name, c->model);
+    bool budget = any_budget(x, accounts, n);
+    if (!x->price) {
+        if (budget && config->unknown_price == UNKNOWN_PRICE_REFUSE)
+            return exchange_refuse(x, 403, "unknown_price", -1,
+                "no price is known for " STR_FMT "/" STR_FMT ", and this key has a budget: add it "
+                "under `prices`", STR_ARG(c->provider->name), STR_ARG(c->model));
+        return STEP_WAIT;
+    }
+    if (!output_bound(x, &x->reserve_output) && budget)
+        return exchange_refuse(x, 400, "unbounded_cost", -1,
+            "what this request may cost has no bound, and its key has a budget: set a maximum of "
+            "output tokens (and send files by content)");
+    int64_t input = x->facts.unbounded_input ? MAX(x->price->context_tokens, x->facts.prompt_bytes)
+                                             : x->facts.prompt_bytes;
+    x->reserve_nano = price_bound(x->price, input, x->reserve_output * MAX(x->facts.n, 1));
+    return STEP_WAIT;
+}
+
+static enum step_result refuse_limit(struct exchange *x, const struct refusal *why)
+{
+    char text[300];
+    account_refusal_text(why, text, sizeof text);
+    if (why->kind == REFUSED_BUDGET || why->kind == REFUSED_CREDIT || why->kind == REFUSED_DEBT)
+        event_say(EVENT_KIND_BUDGET_HIT, str_c(x->id), "%s", text);
+    return exchange_refuse(x, account_refusal_status(why), account_refusal_code(why),
+        why->retry_after_ms, "%s", text);
+}
+
+static void fill_slot(struct exchange *x)
+{
+    struct slot *s = x->slot;
+    slot_write_begin(s);
+#define COPY(field, value) str_copy(s->field, sizeof s->field, value)
+    COPY(id, str_c(x->id));
+    if (x->key) {
+        COPY(key, x->key->name);
+        COPY(team, x->key->team);
+    }
+    COPY(session, x->session);
+    COPY(user_agent, x->user_agent);
+    COPY(peer, x->peer);
+    COPY(endpoint, x->ep.path);
+    COPY(dialect, str_c(dialect_name(x->ep.dialect)));
+    COPY(model_asked, x->asked);
+    COPY(route, x->plan.route_name);
+    COPY(rule, x->plan.rule_name);
+    COPY(override_by, x->plan.override_by);
+    COPY(tags, x->tags);
+#undef COPY
+    s->time_ms = x->time_ms;
+    s->started_us = x->head_us;
+    s->phase = STATE_QUEUED;
+    s->stream = x->facts.stream;
+    s->request_bytes = (int64_t)x->body.n;
+    s->input_tokens = x->facts.prompt_tokens;
+    s->usage_source = USAGE_ESTIMATED;
+    s->reserve_nano = x->reserve_nano;
+    s->client_uid = x->client_uid;
+    slot_write_end(s);
+}
+
+enum step_result step_admit(struct exchange *x)
+{
+    struct account *accounts[4];
+    size_t n = accounts_of(x, accounts);
+    struct refusal why = {0};
+    enum step_result result = bound(x, accounts, n);
+    if (result != STEP_WAIT)
+        return result;
+    if (n && account_reserve(x->worker->shared->accounts, &x->reservation, accounts, n,
+                 x->reserve_nano, x->facts.prompt_tokens, x->time_ms, &why) < 0)
+        return refuse_limit(x, &why);
+    x->slot = slot_take(x->worker->spool);
+    if (!x->slot)
+        return exchange_refuse(x, 503, "too_many_requests_in_flight", 1000,
+            "this gateway runs as many requests as it has room for");
+    fill_slot(x);
+    usage_reader_init(&x->reader, x->ep.wire, x->plan.candidates[0].provider->quirks);
+    capture_begin(x);
+    return STEP_NEXT;
+}

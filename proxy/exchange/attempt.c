@@ -1,0 +1,348 @@
+/* attempt.c: one call to one target: begun, ended, and whether there is another. Never after the
+ * first byte has gone to the client. Nothing of provider A's head or identity is in the request to
+ * B: each attempt is built anew from the client's own request. */
+#include "proxy/exchange/exchange.h"
+
+#include "proxy/event/event.h"
+#include "proxy/worker.h"
+#include "store/base/clock.h"
+#include "store/base/log.h"
+
+#include <stdio.h>
+
+enum { HEADERS_MAX = 160 };
+
+static struct health *health_of(struct exchange *x)
+{
+    return x->worker->shared->health;
+}
+
+void attempt_release(struct exchange *x)
+{
+    if (x->holds_provider_slot) {
+        x->holds_provider_slot = false;
+        health_slot_release(health_of(x), x->target->provider, clock_mono_us());
+    }
+}
+
+void attempt_end(struct exchange *x, const char *outcome, int status, const char *reason)
+{
+    loop_timer_stop(x->worker->loop, &x->timer);
+    attempt_release(x);
+    if (!x->attempt_count || x->attempts[x->attempt_count - 1].ended_us)
+        return;
+    struct attempt *a = &x->attempts[x->attempt_count - 1];
+    a->ended_us = clock_mono_us();
+    a->status = status;
+    a->outcome = outcome;
+    str_copy(a->reason, sizeof a->reason, str_c(reason));
+}
+
+void attempt_cancel(struct exchange *x)
+{
+    if (x->step == STEP_SEND && x->queued_at_us) {
+        health_slot_cancel(health_of(x), x->target->provider, &x->waiter);
+        x->queue_us += clock_mono_us() - x->queued_at_us;
+        x->queued_at_us = 0;
+    }
+    if (x->call) {
+        upstream_cancel(x->call);
+        x->call = NULL;
+        if (x->counted_in_flight) {
+            x->counted_in_flight = false;
+            health_ended(health_of(x), x->target->provider, x->target->model, FAIL_CLIENT, 0, 0,
+                clock_mono_us());
+        }
+    }
+    loop_timer_stop(x->worker->loop, &x->total_timer);
+    attempt_end(x, "cancelled", x->upstream_status, x->client_gone ? "the client left" : "cancelled");
+}
+
+/* --- the time limits of an attempt: one timer that looks at what has happened since ----------- */
+
+static int64_t due_us(const struct exchange *x, const char **which)
+{
+    const struct provider_timeouts *t = &x->target->provider->timeouts;
+    int64_t first_token = t->first_token;
+    if (x->plan.first_token_us)
+        first_token = x->plan.first_token_us;
+    if (!x->first_byte_us) {
+        *which = "headers";
+        return x->sent_us + t->headers;
+    }
+    if (x->mode == ANSWER_EVENTS && !x->first_token_us) {
+        *which = "first_token";
+        return x->sent_us + first_token;
+    }
+    *which = "idle";
+    int64_t data = MAX(x->last_data_event_us, x->first_byte_us);
+    if (x->last_data_us > data) /* comments came since: they extend the wait once, to first_token */
+        return data + MAX(t->idle, first_token);
+    return data + t->idle;
+}
+
+static void limit_timer(void *ctx)
+{
+    struct exchange *x = ctx;
+    const char *which;
+    int64_t due = due_us(x, &which), now = loop_now_us(x->worker->loop);
+    if (x->paused) /* the client does not read: the provider is not to blame */
+        due = now + x->target->provider->timeouts.idle;
+    if (due > now) {
+        if (loop_timer_set(x->worker->loop, &x->timer, due) == 0)
+            return;
+        which = "memory";
+    }
+    answer_timeout(x, which);
+}
+
+static void total_timer(void *ctx)
+{
+    answer_timeout(ctx, "total");
+}
+
+static void arm_timers(struct exchange *x)
+{
+    const char *which;
+    x->timer.fn = limit_timer;
+    x->timer.ctx = x;
+    int rc = loop_timer_set(x->worker->loop, &x->timer, due_us(x, &which));
+    if (!loop_timer_running(&x->total_timer)) {
+        x->total_timer.fn = total_timer;
+        x->total_timer.ctx = x;
+        rc |= loop_timer_set(x->worker->loop, &x->total_timer,
+            x->sent_us + x->target->provider->timeouts.total);
+    }
+    if (rc < 0)
+        log_error("%s: no memory for timers", x->id);
+}
+
+/* --- starting ---------------------------------------------------------------------------------- */
+
+static bool pick_key(struct exchange *x)
+{
+    const struct provider *p = x->target->provider;
+    x->provider_key = -1;
+    if (p->client_login || p->key_count == 0)
+        return true;
+    x->provider_key = health_pick_key(health_of(x), p, x->target->model,
+        id_random(&x->worker->ids), clock_mono_us());
+    return x->provider_key >= 0;
+}
+
+static void note_attempt(struct exchange *x)
+{
+    const struct candidate *c = x->target;
+    struct attempt *a = &x->attempts[MIN(x->attempt_count, ATTEMPTS_MAX - 1)];
+    if (x->attempt_count < ATTEMPTS_MAX)
+        x->attempt_count++;
+    *a = (struct attempt){.started_us = clock_mono_us(), .outcome = "running"};
+    snprintf(a->target, sizeof a->target, STR_FMT "/" STR_FMT, STR_ARG(c->provider->name),
+        STR_ARG(c->model));
+    struct slot *s = x->slot;
+    slot_write_begin(s);
+    str_copy(s->provider, sizeof s->provider, c->provider->name);
+    str_copy(s->model, sizeof s->model, c->model);
+    s->attempts = x->attempt_count;
+    if (x->price) {
+        str_copy(s->price_key, sizeof s->price_key, str_c(x->price->key));
+        s->rate_input = MAX(x->price->base[TIER_DEFAULT].input, 0);
+        s->rate_output = MAX(x->price->base[TIER_DEFAULT].output, 0);
+        s->rate_cached = MAX(x->price->base[TIER_DEFAULT].cached, 0);
+    }
+    slot_write_end(s);
+}
+
+/* A dearer target than the one reserved for needs the difference before it is asked. */
+static bool reserve_for(struct exchange *x)
+{
+    const struct candidate *c = x->target;
+    x->price = price_find(x->snapshot->config->prices, c->provider->name, c->model);
+    if (!x->price || !x->reservation.active)
+        return true;
+    int64_t need = price_bound(x->price, x->facts.prompt_bytes,
+        x->reserve_output * MAX(x->facts.n, 1));
+    struct refusal why;
+    if (need <= x->reserve_nano)
+        return true;
+    if (account_top_up(x->worker->shared->accounts, &x->reservation, need - x->reserve_nano,
+            &why) < 0)
+        return false;
+    x->reserve_nano = need;
+    return true;
+}
+
+static void failed_to_start(struct exchange *x, enum failure_class failure, const char *reason)
+{
+    attempt_end(x, "failed", 0, reason);
+    if (!attempt_again(x, failure, -1))
+        exchange_fail(x, 502, "upstream_error", reason);
+}
+
+static void send_now(struct exchange *x)
+{
+    const struct candidate *c = x->target;
+    struct http_header headers[HEADERS_MAX];
+    struct err e = {0};
+    note_attempt(x);
+    if (!reserve_for(x)) {
+        failed_to_start(x, FAIL_KEY, "what is left of the budget does not cover this target");
+        return;
+    }
+    if (!pick_key(x)) {
+        failed_to_start(x, FAIL_KEY, "every key of this provider is refused or resting");
+        return;
+    }
+    if (body_pieces(x, c->provider, c->model) < 0) {
+        failed_to_start(x, FAIL_NETWORK, "out of memory");
+        return;
+    }
+    struct upstream_request request = {
+        .method = x->method,
+        .url = upstream_url(x, c->provider, c->model),
+        .headers = headers,
+        .header_count = headers_to_provider(x, c->provider, headers, HEADERS_MAX),
+        .body = x->pieces,
+        .body_count = x->piece_count,
+        .connect_timeout_us = c->provider->timeouts.connect,
+        .http2 = c->provider->http2,
+        .allow_private = c->provider->allow_private,
+        .proxy = c->provider->proxy,
+        .ca_file = c->provider->ca_file,
+    };
+    x->mode = ANSWER_NONE;
+    x->first_byte_us = 0;
+    x->upstream_status = 0;
+    x->sent_us = clock_mono_us();
+    if (x->attempt_count == 1)
+        x->overhead_us += x->sent_us - x->body_us - x->queue_us;
+    if (upstream_start(x->worker->upstream, &request, &answer_events, x, &x->call, &e) < 0) {
+        failed_to_start(x, FAIL_CLIENT, e.text);
+        return;
+    }
+    counter_add(COUNTER_attempts, 1);
+    x->body_sent = true;
+    x->counted_in_flight = true;
+    health_began(health_of(x), c->provider, c->model, x->sent_us);
+    slot_write_begin(x->slot);
+    x->slot->phase = STATE_SENT;
+    x->slot->body_sent = 1;
+    slot_write_end(x->slot);
+    arm_timers(x);
+    exchange_enter(x, STEP_STREAM);
+}
+
+static void slot_ready(void *ctx)
+{
+    struct exchange *x = ctx;
+    x->holds_provider_slot = true;
+    x->queue_us += clock_mono_us() - x->queued_at_us;
+    x->queued_at_us = 0;
+    loop_timer_stop(x->worker->loop, &x->timer);
+    send_now(x);
+}
+
+/* The waiter's turn may come on another worker's thread: it is posted to ours. */
+static void slot_ready_message(struct loop_message *m)
+{
+    slot_ready(CONTAINER_OF(m, struct exchange, ready_message));
+}
+
+static void slot_ready_anywhere(void *ctx)
+{
+    struct exchange *x = ctx;
+    x->ready_message.fn = slot_ready_message;
+    loop_post(x->worker->loop, &x->ready_message);
+}
+
+static void queue_timeout(void *ctx)
+{
+    struct exchange *x = ctx;
+    if (!health_slot_cancel(health_of(x), x->target->provider, &x->waiter))
+        return; /* its turn is on the way */
+    x->queue_us += clock_mono_us() - x->queued_at_us;
+    x->queued_at_us = 0;
+    note_attempt(x);
+    attempt_end(x, "failed", 0, "waited too long for a free place at this provider");
+    if (!attempt_again(x, FAIL_429, -1))
+        exchange_fail(x, 503, "provider_busy",
+            "every place at this provider is taken and the wait was longer than max_wait");
+}
+
+void attempt_start(struct exchange *x)
+{
+    x->target = &x->plan.candidates[x->next_candidate];
+    const struct provider *p = x->target->provider;
+    x->waiter = (struct health_waiter){.ready = slot_ready_anywhere, .ctx = x};
+    if (!p->max_concurrent || health_slot_take(health_of(x), p, &x->waiter)) {
+        x->holds_provider_slot = p->max_concurrent > 0;
+        send_now(x);
+        return;
+    }
+    x->queued_at_us = clock_mono_us();
+    x->timer.fn = queue_timeout;
+    x->timer.ctx = x;
+    if (loop_timer_set(x->worker->loop, &x->timer, x->queued_at_us + p->max_wait_us) < 0)
+        log_error("%s: no memory for the queue's timer", x->id);
+}
+
+enum step_result step_send(struct exchange *x)
+{
+    attempt_start(x);
+    return STEP_WAIT;
+}
+
+/* --- another one? ------------------------------------------------------------------------------ */
+
+static void pause_over(void *ctx)
+{
+    attempt_start(ctx);
+}
+
+static bool begin_after(struct exchange *x, int64_t delay_us)
+{
+    struct attempt *last = &x->attempts[x->attempt_count - 1];
+    x->retry_us += clock_mono_us() - last->started_us + delay_us;
+    exchange_enter(x, STEP_SEND);
+    buf_reset(&x->held);
+    if (x->mode == ANSWER_EVENTS) {
+        sse_fini(&x->sse);
+        x->passed = 0;
+    }
+    x->mode = ANSWER_NONE;
+    usage_reader_init(&x->reader, x->ep.wire,
+        x->plan.candidates[x->next_candidate].provider->quirks);
+    x->timer.fn = pause_over;
+    x->timer.ctx = x;
+    return loop_timer_set(x->worker->loop, &x->timer, clock_mono_us() + delay_us) == 0;
+}
+
+bool attempt_same_again(struct exchange *x)
+{
+    return !x->begun && !x->client_gone && x->attempt_count < ATTEMPTS_MAX && begin_after(x, 0);
+}
+
+bool attempt_again(struct exchange *x, enum failure_class failure, int64_t retry_after_us)
+{
+    if (x->begun || x->client_gone || x->attempt_count >= ATTEMPTS_MAX ||
+        x->worker->shared->draining)
+        return false;
+    const struct provider *p = x->target->provider;
+    if ((failure & (FAIL_KEY | FAIL_429)) && p->key_count > 1 && x->tries_here + 1 < p->key_count) {
+        x->tries_here++; /* another key of the same provider, at once */
+        return begin_after(x, 0);
+    }
+    if ((failure & x->plan.retry_on) && failure_worth_repeating(failure) &&
+        x->tries_here + 1 < x->plan.attempts) {
+        int64_t delay = retry_delay_us(x->tries_here++, retry_after_us,
+            id_random(&x->worker->ids));
+        return begin_after(x, delay);
+    }
+    if ((failure & (x->plan.retry_on | FAIL_MODEL | FAIL_KEY)) &&
+        x->next_candidate + 1 < x->plan.count) {
+        x->next_candidate++;
+        x->tries_here = 0;
+        return begin_after(x, 0);
+    }
+    return false;
+}

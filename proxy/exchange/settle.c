@@ -1,0 +1,276 @@
+/* settle.c: what it was worth, written down before anybody may stop reading: usage, price, end
+ * record in the spool, then the accounts. Idempotent: every way of ending comes through here once. */
+#include "proxy/exchange/exchange.h"
+
+#include "proxy/event/event.h"
+#include "proxy/worker.h"
+#include "store/base/clock.h"
+#include "store/base/log.h"
+
+#include <stdio.h>
+
+/* The usage so far, as measured or (what the provider did not say) estimated. */
+static struct usage usage_now(const struct exchange *x, enum usage_source *source)
+{
+    struct usage u = x->reader.usage;
+    if (u.have_usage) {
+        bool whole = x->outcome == OUTCOME_OK || x->outcome == OUTCOME_NONE;
+        *source = whole || x->reader.saw_finish ? USAGE_MEASURED : USAGE_PARTIAL;
+        if (*source == USAGE_PARTIAL) /* a first figure, before the rest was written */
+            u.output = MAX(u.output, tokens_of_bytes(x->reader.content_bytes));
+        return u;
+    }
+    if (!x->body_sent || (x->mode != ANSWER_EVENTS && x->mode != ANSWER_PIPED &&
+            x->outcome != OUTCOME_OK && x->outcome != OUTCOME_CANCELLED &&
+            x->outcome != OUTCOME_TIMEOUT)) {
+        *source = USAGE_NONE; /* nothing was sent, or the provider refused it */
+        return u;
+    }
+    if (x->ep.wire == WIRE_RAW || x->ep.wire == WIRE_COUNT_TOKENS ||
+        x->ep.wire == WIRE_GEMINI_COUNT) {
+        *source = USAGE_NONE;
+        return u;
+    }
+    *source = USAGE_ESTIMATED;
+    u.input = x->facts.prompt_tokens;
+    u.output = tokens_of_bytes(x->reader.content_bytes);
+    return u;
+}
+
+struct charge {
+    struct usage usage;
+    enum usage_source usage_source;
+    enum cost_source cost_source;
+    int64_t cost_nano, list_nano;
+};
+
+static struct charge charge_now(const struct exchange *x)
+{
+    struct charge c = {.usage = usage_now(x, &c.usage_source)};
+    enum price_tier tier = price_tier_from(str_c(x->reader.service_tier));
+    if (c.usage_source == USAGE_NONE)
+        return c;
+    if (x->price) {
+        c.list_nano = price_cost(x->price, &c.usage, tier);
+        c.cost_source = c.usage_source == USAGE_MEASURED ? COST_MEASURED : COST_ESTIMATED;
+        c.cost_nano = c.list_nano;
+    }
+    if (c.usage.have_cost) {
+        c.cost_nano = price_round_nano(c.usage.provider_cost_femto);
+        c.cost_source = COST_PROVIDER;
+    }
+    if (x->target && x->target->provider->client_login && c.cost_source != COST_NONE)
+        c.cost_source = COST_SUBSCRIPTION;
+    return c;
+}
+
+/* What the account pays: a subscription's list price is shown, not charged. */
+static int64_t charged(const struct charge *c)
+{
+    return c->cost_source == COST_SUBSCRIPTION ? 0 : c->cost_nano;
+}
+
+static void write_usage(struct slot *s, const struct charge *c)
+{
+    s->input_tokens = c->usage.input;
+    s->cached_tokens = c->usage.cached;
+    s->cache_write_tokens = c->usage.cache_write_5m + c->usage.cache_write_1h;
+    s->cache_write_1h_tokens = c->usage.cache_write_1h;
+    s->output_tokens = c->usage.output;
+    s->reasoning_tokens = c->usage.reasoning;
+    s->usage_source = c->usage_source;
+    s->cost_nano = c->cost_nano;
+}
+
+void slot_update(struct exchange *x)
+{
+    struct slot *s = x->slot;
+    if (!s || x->settled)
+        return;
+    struct charge c = charge_now(x);
+    int64_t streaming_us = x->received_us - x->first_token_us;
+    slot_write_begin(s);
+    s->response_bytes = x->response_bytes;
+    s->content_bytes = x->reader.content_bytes;
+    s->tool_calls = x->reader.tool_calls;
+    s->max_gap_us = x->max_gap_us;
+    write_usage(s, &c);
+    if (x->first_token_us && streaming_us > 0)
+        s->tokens_per_second = c.usage.output * 1000000 / streaming_us;
+    slot_write_end(s);
+}
+
+static struct str attempts_json(struct exchange *x)
+{
+    struct buf b;
+    buf_init(&b, 4096);
+    struct json_writer w = json_writer(&b);
+    json_array_begin(&w, NULL);
+    for (unsigned i = 0; i < x->attempt_count; i++) {
+        const struct attempt *a = &x->attempts[i];
+        json_object_begin(&w, NULL);
+        json_put_c(&w, "target", a->target);
+        json_put_int(&w, "status", a->status);
+        json_put_c(&w, "outcome", a->outcome);
+        json_put_c(&w, "reason", a->reason);
+        json_put_int(&w, "ms", ((a->ended_us ? a->ended_us : clock_mono_us()) - a->started_us) /
+            1000);
+        json_object_end(&w);
+    }
+    json_array_end(&w);
+    struct str s = b.err ? STR("[]") : arena_str(&x->arena, buf_str(&b));
+    buf_fini(&b);
+    return s;
+}
+
+static void record_texts(struct exchange *x, struct record *r)
+{
+    r->id = str_c(x->id);
+    if (x->key) {
+        r->key = x->key->name;
+        r->team = x->key->team;
+    }
+    r->session = x->session;
+    r->tags = x->tags;
+    r->user_agent = x->user_agent;
+    r->peer = x->peer;
+    r->endpoint = x->ep.path;
+    r->dialect = str_c(dialect_name(x->ep.dialect));
+    r->model_asked = x->asked;
+    r->route = x->plan.route_name;
+    r->rule = x->plan.rule_name;
+    if (x->target) {
+        r->provider = x->target->provider->name;
+        r->model = x->target->model;
+    }
+    r->model_served = str_c(x->reader.model_served);
+    r->finish_reason = str_c(x->reader.finish_reason);
+    r->override_by = x->plan.override_by;
+    r->error_code = str_c(x->error_code[0] ? x->error_code : x->reader.error_code);
+    r->error_message = str_c(x->error_message[0] ? x->error_message : x->reader.error_message);
+    r->upstream_request_id = str_c(x->upstream_request_id);
+    r->response_ref = str_c(x->reader.response_id);
+    r->attempts = attempts_json(x);
+    r->why = x->plan.log;
+    r->dropped = str_c(x->dropped);
+    r->price_key = x->price ? str_c(x->price->key) : STR_NULL;
+}
+
+static void record_numbers(struct exchange *x, const struct charge *c, struct record *r)
+{
+    int64_t now = clock_mono_us();
+    r->time_ms = x->time_ms;
+    r->stream = x->facts.stream;
+    r->state = STATE_DONE;
+    r->status = x->status;
+    r->outcome = x->outcome;
+    r->input_tokens = c->usage.input;
+    r->cached_tokens = c->usage.cached;
+    r->cache_write_tokens = c->usage.cache_write_5m + c->usage.cache_write_1h;
+    r->cache_write_1h_tokens = c->usage.cache_write_1h;
+    r->output_tokens = c->usage.output;
+    r->reasoning_tokens = c->usage.reasoning;
+    r->audio_input_tokens = c->usage.audio_in;
+    r->audio_output_tokens = c->usage.audio_out;
+    r->usage_source = c->usage_source;
+    r->cost_nano = charged(c);
+    r->cost_source = c->cost_source;
+    r->list_cost_nano = c->list_nano;
+    r->reserve_nano = x->reserve_nano;
+    r->request_bytes = (int64_t)x->body.n;
+    r->response_bytes = x->response_bytes;
+    r->queue_us = x->queue_us;
+    r->connect_us = x->connect_us;
+    r->retry_us = x->retry_us;
+    r->ttft_us = x->first_token_us ? x->first_token_us - x->head_us : 0;
+    r->max_gap_us = x->max_gap_us;
+    r->client_stall_us = x->q ? http_client_stall_us(x->q) : 0;
+    r->overhead_us = x->overhead_us;
+    r->total_us = now - x->head_us;
+    r->tool_calls = x->reader.tool_calls;
+    r->client_uid = x->client_uid;
+    r->slot = x->slot ? x->slot->index : -1;
+    r->worker = x->worker->index;
+}
+
+static void count(const struct exchange *x, const struct charge *c)
+{
+    switch (x->outcome) {
+    case OUTCOME_OK:
+        counter_add(COUNTER_requests_ok, 1);
+        break;
+    case OUTCOME_CANCELLED:
+        counter_add(COUNTER_requests_cancelled, 1);
+        break;
+    case OUTCOME_UPSTREAM_ERROR:
+    case OUTCOME_TIMEOUT:
+    case OUTCOME_TRUNCATED:
+        counter_add(COUNTER_requests_failed, 1);
+        break;
+    default:
+        break;
+    }
+    counter_add(COUNTER_tokens_in, c->usage.input);
+    counter_add(COUNTER_tokens_cached, c->usage.cached);
+    counter_add(COUNTER_tokens_out, c->usage.output);
+    counter_add(COUNTER_cost_nano, charged(c));
+}
+
+/* Is this worth a row? A stranger never reaches the store: refusals before a key or an open door was
+ * recognised are events only. */
+static bool kept(const struct exchange *x)
+{
+    return x->slot || x->step > STEP_AUTH;
+}
+
+void settle(struct exchange *x)
+{
+    if (x->settled)
+        return;
+    x->settled = true;
+    if (x->attempt_count && !x->attempts[x->attempt_count - 1].ended_us)
+        attempt_end(x, "ok", x->upstream_status, "");
+    usage_finish(&x->reader);
+    struct charge c = charge_now(x);
+    if (!kept(x) || x->ep.handler != HANDLE_RELAY)
+        return;
+    if (x->slot) {
+        slot_write_begin(x->slot);
+        write_usage(x->slot, &c);
+        slot_write_end(x->slot);
+    }
+    struct record r = {0};
+    record_texts(x, &r);
+    record_numbers(x, &c, &r);
+    if (spool_append(x->worker->spool, SPOOL_END, &r) < 0) {
+        counter_add(COUNTER_records_lost, 1);
+        log_error("%s: its end record could not be kept", x->id);
+    }
+    if (x->reservation.active) {
+        if (charged(&c) > x->reserve_nano && x->reserve_nano > 0)
+            event_say(EVENT_KIND_DEBT, str_c(x->id), "cost above its reserve");
+        account_settle(x->worker->shared->accounts, &x->reservation, charged(&c),
+            c.usage.input + c.usage.output);
+    }
+    count(x, &c);
+    if (x->slot) {
+        struct charge shown = c; /* for the cost header of a held answer */
+        slot_write_begin(x->slot);
+        x->slot->cost_nano = charged(&shown);
+        slot_write_end(x->slot);
+    }
+}
+
+enum step_result step_settle(struct exchange *x)
+{
+    settle(x);
+    loop_timer_stop(x->worker->loop, &x->timer);
+    loop_timer_stop(x->worker->loop, &x->total_timer);
+    if (x->call) {
+        upstream_cancel(x->call);
+        x->call = NULL;
+    }
+    attempt_release(x);
+    capture_end(x);
+    return STEP_NEXT;
+}

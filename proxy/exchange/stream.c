@@ -1,0 +1,294 @@
+/* stream.c: server-sent events on their way through: each leaves as it comes, metered by the way.
+ *
+ * What is held back, and no more:
+ *  - the head and comments, until the first event shows that the answer is real (an error as first
+ *    event can still fail over);
+ *  - the usage event that the client did not ask for (exactly that one is withheld);
+ *  - an unfinished event, up to 4 KiB: by then it can't be the usage event; a terminal one until it
+ *    is whole, because the end record must lie in the spool before its first byte leaves.
+ *
+ * `passed` counts bytes of the unfinished event that were handed on before it was whole. */
+#include "proxy/exchange/exchange.h"
+
+#include "proxy/event/event.h"
+#include "proxy/worker.h"
+#include "store/base/clock.h"
+
+#include <stdio.h>
+
+enum { HOLD_UNFINISHED = 4096, TOP_UP_STEP_TOKENS = 1024 };
+
+void stream_write(struct exchange *x, struct str bytes)
+{
+    if (bytes.n == 0)
+        return;
+    x->response_bytes += (int64_t)bytes.n;
+    counter_add(COUNTER_bytes_out, (int64_t)bytes.n);
+    if (!x->q || x->client_gone)
+        return;
+    http_stream_write(x->q, bytes);
+    if (!x->paused && x->call && http_stream_queued(x->q) >= STREAM_HIGH_WATER) {
+        x->paused = true;
+        upstream_pause(x->call);
+    }
+}
+
+/* An explicit error, then an end that no client can take for a whole answer. */
+void stream_abort(struct exchange *x, const char *code, const char *message)
+{
+    struct buf event;
+    struct dialect_error error = {.status = 502, .code = str_c(code), .message = str_c(message),
+        .request_id = str_c(x->id)};
+    if (!x->begun)
+        return;
+    settle(x);
+    if (!x->q || x->client_gone || x->replied)
+        return;
+    x->replied = true;
+    if (x->mode == ANSWER_EVENTS) {
+        buf_init(&event, 64 << 10);
+        if (x->passed)
+            buf_puts(&event, "\n\n"); /* ends the event that was cut */
+        dialect_write_stream_error(x->ep.wire, &error, &event);
+        http_stream_write(x->q, buf_str(&event));
+        buf_fini(&event);
+    }
+    http_stream_end(x->q, false);
+}
+
+static void first_token(struct exchange *x)
+{
+    x->first_token_us = x->received_us;
+    slot_write_begin(x->slot);
+    x->slot->first_token_us = x->first_token_us;
+    slot_write_end(x->slot);
+}
+
+/* Has the running answer outgrown its reserve? The next step is reserved, or the stream is cut. */
+static bool top_up(struct exchange *x)
+{
+    const struct config *config = x->snapshot->config;
+    if (!x->reservation.active || !x->price || x->facts.max_output || !x->reserve_nano)
+        return true;
+    int64_t tokens = x->reader.usage.have_usage ? x->reader.usage.output
+                                                : x->reader.content_bytes / 3;
+    if (tokens < x->reserve_output)
+        return true;
+    int64_t step = MAX(config->reserve_output / 4, TOP_UP_STEP_TOKENS);
+    int64_t nano = price_bound(x->price, 0, step);
+    struct refusal why;
+    if (account_top_up(x->worker->shared->accounts, &x->reservation, nano, &why) == 0) {
+        x->reserve_output += step;
+        x->reserve_nano += nano;
+        slot_write_begin(x->slot);
+        x->slot->reserve_nano = x->reserve_nano;
+        slot_write_end(x->slot);
+        return true;
+    }
+    if (config->top_up == TOP_UP_DEBT) {
+        x->reserve_output = INT64_MAX;
+        return true;
+    }
+    char text[300];
+    account_refusal_text(&why, text, sizeof text);
+    event_say(EVENT_KIND_BUDGET_HIT, str_c(x->id), "stream cut: %s", text);
+    upstream_cancel(x->call);
+    x->call = NULL;
+    x->outcome = OUTCOME_REFUSED;
+    attempt_end(x, "cut", x->upstream_status, text);
+    exchange_fail(x, 402, account_refusal_code(&why), text);
+    return false;
+}
+
+/* The first event of a stream is an error: nothing has gone to the client, so it may go elsewhere. */
+static bool first_is_error(struct exchange *x, struct str data)
+{
+    enum failure_class failure = failure_classify_event(data);
+    char reason[360];
+    snprintf(reason, sizeof reason, "error as first event: %s", x->reader.error_message);
+    upstream_cancel(x->call);
+    x->call = NULL;
+    const struct candidate *c = x->target;
+    int64_t now = clock_mono_us();
+    if (x->counted_in_flight) {
+        x->counted_in_flight = false;
+        health_ended(x->worker->shared->health, c->provider, c->model, failure, 0,
+            now - x->sent_us, now);
+    }
+    attempt_end(x, "failed", x->upstream_status, reason);
+    event_say(EVENT_KIND_UPSTREAM_FAILED, str_c(x->id), STR_FMT "/" STR_FMT ": %s",
+        STR_ARG(c->provider->name), STR_ARG(c->model), reason);
+    return attempt_again(x, failure, -1);
+}
+
+static bool is_last_candidate(const struct exchange *x)
+{
+    return x->next_candidate + 1 >= x->plan.count &&
+           x->tries_here + 1 >= MAX(x->plan.attempts, 1u);
+}
+
+/* One whole event. False: the exchange went another way, stop. */
+static bool pass_event(struct exchange *x, const struct sse_event *ev)
+{
+    struct str raw = str_from(ev->raw, x->passed);
+    x->passed = 0;
+    if (!ev->has_data) { /* comments: held until the answer is known to be real */
+        if (x->begun)
+            stream_write(x, raw);
+        else if (x->held.n + raw.n < (64 << 10))
+            buf_put_str(&x->held, raw);
+        return true;
+    }
+    x->last_data_event_us = x->received_us;
+    unsigned kind = usage_event(&x->reader, ev->name, ev->data);
+    counter_add(COUNTER_stream_events, 1);
+    if ((kind & SEEN_USAGE_ONLY) && x->usage_asked)
+        return true;
+    if ((kind & SEEN_CONTENT) && !x->first_token_us)
+        first_token(x);
+    if (!x->begun) {
+        if ((kind & SEEN_ERROR) && !is_last_candidate(x) && first_is_error(x, ev->data))
+            return false;
+        if (!stream_begin(x, -1))
+            return false;
+        stream_write(x, buf_str(&x->held));
+        buf_reset(&x->held);
+    }
+    if (kind & SEEN_TERMINAL) {
+        x->outcome = x->reader.failed_inside ? OUTCOME_UPSTREAM_ERROR
+                     : x->client_gone ? OUTCOME_CANCELLED : OUTCOME_OK;
+        settle(x);
+        x->terminal_handed_on = true;
+    }
+    stream_write(x, raw);
+    return true;
+}
+
+static bool looks_terminal(const struct exchange *x, struct str pending)
+{
+    static const char *const names[] = {"response.completed", "response.incomplete",
+        "response.failed", "message_stop"};
+    if (x->ep.wire != WIRE_RESPONSES && x->ep.wire != WIRE_MESSAGES)
+        return false;
+    struct str start = str_first(pending, 256);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_find(start, str_c(names[i])) >= 0)
+            return true;
+    return false;
+}
+
+/* The unfinished rest: small, it waits; large, it passes as it comes, whatever its size. */
+static void pass_unfinished(struct exchange *x)
+{
+    struct str pending = sse_pending(&x->sse);
+    if (!x->begun || pending.n <= HOLD_UNFINISHED || pending.n <= x->passed)
+        return;
+    if (x->passed == 0 && looks_terminal(x, pending))
+        return;
+    stream_write(x, str_from(pending, x->passed));
+    x->passed = pending.n;
+}
+
+void stream_data(struct exchange *x, struct str bytes)
+{
+    struct sse_event ev;
+    int rc = sse_feed(&x->sse, bytes);
+    while (x->step == STEP_STREAM && sse_next(&x->sse, &ev))
+        if (!pass_event(x, &ev))
+            return;
+    if (x->step != STEP_STREAM)
+        return;
+    pass_unfinished(x);
+    if (rc < 0) { /* larger than the parser keeps: handed on piece by piece, unread */
+        if (looks_terminal(x, sse_pending(&x->sse))) {
+            x->outcome = OUTCOME_OK;
+            settle(x);
+        }
+        if (!x->begun && !stream_begin(x, -1))
+            return;
+        stream_write(x, str_from(sse_pending(&x->sse), x->passed));
+        sse_release(&x->sse);
+        x->passed = 0;
+    }
+    slot_update(x);
+    top_up(x);
+}
+
+/* Did the stream say that it is complete? */
+static bool ended_well(const struct exchange *x, const struct upstream_result *r)
+{
+    if (r->end != UPSTREAM_OK)
+        return x->reader.saw_terminal; /* what came after the end does not matter */
+    if (x->reader.saw_terminal)
+        return true;
+    switch (x->ep.wire) {
+    case WIRE_CHAT:
+    case WIRE_COMPLETIONS:
+    case WIRE_GENERATE:
+    case WIRE_STREAM_GENERATE:
+        return x->reader.saw_finish && !r->body_unframed; /* some never send [DONE] */
+    case WIRE_MESSAGES:
+    case WIRE_RESPONSES:
+        return false;
+    default:
+        return !r->body_unframed;
+    }
+}
+
+static void finish(struct exchange *x)
+{
+    const struct candidate *c = x->target;
+    int64_t now = clock_mono_us();
+    x->counted_in_flight = false;
+    health_ended(x->worker->shared->health, c->provider, c->model,
+        x->reader.failed_inside ? FAIL_5XX : 0,
+        (x->first_token_us ? x->first_token_us : now) - x->sent_us, now - x->sent_us, now);
+    attempt_end(x, x->reader.failed_inside ? "failed" : "ok", x->upstream_status,
+        x->reader.error_message);
+    if (x->outcome == OUTCOME_NONE)
+        x->outcome = x->reader.saw_error || x->reader.failed_inside ? OUTCOME_UPSTREAM_ERROR
+                     : x->client_gone ? OUTCOME_CANCELLED : OUTCOME_OK;
+    settle(x);
+    if (x->q && !x->client_gone)
+        http_stream_end(x->q, true);
+    exchange_enter(x, STEP_SETTLE);
+    exchange_run(x);
+}
+
+static void cut_short(struct exchange *x, const struct upstream_result *r)
+{
+    const struct candidate *c = x->target;
+    int64_t now = clock_mono_us();
+    char reason[360];
+    if (x->reader.saw_error && x->begun) { /* the provider said itself what went wrong */
+        x->outcome = OUTCOME_UPSTREAM_ERROR;
+        snprintf(reason, sizeof reason, "%s", x->reader.error_message);
+    } else {
+        snprintf(reason, sizeof reason, "the provider's stream ended before it was complete%s%s",
+            r->reason[0] ? ": " : "", r->reason);
+        if (x->begun)
+            x->outcome = OUTCOME_TRUNCATED;
+    }
+    x->counted_in_flight = false;
+    health_ended(x->worker->shared->health, c->provider, c->model, FAIL_NETWORK, 0,
+        now - x->sent_us, now);
+    counter_add(COUNTER_attempts_failed, 1);
+    event_say(EVENT_KIND_UPSTREAM_FAILED, str_c(x->id), STR_FMT "/" STR_FMT ": %s",
+        STR_ARG(c->provider->name), STR_ARG(c->model), reason);
+    attempt_end(x, "failed", x->upstream_status, reason);
+    if (attempt_again(x, FAIL_NETWORK, -1))
+        return;
+    exchange_fail(x, 502, "upstream_truncated", reason);
+}
+
+void stream_done(struct exchange *x, const struct upstream_result *r)
+{
+    struct sse_event ev;
+    x->received_us = clock_mono_us();
+    if (sse_finish(&x->sse, &ev) && r->end == UPSTREAM_OK && !pass_event(x, &ev))
+        return;
+    if (ended_well(x, r) && x->begun)
+        finish(x);
+    else
+        cut_short(x, r);
+}

@@ -1,0 +1,282 @@
+/* worker.c: see worker.h. */
+#include "proxy/worker.h"
+
+#include "proxy/event/event.h"
+#include "proxy/event/watch.h"
+#include "proxy/exchange/exchange.h"
+#include "store/base/log.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    SHARDS = 16,              /* daemons, and multis: HOUSE of the libraries' linear lists */
+    MULTI_FILL = 256,         /* live transfers a multi takes before the next one is used */
+    ANSWER_HEAD = 64 << 10,
+    DECODED_RATIO = 100,
+    DECODED_BYTES = 64 << 20,
+};
+
+struct snapshot *worker_snapshot(struct worker *w)
+{
+    if (snapshot_generation() != w->snapshot_generation) {
+        struct snapshot *newest = snapshot_current();
+        if (w->snapshot)
+            snapshot_put(w->snapshot);
+        w->snapshot = newest;
+        w->snapshot_generation = newest->generation;
+    }
+    return snapshot_get(w->snapshot);
+}
+
+bool memory_charge(struct shared *s, int64_t bytes)
+{
+    if (atomic_fetch_add_explicit(&s->memory_used, bytes, memory_order_relaxed) + bytes <=
+        s->memory_limit)
+        return true;
+    atomic_fetch_sub_explicit(&s->memory_used, bytes, memory_order_relaxed);
+    return false;
+}
+
+void memory_release(struct shared *s, int64_t bytes)
+{
+    if (bytes)
+        atomic_fetch_sub_explicit(&s->memory_used, bytes, memory_order_relaxed);
+}
+
+/* --- http's callbacks -------------------------------------------------------------------------- */
+
+static void on_head(void *ctx, struct http_request *q)
+{
+    exchange_head(ctx, q);
+}
+
+static void on_body(void *ctx, struct http_request *q)
+{
+    exchange_body(ctx, q);
+}
+
+static void on_hangup(void *ctx, struct http_request *q)
+{
+    exchange_hangup(ctx, q);
+}
+
+static void on_drained(void *ctx, struct http_request *q)
+{
+    exchange_drained(ctx, q);
+}
+
+static void on_closed(void *ctx, struct http_request *q, bool clean)
+{
+    exchange_closed(ctx, q, clean);
+}
+
+static void on_refused(void *ctx, struct str peer, int status, const char *reason)
+{
+    (void)ctx;
+    counter_add(COUNTER_requests_refused, 1);
+    event_refused(peer, status, str_c(reason));
+}
+
+/* The gate refuses before anything was read: the path alone tells the dialect. */
+static void on_error_body(void *ctx, struct str path, int status, const char *reason,
+    struct buf *out)
+{
+    (void)ctx;
+    enum dialect d = DIALECT_OPENAI;
+    if (str_find(path, STR("/messages")) >= 0)
+        d = DIALECT_ANTHROPIC;
+    else if (str_find(path, STR("Content")) >= 0 || str_find(path, STR("/v1beta/")) >= 0)
+        d = DIALECT_GEMINI;
+    struct dialect_error error = {.status = status, .code = STR("bad_request"),
+        .message = str_c(reason)};
+    dialect_write_error(d, &error, out);
+}
+
+static const struct http_events http_callbacks = {
+    .head = on_head,
+    .body = on_body,
+    .hangup = on_hangup,
+    .drained = on_drained,
+    .closed = on_closed,
+    .refused = on_refused,
+    .error_body = on_error_body,
+};
+
+/* --- building and taking down ------------------------------------------------------------------ */
+
+/* Two descriptors a request, and some kept for files: what the process may open bounds the rest. */
+static size_t connection_cap(const struct config *config, unsigned workers)
+{
+    long files = sysconf(_SC_OPEN_MAX);
+    size_t most = files > 192 ? ((size_t)files - 128) / 2 : 32;
+    size_t asked = config->limits.connections > 0 ? (size_t)config->limits.connections : most;
+    size_t each = MIN(asked, most) / MAX(workers, 1u);
+    return MAX(each, (size_t)8);
+}
+
+static int make_http(struct worker *w, int listen_fd, unsigned workers, struct err *e)
+{
+    const struct config *config = w->snapshot->config;
+    struct http_config http = {
+        .request_bytes = (size_t)config->limits.request_bytes,
+        .header_bytes = (size_t)config->limits.header_bytes,
+        .connections = connection_cap(config, workers),
+        .peer_connections = (unsigned)config->limits.peer_connections,
+        .shards = SHARDS,
+        .head_deadline_us = 10 * 1000000LL,
+        .body_idle_us = 60 * 1000000LL,
+        .write_stall_us = 60 * 1000000LL,
+        .body_bytes_per_s = 16 << 10,
+        .high_water = STREAM_HIGH_WATER,
+        .low_water = STREAM_LOW_WATER,
+        .ask_peer_uid = !str_eq(config->open_to, STR("any")),
+        .check_host = true,
+        .hosts = config->allow_hosts,
+        .host_count = config->allow_host_count,
+        .origins = config->allow_origins,
+        .origin_count = config->allow_origin_count,
+    };
+    int rc = http_server_new(&w->http, w->loop, &http, &http_callbacks, w, e);
+    return rc < 0 ? rc : http_server_listen(w->http, listen_fd, e);
+}
+
+int worker_new(struct worker **out, unsigned index, unsigned workers, struct shared *shared,
+    struct spool *spool, int listen_fd, struct err *e)
+{
+    static const struct upstream_config upstream = {.shards = SHARDS, .fill = MULTI_FILL,
+        .answer_head_bytes = ANSWER_HEAD, .decoded_ratio = DECODED_RATIO,
+        .decoded_bytes = DECODED_BYTES};
+    struct worker *w = calloc(1, sizeof *w);
+    if (!w)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    w->index = index;
+    w->shared = shared;
+    w->spool = spool;
+    w->snapshot = snapshot_current();
+    w->snapshot_generation = w->snapshot->generation;
+    id_source_init(&w->ids);
+    int rc = loop_new(&w->loop, e);
+    if (rc == 0)
+        rc = make_http(w, listen_fd, workers, e);
+    if (rc == 0)
+        rc = upstream_new(&w->upstream, w->loop, &upstream, e);
+    if (rc < 0) {
+        worker_free(w);
+        return rc;
+    }
+    *out = w;
+    return 0;
+}
+
+void *worker_run(void *worker)
+{
+    struct worker *w = worker;
+    loop_run(w->loop);
+    return NULL;
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w)
+        return;
+    for (struct exchange *x = w->live; x; x = x->next)
+        exchange_shutdown(x); /* settles what still runs */
+    if (w->http)
+        http_server_free(w->http);
+    if (w->upstream)
+        upstream_free(w->upstream);
+    while (w->live)
+        exchange_destroy(w->live);
+    if (w->loop)
+        loop_free(w->loop);
+    if (w->snapshot)
+        snapshot_put(w->snapshot);
+    free(w);
+}
+
+/* --- from other threads ------------------------------------------------------------------------ */
+
+struct order {
+    struct loop_message message;
+    struct worker *worker;
+    char id[ID_LENGTH + 1];
+    char who[64];
+    struct watch *watch;
+};
+
+static struct exchange *by_id(struct worker *w, const char *id)
+{
+    for (struct exchange *x = w->live; x; x = x->next)
+        if (strcmp(x->id, id) == 0)
+            return x;
+    return NULL;
+}
+
+static void do_cancel(struct loop_message *m)
+{
+    struct order *o = CONTAINER_OF(m, struct order, message);
+    struct exchange *x = by_id(o->worker, o->id);
+    if (x)
+        exchange_cancel(x, o->who);
+    free(o);
+}
+
+static void do_watch(struct loop_message *m)
+{
+    struct order *o = CONTAINER_OF(m, struct order, message);
+    struct exchange *x = by_id(o->worker, o->id);
+    if (x)
+        exchange_watch(x, o->watch);
+    else
+        watch_end(o->watch);
+    free(o);
+}
+
+static void do_drain(struct loop_message *m)
+{
+    struct order *o = CONTAINER_OF(m, struct order, message);
+    http_server_drain(o->worker->http);
+    free(o);
+}
+
+/* Without memory the order is not given: the caller says so. */
+static bool give_order(struct worker *w, void (*fn)(struct loop_message *), struct str id,
+    const char *who, struct watch *watch)
+{
+    struct order *o = calloc(1, sizeof *o);
+    if (!o)
+        return false;
+    o->message.fn = fn;
+    o->worker = w;
+    o->watch = watch;
+    str_copy(o->id, sizeof o->id, id);
+    str_copy(o->who, sizeof o->who, str_c(who));
+    loop_post(w->loop, &o->message);
+    return true;
+}
+
+void worker_cancel(struct worker *w, struct str id, const char *who)
+{
+    give_order(w, do_cancel, id, who, NULL);
+}
+
+bool worker_watch(struct worker *w, struct str id, struct watch *watch)
+{
+    return give_order(w, do_watch, id, "", watch);
+}
+
+void worker_drain(struct worker *w)
+{
+    give_order(w, do_drain, STR_NULL, "", NULL);
+}
+
+void worker_stop(struct worker *w)
+{
+    loop_stop(w->loop);
+}
+
+size_t worker_live(const struct worker *w)
+{
+    return atomic_load_explicit(&w->live_count, memory_order_relaxed);
+}
