@@ -199,6 +199,14 @@ static size_t keep_found(struct reader *r, const struct yaml *map, struct provid
     return kept;
 }
 
+/* On the demo's own host and port, whatever the path. */
+static bool is_demo(struct reader *r, struct str url)
+{
+    struct str demo = str_c(r->q->demo_url ? r->q->demo_url : "");
+    ptrdiff_t slash = demo.n > 8 ? str_chr(str_from(demo, 8), '/') : -1;
+    return slash > 0 && str_starts(url, str_first(demo, (size_t)slash + 9));
+}
+
 static void parse_provider(struct reader *r, const struct yaml *n, struct str path, struct provider *p)
 {
     p->name = n->key;
@@ -210,6 +218,7 @@ static void parse_provider(struct reader *r, const struct yaml *n, struct str pa
         return;
     }
     options_read(r, n, path, SECTION_PROVIDER, p, provider_special, p);
+    p->demo = is_demo(r, p->base_url);
     apply_known(r, n, path, p);
     check_provider(r, n, path, p);
 }
