@@ -1,8 +1,8 @@
 """Providers with TLS for test_upstream: one with a right certificate, and some that must be refused.
 
 Makes an authority and certificates with the openssl command in the folder given, then prints
-`KIND PORT` a line and `ready`. With nginx installed there is also `h2`, which speaks HTTP/2 and has a file /big of 3 MB.
-Every plaintext byte that a client sends is printed as `got KIND ...`:
+`KIND PORT` a line and `ready`. With nginx installed there is also `h2`, which speaks HTTP/2 and has
+a file /big of 3 MB. Every plaintext byte that a client sends is printed as `got KIND ...`:
 a refused provider must never print one."""
 import os
 import shutil
@@ -14,6 +14,7 @@ import threading
 import time
 
 FOLDER = sys.argv[1]
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 def openssl(*words):
@@ -24,7 +25,7 @@ def openssl(*words):
 def certificate(kind, names, days, signed=True):
     with open(os.path.join(FOLDER, kind + ".ext"), "w") as f:
         f.write("subjectAltName=" + names + "\n")
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", kind + ".key", "-out", kind + ".csr",
+    openssl("req", *NEW_KEY, "-keyout", kind + ".key", "-out", kind + ".csr",
             "-subj", "/CN=provider")
     signer = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"] if signed else \
         ["-signkey", kind + ".key"]
@@ -100,7 +101,7 @@ http {{
 
 
 def main():
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem",
+    openssl("req", "-x509", *NEW_KEY, "-keyout", "ca.key", "-out", "ca.pem",
             "-subj", "/CN=authority of a test", "-days", "2")
     certificate("good", "IP:127.0.0.1,DNS:localhost", 2)
     certificate("wrong", "DNS:elsewhere.example", 2)
