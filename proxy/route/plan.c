@@ -6,12 +6,15 @@
  * follow in their own order. */
 #include "proxy/route/plan_state.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    LOG_BYTES = 16 * 1024,
+    LOG_BYTES = 64 * 1024,
+    STEP_BYTES = 900, /* a step is shorter: names and reasons are cut */
+    LOG_KEPT = 4096,  /* as record.def keeps it */
     ERROR_SHARE_PPM = 200000,
     LEAST_SAMPLES = 5,
     SPIKE_FACTOR = 2,
@@ -20,6 +23,21 @@ enum {
 };
 static const unsigned usual_retry_on =
     FAIL_429 | FAIL_5XX | FAIL_NETWORK | FAIL_TIMEOUT | FAIL_CONTEXT | FAIL_KEY | FAIL_MODEL;
+
+bool plan_log_begin(struct planner *pl, const char *step, bool dull)
+{
+    size_t most = pl->r->explain ? LOG_BYTES : dull ? LOG_KEPT / 2 : LOG_KEPT;
+    if (pl->log.n + STEP_BYTES > most)
+        return false;
+    json_object_begin(&pl->w, NULL);
+    json_put_c(&pl->w, "step", step);
+    return true;
+}
+
+void plan_log_end(struct planner *pl)
+{
+    json_object_end(&pl->w);
+}
 
 static void reject(struct planner *pl, const struct provider *p, struct str model,
     const char *fmt, ...) PRINTF_LIKE(4, 5);
@@ -342,12 +360,14 @@ static int tell_candidates(struct planner *pl)
     for (size_t i = 0; i < pl->count; i++) {
         const struct option *o = &pl->options[i];
         out->candidates[i] = (struct candidate){o->provider, o->model, o->reason, o->score};
-        json_object_begin(&pl->w, NULL);
-        json_put_c(&pl->w, "step", "candidate");
+        if (!plan_log_begin(pl, "candidate", i > 7))
+            continue;
         json_put_int(&pl->w, "place", (int64_t)i + 1);
         json_put_str(&pl->w, "target", target_text(pl, o->provider, o->model));
-        json_put_str(&pl->w, "reason", o->reason);
-        json_object_end(&pl->w);
+        json_put_str(&pl->w, "reason", str_first(o->reason, 200));
+        if (pl->r->explain && isfinite(o->score))
+            json_put_double(&pl->w, "score", o->score);
+        plan_log_end(pl);
     }
     out->count = pl->count;
     return 0;
@@ -356,11 +376,11 @@ static int tell_candidates(struct planner *pl)
 static void tell_rejected(struct planner *pl)
 {
     for (size_t i = 0; i < pl->out->rejected_count; i++) {
-        json_object_begin(&pl->w, NULL);
-        json_put_c(&pl->w, "step", "rejected");
+        if (!plan_log_begin(pl, "rejected", i > 7))
+            continue;
         json_put_str(&pl->w, "target", pl->out->rejected[i].target);
         json_put_str(&pl->w, "reason", pl->out->rejected[i].reason);
-        json_object_end(&pl->w);
+        plan_log_end(pl);
     }
 }
 

@@ -83,6 +83,11 @@ const struct goal_preset *goal_preset(enum goal g);
 /* NULL when unknown. */
 const struct price *plan_price(const struct planner *pl, const struct provider *p, struct str model);
 
+/* The log of steps. False when there is no room for another one (records keep 4 KiB of it): then
+ * neither members nor plan_log_end(). Steps that are many and dull give up first. */
+bool plan_log_begin(struct planner *pl, const char *step, bool dull);
+void plan_log_end(struct planner *pl);
+
 /* "provider/model" in the arena. */
 struct str target_text(struct planner *pl, const struct provider *p, struct str model);
 

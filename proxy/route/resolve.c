@@ -117,19 +117,6 @@ static const struct provider *provider_of_model(const struct planner *pl, struct
     return best_rank < 8 && guesses != 1 ? NULL : best;
 }
 
-/* --- the log: what was looked at, for "why" --- */
-
-static void log_begin(struct planner *pl, const char *step)
-{
-    json_object_begin(&pl->w, NULL);
-    json_put_c(&pl->w, "step", step);
-}
-
-static void log_end(struct planner *pl)
-{
-    json_object_end(&pl->w);
-}
-
 /* --- overrides --- */
 
 static bool override_holds(const struct planner *pl, const struct override *o, enum scope scope,
@@ -168,7 +155,8 @@ static int take_single(struct planner *pl, struct target target)
 static void log_override(struct planner *pl, const struct override *o, const char *outcome)
 {
     static const char *const scopes[] = {"everyone", "key", "session"};
-    log_begin(pl, "override");
+    if (!plan_log_begin(pl, "override", false))
+        return;
     json_put_str(&pl->w, "name", o->name);
     json_put_c(&pl->w, "scope", scopes[o->scope]);
     if (o->scope != SCOPE_EVERYONE)
@@ -177,7 +165,7 @@ static void log_override(struct planner *pl, const struct override *o, const cha
     json_put_str(&pl->w, "by", o->who);
     if (outcome)
         json_put_c(&pl->w, "passed_over", outcome);
-    log_end(pl);
+    plan_log_end(pl);
 }
 
 static struct str override_by(struct planner *pl, const struct override *o)
@@ -273,6 +261,23 @@ static int try_overrides(struct planner *pl, struct str name, const struct route
 
 /* --- rules --- */
 
+static void log_rule(struct planner *pl, const struct rule *rule, const struct condition *failed,
+    struct str seen)
+{
+    if (!plan_log_begin(pl, "rule", failed || !rule->enabled))
+        return;
+    json_put_str(&pl->w, "rule", rule->name);
+    json_put_bool(&pl->w, "taken", rule->enabled && !failed);
+    if (!rule->enabled)
+        json_put_c(&pl->w, "because", "switched off");
+    else if (failed)
+        json_put_str(&pl->w, "because", arena_printf(pl->a, "%s wants " STR_FMT ", has \"" STR_FMT "\"",
+            condition_name(failed->kind),
+            STR_ARG(str_first(failed->shown.n ? failed->shown : failed->text, 80)),
+            STR_ARG(str_first(seen, 80))));
+    plan_log_end(pl);
+}
+
 static bool rule_holds(struct planner *pl, const struct rule *rule)
 {
     const struct condition *failed = NULL;
@@ -280,18 +285,8 @@ static bool rule_holds(struct planner *pl, const struct rule *rule)
     for (size_t i = 0; rule->enabled && !failed && i < rule->condition_count; i++)
         if (!condition_holds(&rule->conditions[i], pl, &seen))
             failed = &rule->conditions[i];
-    bool holds = rule->enabled && !failed;
-    log_begin(pl, "rule");
-    json_put_str(&pl->w, "rule", rule->name);
-    json_put_bool(&pl->w, "taken", holds);
-    if (!rule->enabled)
-        json_put_c(&pl->w, "because", "switched off");
-    else if (failed)
-        json_put_str(&pl->w, "because", arena_printf(pl->a, "%s wants " STR_FMT ", has \"" STR_FMT "\"",
-            condition_name(failed->kind),
-            STR_ARG(failed->shown.n ? failed->shown : failed->text), STR_ARG(str_first(seen, 80))));
-    log_end(pl);
-    return holds;
+    log_rule(pl, rule, failed, seen);
+    return rule->enabled && !failed;
 }
 
 static int take_rule(struct planner *pl, const struct rule *rule, const struct route *route)
@@ -318,10 +313,11 @@ static int take_rule(struct planner *pl, const struct rule *rule, const struct r
 
 static void log_route(struct planner *pl, const struct route *route)
 {
-    log_begin(pl, "route");
+    if (!plan_log_begin(pl, "route", false))
+        return;
     json_put_str(&pl->w, "route", route->name);
     json_put_c(&pl->w, "how", route->pattern ? "pattern" : "exact");
-    log_end(pl);
+    plan_log_end(pl);
 }
 
 static int resolve_route(struct planner *pl, const struct route *route, bool look_at_rules)
@@ -395,10 +391,11 @@ static int resolve_direct(struct planner *pl, struct str name)
     }
     if (!target.provider)
         return not_found(pl, name);
-    log_begin(pl, "direct");
-    json_put_str(&pl->w, "target", target_text(pl, target.provider, target.model));
-    json_put_c(&pl->w, "how", how);
-    log_end(pl);
+    if (plan_log_begin(pl, "direct", false)) {
+        json_put_str(&pl->w, "target", target_text(pl, target.provider, target.model));
+        json_put_c(&pl->w, "how", how);
+        plan_log_end(pl);
+    }
     return take_single(pl, target);
 }
 

@@ -491,6 +491,39 @@ static void no_excluded_target_is_ever_chosen(void **state)
     }
 }
 
+/* The record keeps 4 KiB of the log: it must be whole JSON whatever the route looks like. */
+static void the_log_is_whole_json_and_short(void **state)
+{
+    (void)state;
+    static struct rule rules[200];
+    static struct target targets[60];
+    static char names[60][180];
+    struct world w;
+    struct route list[1] = {{.name = S("big"), .id = 8, .rules = rules, .rule_count = 200,
+        .targets = targets, .target_count = 60}};
+    world_init(&w);
+    w.config.routes = list;
+    w.config.route_count = 1;
+    for (int i = 0; i < 200; i++)
+        rules[i] = (struct rule){.name = STR("a rule that never holds"), .enabled = true,
+            .conditions = ci_key, .condition_count = 1, .route = STR("big")};
+    for (int i = 0; i < 60; i++) {
+        snprintf(names[i], sizeof names[i], "%0170d-\"quoted\"", i);
+        targets[i] = (struct target){&providers[i % 3], str_c(names[i]), 1};
+    }
+    for (int explain = 0; explain < 2; explain++) {
+        w.r.explain = explain;
+        assert_int_equal(ask(&w, "big"), 0);
+        assert_int_equal(w.plan.count, 60);
+        assert_true(explain ? w.plan.log.n > 15000 : w.plan.log.n > 2000 && w.plan.log.n <= 4096);
+        struct json *log = json_parse(w.plan.log, &w.e);
+        assert_true(json_is_array(log));
+        json_free(log);
+        assert_true(str_find(w.plan.log, STR("\"candidate\"")) >= 0); /* rules leave it room */
+    }
+    world_fini(&w);
+}
+
 static void a_plan_without_memory_fails_cleanly(void **state)
 {
     (void)state;
@@ -522,6 +555,7 @@ int main(void)
         cmocka_unit_test(resilience_adds_other_providers_of_the_same_model),
         cmocka_unit_test(a_canary_gets_its_share_and_is_taken_back),
         cmocka_unit_test(no_excluded_target_is_ever_chosen),
+        cmocka_unit_test(the_log_is_whole_json_and_short),
         cmocka_unit_test(a_plan_without_memory_fails_cleanly),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
