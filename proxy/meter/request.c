@@ -16,7 +16,8 @@ enum {
     REQUEST_BOUND = 500,  /* and with every request at some providers (Venice, Snowflake, Groq) */
     MESSAGE_TOKENS = 4,   /* role and separators */
     REQUEST_TOKENS = 3,
-    COUNT_MAX_BITS = 40
+    COUNT_MAX_BITS = 40,
+    PREFIX_BYTES = 1024   /* of spoken text: what tells one cached prompt from another */
 };
 
 /* What a member of the outermost object holds. */
@@ -90,6 +91,7 @@ struct reading {
     uint32_t seen;              /* bit per enum field */
     struct tokens_counter text;
     int64_t extra_tokens;       /* messages, media */
+    size_t hashed_bytes;
     struct str user_id, cache_key, session;
     const char *bad;            /* name of the field that is wrong */
 };
@@ -334,6 +336,14 @@ static bool is_spoken(struct str key)
         "mime_type", "detail", "ttl", "status", "format");
 }
 
+static void hash_prefix(struct reading *r, struct str in)
+{
+    struct str piece = str_first(in, PREFIX_BYTES - r->hashed_bytes);
+    if (piece.n)
+        r->f->prefix_hash = (r->f->prefix_hash ^ str_hash(piece)) * 1099511628211u;
+    r->hashed_bytes += piece.n;
+}
+
 static void count_string(struct reading *r, const struct json_token *t, struct str key)
 {
     struct str in = {t->raw.p + 1, t->raw.n - 2};
@@ -346,6 +356,8 @@ static void count_string(struct reading *r, const struct json_token *t, struct s
     if ((r->section == IN_PROMPT || r->section == IN_TOOLS) && (t->depth == 1 || is_spoken(key))) {
         tokens_feed_json(&r->text, in);
         tokens_break(&r->text);
+        if (r->section == IN_PROMPT)
+            hash_prefix(r, in);
     }
 }
 

@@ -8,11 +8,6 @@
 #include "proxy/meter/price.h"
 #include "proxy/route/plan.h"
 
-#pragma weak price_find
-#pragma weak price_cost
-#pragma weak price_bound
-#pragma weak price_tier_from
-
 enum { PLAN_OPTIONS_MAX = 64, PLAN_HOPS_MAX = 8 };
 
 struct option {
@@ -55,6 +50,10 @@ struct planner {
 
 /* resolve.c: fills route, targets, goal. 0, -ERR_NOT_FOUND, -ERR_DENIED, -ERR_STATE. */
 int plan_resolve(struct planner *pl) MUST_CHECK;
+
+/* makers.c: is that model made by this provider; is it another's, while this one hosts its own only? */
+bool maker_makes(const struct provider *p, struct str model);
+bool maker_makes_only_others(const struct provider *p, struct str model);
 
 /* match.c. `seen` (may be NULL) gets what the request has, for people. */
 bool condition_holds(const struct condition *c, const struct planner *pl, struct str *seen);

@@ -57,7 +57,7 @@ static bool read_target(const struct config *c, struct str text, struct target *
 const struct price *plan_price(const struct planner *pl, const struct provider *p, struct str model)
 {
     const struct price_list *prices = pl->r->snapshot->config->prices;
-    return prices && price_find ? price_find(prices, p->name, model) : NULL;
+    return prices ? price_find(prices, p->name, model) : NULL;
 }
 
 static bool provider_lists(const struct provider *p, struct str model)
@@ -75,17 +75,18 @@ static bool priced_there(const struct planner *pl, const struct provider *p, str
     return price && str_starts(str_c(price->key), p->name) && price->key[p->name.n] == '/';
 }
 
-/* How sure we are that a provider has a model: 0 no, 1 it lists nothing and speaks the client's
- * dialect, 2 the price list says so, 3 it lists it. */
-static int knows_model(const struct planner *pl, const struct provider *p, struct str model)
+/* How sure we are that a provider has a model. */
+enum sureness { NOT_THERE, GUESSED, GUESSED_DIALECT, MADE_THERE, LISTED };
+
+static enum sureness knows_model(const struct planner *pl, const struct provider *p, struct str model)
 {
     if (p->model_count)
-        return provider_lists(p, model) ? 3 : 0;
-    if (p->demo)
-        return 0;
-    if (priced_there(pl, p, model))
-        return 2;
-    return p->dialect == wire_dialect(pl->r->wire) ? 1 : 0;
+        return provider_lists(p, model) ? LISTED : NOT_THERE;
+    if (maker_makes(p, model) || priced_there(pl, p, model))
+        return MADE_THERE;
+    if (p->demo || maker_makes_only_others(p, model))
+        return NOT_THERE;
+    return p->dialect == wire_dialect(pl->r->wire) ? GUESSED_DIALECT : GUESSED;
 }
 
 static bool drained(const struct planner *pl, const struct provider *p)
@@ -97,24 +98,26 @@ static bool drained(const struct planner *pl, const struct provider *p)
 }
 
 /* The surest one; among equals one that is not drained, then one of the client's dialect, then the
- * first. A mere guess (1) counts only when it is the only one. */
+ * first. A guess (it lists nothing) counts only when it is the only one of its sureness. */
 static const struct provider *provider_of_model(const struct planner *pl, struct str model)
 {
     const struct config *c = pl->r->snapshot->config;
     const struct provider *best = NULL;
     int best_rank = 0;
-    unsigned guesses = 0;
+    unsigned count[LISTED + 1] = {0};
     for (size_t i = 0; i < c->provider_count; i++) {
         const struct provider *p = &c->providers[i];
-        int sure = knows_model(pl, p, model);
-        guesses += sure == 1;
-        int rank = sure * 4 + 2 * !drained(pl, p) + (p->dialect == wire_dialect(pl->r->wire));
-        if (sure && rank > best_rank) {
+        enum sureness sure = knows_model(pl, p, model);
+        int rank = (int)sure * 4 + 2 * !drained(pl, p) + (p->dialect == wire_dialect(pl->r->wire));
+        count[sure]++;
+        if (sure != NOT_THERE && rank > best_rank) {
             best = p;
             best_rank = rank;
         }
     }
-    return best_rank < 8 && guesses != 1 ? NULL : best;
+    enum sureness sure = (enum sureness)(best_rank / 4);
+    bool guess = sure == GUESSED || sure == GUESSED_DIALECT;
+    return guess && count[sure] != 1 ? NULL : best;
 }
 
 /* --- overrides --- */

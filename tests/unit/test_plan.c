@@ -1,5 +1,6 @@
 /* Units of proxy/route/{plan,resolve,goals}: a table of stories (who asks what, where it goes and
  * why), and what must hold whatever is asked. */
+#include "proxy/meter/price.h"
 #include "proxy/route/plan.h"
 #include "store/base/log.h"
 
@@ -213,6 +214,42 @@ static void nearest_names_are_offered(void **state)
     world_fini(&w);
 }
 
+/* Providers found in the environment list nothing. */
+static void without_a_file_well_known_models_find_their_makers(void **state)
+{
+    (void)state;
+    static const struct provider found[] = {
+        {.name = S("openai"), .id = 20, .dialect = DIALECT_OPENAI},
+        {.name = S("claude"), .id = 21, .dialect = DIALECT_ANTHROPIC,
+            .base_url = S("https://api.anthropic.com")},
+        {.name = S("box"), .id = 22, .dialect = DIALECT_OPENAI, .base_url = S("http://127.0.0.1:8000/v1")},
+        {.name = S("box2"), .id = 23, .dialect = DIALECT_OPENAI, .base_url = S("http://127.0.0.1:8001/v1")},
+    };
+    static const struct { size_t providers; const char *asked; enum wire wire; const char *order; } cases[] = {
+        {2, "gpt-5-new", WIRE_CHAT, "openai/gpt-5-new"},
+        {2, "gpt-5-new", WIRE_MESSAGES, "openai/gpt-5-new"},
+        {2, "claude-haiku-9", WIRE_CHAT, "claude/claude-haiku-9"},
+        {1, "claude-haiku-9", WIRE_MESSAGES, ""}, /* openai has no such thing: say so at once */
+        {1, "my-fine-tune", WIRE_CHAT, "openai/my-fine-tune"},
+        {1, "my-fine-tune", WIRE_MESSAGES, "openai/my-fine-tune"},
+        {2, "my-fine-tune", WIRE_CHAT, "openai/my-fine-tune"}, /* the client's dialect decides */
+        {3, "my-fine-tune", WIRE_CHAT, ""}, /* two might have it: ask for provider/model */
+        {3, "my-fine-tune", WIRE_MESSAGES, "claude/my-fine-tune"},
+        {4, "gpt-5", WIRE_CHAT, "openai/gpt-5"},
+        {4, "claude-haiku-9", WIRE_CHAT, "claude/claude-haiku-9"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct world w;
+        world_init(&w);
+        w.config = (struct config){.providers = found, .provider_count = cases[i].providers};
+        w.r.wire = cases[i].wire;
+        int rc = ask(&w, cases[i].asked);
+        if (rc != (*cases[i].order ? 0 : -ERR_NOT_FOUND) || strcmp(order_of(&w), cases[i].order) != 0)
+            fail_msg("%s of %zu: %s %s", cases[i].asked, cases[i].providers, order_of(&w), w.e.text);
+        world_fini(&w);
+    }
+}
+
 /* --- overrides --- */
 
 static struct override over(const char *name, enum scope scope, const char *of, const char *to)
@@ -311,6 +348,41 @@ static void drained_and_tripped_targets_are_never_chosen(void **state)
     health_began(w.health, &providers[ANTHROPIC], STR("claude-haiku-4-5"), w.r.now_us);
     assert_int_equal(ask(&w, "fast"), -ERR_FULL);
     world_fini(&w);
+}
+
+static struct price_list *prices_of(const char *key, int64_t context, int64_t input_femto)
+{
+    struct price_list *l = price_list_new(NULL);
+    struct price p = {.base[0] = {input_femto, input_femto * 4, -1, -1, -1, -1, -1, -1, -1, -1},
+        .context_tokens = context};
+    for (int t = 1; t < TIER_COUNT; t++)
+        p.base[t] = (struct price_rates){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    str_copy(p.key, sizeof p.key, str_c(key));
+    assert_int_equal(price_list_put(l, &p, NULL), 0);
+    return l;
+}
+
+static void a_prompt_that_does_not_fit_goes_where_it_does_or_is_refused(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    w.config.prices = prices_of("openai/gpt-5-mini", 100000, 250000000);
+    w.facts.prompt_tokens = 120000;
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_string_equal(order_of(&w), "anthropic/claude-haiku-4-5");
+    assert_true(str_find(w.plan.rejected[0].reason, STR("> context 100000")) >= 0);
+    assert_int_equal(ask(&w, "openai/gpt-5-mini"), -ERR_LIMIT);
+    assert_non_null(strstr(w.e.text, "120000 tokens"));
+    w.facts.prompt_tokens = 105000; /* within the estimate's error: last, not never */
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_string_equal(order_of(&w), "anthropic/claude-haiku-4-5 openai/gpt-5-mini");
+    w.facts.prompt_tokens = 90000;
+    w.facts.max_output = 20000;
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_string_equal(order_of(&w), "anthropic/claude-haiku-4-5 openai/gpt-5-mini");
+    world_fini(&w);
+    price_list_free(w.config.prices);
 }
 
 static void keys_that_are_set_aside_put_a_target_last_but_not_out(void **state)
@@ -546,10 +618,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_stories),
         cmocka_unit_test(nearest_names_are_offered),
+        cmocka_unit_test(without_a_file_well_known_models_find_their_makers),
         cmocka_unit_test(a_switch_takes_session_before_key_before_everyone),
         cmocka_unit_test(a_switch_that_is_over_or_leads_nowhere_is_passed_over),
         cmocka_unit_test(a_switch_may_lead_to_a_route_a_goal_or_make_a_name),
         cmocka_unit_test(drained_and_tripped_targets_are_never_chosen),
+        cmocka_unit_test(a_prompt_that_does_not_fit_goes_where_it_does_or_is_refused),
         cmocka_unit_test(keys_that_are_set_aside_put_a_target_last_but_not_out),
         cmocka_unit_test(the_goals_shun_what_they_promise_to_shun),
         cmocka_unit_test(resilience_adds_other_providers_of_the_same_model),

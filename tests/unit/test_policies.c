@@ -169,6 +169,39 @@ static void lowest_latency_takes_the_faster_of_two_drawn(void **state)
     bench_fini(&b);
 }
 
+static void lowest_cost_looks_at_this_request_and_its_cache(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct price_list *l = price_list_new(NULL);
+    static const struct { const char *key; int64_t in, out, cached; } prices[] = {
+        {"a/m", 1000000000, 2000000000, 100000000}, /* 1 and 2 USD per million, cached 0.1 */
+        {"b/m", 500000000, 9000000000, 50000000},   /* cheap to read, dear to write */
+    };
+    for (size_t i = 0; i < 2; i++) {
+        struct price p = {.base[0] = {prices[i].in, prices[i].out, prices[i].cached, -1, -1, -1, -1, -1,
+            -1, -1}};
+        for (int t = 1; t < TIER_COUNT; t++)
+            p.base[t] = (struct price_rates){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+        str_copy(p.key, sizeof p.key, str_c(prices[i].key));
+        assert_int_equal(price_list_put(l, &p, NULL), 0);
+    }
+    bench_init(&b, POLICY_LOWEST_COST, 3, NULL); /* c has no price: last */
+    b.config.prices = l;
+    b.facts.max_output = 1000;
+    assert_int_equal(first(&b, 1), 0); /* 1k in, 1k out: 0.003 against 0.0095 */
+    assert_int_equal(b.plan.candidates[2].provider->id, 2);
+    b.facts.prompt_tokens = 100000;
+    b.facts.max_output = 100;
+    assert_int_equal(first(&b, 1), 1); /* 100k in, little out: 0.1002 against 0.0509 */
+    b.r.session = STR("s1");
+    health_warm(b.h, &providers[0], STR("m"), STR("s1"), b.r.now_us);
+    assert_int_equal(first(&b, 1), 0); /* nine tenths cached there: 0.0192 */
+    assert_true(str_find(b.plan.candidates[0].reason, STR("cache is warm")) >= 0);
+    bench_fini(&b);
+    price_list_free(l);
+}
+
 static void usage_prefers_headroom(void **state)
 {
     (void)state;
@@ -304,6 +337,7 @@ int main(void)
         cmocka_unit_test(round_robin_is_exact_and_well_mixed),
         cmocka_unit_test(least_busy_counts_what_is_in_flight_by_weight),
         cmocka_unit_test(lowest_latency_takes_the_faster_of_two_drawn),
+        cmocka_unit_test(lowest_cost_looks_at_this_request_and_its_cache),
         cmocka_unit_test(usage_prefers_headroom),
         cmocka_unit_test(sticky_holds_and_moves_only_whom_it_must),
         cmocka_unit_test(sticky_holds_on_to_what_the_route_wants),

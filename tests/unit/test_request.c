@@ -149,6 +149,19 @@ static void anthropic_requests_give_their_facts(void **state)
     assert_true(f.unbounded_input);
 }
 
+static void a_prompts_beginning_has_a_hash_of_its_own(void **state)
+{
+    (void)state;
+    static char body[2][6000];
+    for (int i = 0; i < 2; i++)
+        snprintf(body[i], sizeof body[i], "{\"messages\":[{\"role\":\"system\",\"content\":\"%02000d\"},"
+            "{\"role\":\"user\",\"content\":\"question %d\"}]}", 7, i);
+    uint64_t same = facts(body[0], WIRE_CHAT).prefix_hash;
+    assert_true(same != 0 && same == facts(body[1], WIRE_CHAT).prefix_hash);
+    assert_true(same != facts("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", WIRE_CHAT).prefix_hash);
+    assert_true(facts("{\"model\":\"x\"}", WIRE_CHAT).prefix_hash == 0);
+}
+
 static void gemini_requests_give_their_facts(void **state)
 {
     (void)state;
@@ -336,6 +349,7 @@ int main(void)
         T(policy_fields_are_refused_twice_or_of_the_wrong_type),
         T(broken_json_is_refused_where_it_breaks),
         T(anthropic_requests_give_their_facts),
+        T(a_prompts_beginning_has_a_hash_of_its_own),
         T(gemini_requests_give_their_facts),
         T(what_a_provider_fetches_itself_has_no_bound),
         T(the_bound_is_never_below_the_text),

@@ -1,0 +1,51 @@
+/* makers.c: who makes a model, told from its name. Used only for providers that list no models (found
+ * in the environment, or without `models:`): so that with two keys in the environment and no
+ * configuration file each well-known model goes to its maker, whichever protocol the client speaks.
+ * Hosts of many makers' models are not in the table. */
+#include "proxy/route/plan_state.h"
+
+static const struct maker {
+    const char *provider, *host; /* the usual name, and where its own service lives */
+    const char *prefixes[12];    /* of model names */
+} makers[] = {
+    {"openai", "api.openai.com", {"gpt-", "chatgpt-", "o1", "o3", "o4", "codex-", "text-embedding-",
+        "dall-e", "whisper-", "tts-", "omni-moderation", "davinci-"}},
+    {"anthropic", "api.anthropic.com", {"claude-"}},
+    {"gemini", "generativelanguage.googleapis.com", {"gemini-", "gemma-", "models/gemini-"}},
+    {"mistral", "api.mistral.ai", {"mistral-", "codestral-", "magistral-", "ministral-", "pixtral-",
+        "devstral-", "open-mistral-"}},
+    {"deepseek", "api.deepseek.com", {"deepseek-"}},
+    {"xai", "api.x.ai", {"grok-"}},
+    {"perplexity", "api.perplexity.ai", {"sonar"}},
+    {"moonshot", "api.moonshot.ai", {"kimi-", "moonshot-"}},
+    {"zai", "api.z.ai", {"glm-"}},
+};
+
+static const struct maker *maker_of(struct str model)
+{
+    for (size_t i = 0; i < ARRAY_LEN(makers); i++)
+        for (size_t k = 0; k < ARRAY_LEN(makers[i].prefixes) && makers[i].prefixes[k]; k++)
+            if (str_starts(model, str_c(makers[i].prefixes[k])))
+                return &makers[i];
+    return NULL;
+}
+
+static bool is_maker(const struct maker *m, const struct provider *p)
+{
+    return str_eq(p->name, str_c(m->provider)) || str_find(p->base_url, str_c(m->host)) >= 0;
+}
+
+bool maker_makes(const struct provider *p, struct str model)
+{
+    const struct maker *m = maker_of(model);
+    return m && is_maker(m, p);
+}
+
+bool maker_makes_only_others(const struct provider *p, struct str model)
+{
+    const struct maker *m = maker_of(model);
+    bool maker = false;
+    for (size_t i = 0; i < ARRAY_LEN(makers); i++)
+        maker = maker || is_maker(&makers[i], p);
+    return m && maker && !is_maker(m, p);
+}
