@@ -662,6 +662,11 @@ int64_t live_revision(const struct live *l)
     return l->revision;
 }
 
+int64_t live_take_revision(struct live *l)
+{
+    return ++l->revision;
+}
+
 struct str live_get(const struct live *l, struct str object)
 {
     return object_json(live_find(l, object));

@@ -111,6 +111,9 @@ void live_tick(struct live *l, int64_t wall_ms);
 
 /* Reading. Texts are valid until the next change. */
 int64_t live_revision(const struct live *l);
+/* The next revision, for an audit row that is no change of objects. */
+int64_t live_take_revision(struct live *l);
+enum { LIVE_NAME_MAX = 200 }; /* bytes of an object's name */
 struct str live_get(const struct live *l, struct str object);  /* empty when absent */
 int64_t live_object_revision(const struct live *l, struct str object); /* 0: never changed */
 /* Objects whose names start with prefix, in order of name; fn returns false to stop. */

@@ -17,14 +17,35 @@ static bool parse_scope(struct str name, enum scope *scope)
     return false;
 }
 
-/* "override/key/alice/fast": scope, scope name, asked name. The asked name may hold slashes; the
- * scope's may not (keys are plain names; a session's slashes are written as '~'). */
+static int digit_of(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* A scope's name as it stands in an object's name: '/' and '%' are written %2F and %25. */
+static struct str decode_name(struct arena *a, struct str s)
+{
+    char *out = arena_alloc(a, s.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; out && i < s.n; i++) {
+        if (s.p[i] == '%' && i + 2 < s.n && digit_of(s.p[i + 1]) >= 0 && digit_of(s.p[i + 2]) >= 0) {
+            out[n++] = (char)(digit_of(s.p[i + 1]) << 4 | digit_of(s.p[i + 2]));
+            i += 2;
+        } else {
+            out[n++] = s.p[i];
+        }
+    }
+    return str_n(out, n);
+}
+
+/* "override/key/alice/fast": scope, scope name, asked name (which may hold slashes). */
 static bool parse_override(struct arena *a, const struct live_object *o, struct override *out)
 {
     struct str rest = str_from(str_c(o->name), strlen("override/")), scope;
     if (!str_cut(&rest, '/', &scope) || !parse_scope(scope, &out->scope) ||
         !str_cut(&rest, '/', &out->scope_name) || rest.n == 0)
         return false;
+    out->scope_name = decode_name(a, out->scope_name);
     struct json *j = json_parse(str_n(o->json, o->json_bytes), NULL);
     out->name = rest;
     out->to = arena_str(a, str_c(json_string(j, "to", "")));
@@ -33,7 +54,7 @@ static bool parse_override(struct arena *a, const struct live_object *o, struct 
     out->when_ms = json_int(j, "when_ms", 0);
     out->revision = o->revision;
     json_free(j);
-    return out->to.n > 0 && out->who.p;
+    return out->to.n > 0 && out->who.p && out->scope_name.p;
 }
 
 static int newest_first(const void *a, const void *b)

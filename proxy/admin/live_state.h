@@ -11,7 +11,6 @@
 enum {
     LIVE_OBJECTS_MAX = 20000,
     LIVE_JSON_MAX = 64 << 10,  /* bytes of one object */
-    LIVE_NAME_MAX = 200,
     LIVE_PARTS_MAX = 1000
 };
 

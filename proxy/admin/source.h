@@ -33,10 +33,11 @@ struct source_options {
 int source_new(struct source **out, const struct source_options *options, struct err *e) MUST_CHECK;
 void source_free(struct source *s);
 
-/* Reads the file again. On failure the old text stays. */
+/* Reads the file again, or takes another text instead. What source_load() then makes of it counts
+ * only after source_settle(true); source_settle(false) goes back to the text applied before. */
 int source_reread(struct source *s, struct err *e) MUST_CHECK;
-/* Another text instead of the file's (config apply FILE, config check). */
 int source_set_text(struct source *s, struct str text, struct err *e) MUST_CHECK;
+void source_settle(struct source *s, bool accept);
 /* The imported price list (LiteLLM's or models.dev's form); empty: none. */
 int source_set_prices(struct source *s, struct str json, struct err *e) MUST_CHECK;
 

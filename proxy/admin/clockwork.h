@@ -1,0 +1,15 @@
+/* clockwork.h: what the admin thread does by itself: each second, and when there is news. Private to
+ * this room; called by admin.c. */
+#ifndef POINTSMAN_ADMIN_CLOCKWORK_H
+#define POINTSMAN_ADMIN_CLOCKWORK_H
+
+#include "proxy/admin/state.h"
+
+/* snapshot.c: answers the calls that wait for news, when there is any. A timer while some wait. */
+void admin_look_for_news(void *admin);
+/* status.c: asks the store for the header's figures, when the last ones are ten seconds old. */
+void admin_ask_numbers(struct admin *a, int64_t now_ms);
+/* providers.c: drained "until it is well again": back when its probes pass for 5 minutes. */
+void admin_probe_drained(struct admin *a, int64_t now_ms);
+
+#endif

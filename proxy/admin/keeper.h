@@ -1,0 +1,18 @@
+/* keeper.h: what ties the live state to the store, the audit trail and the consoles. Private to this
+ * room; admin_live_open() is in admin.h. */
+#ifndef POINTSMAN_ADMIN_KEEPER_H
+#define POINTSMAN_ADMIN_KEEPER_H
+
+#include "proxy/admin/call.h"
+
+/* From now on changes reach this admin's consoles. */
+void admin_attach_live(struct admin *a);
+/* An audit row for what is no change of a live object (bodies read, credit granted, …). */
+void keeper_audit(struct call *c, const char *what);
+/* Loads the source's present text and publishes it under the live state; says it in Events. */
+int admin_reload_config(struct admin *a, struct buf *kept, struct err *e) MUST_CHECK;
+
+/* snapshot.c: consoles that wait are answered soon. */
+void admin_tell_news(struct admin *a);
+
+#endif

@@ -1,0 +1,552 @@
+/* providers.c: providers as they are doing, tried, tripped, cleared, added, and drained: everything that
+ * uses a provider moved off it as one change, and back when it is well again. */
+#include "proxy/admin/clockwork.h"
+#include "proxy/admin/handlers.h"
+#include "proxy/admin/keeper.h"
+#include "proxy/admin/routing.h"
+
+#include "proxy/config/config.h"
+#include "proxy/dialect/dialect.h"
+#include "proxy/route/health.h"
+#include "proxy/route/plan.h"
+#include "store/base/clock.h"
+#include "store/base/json_span.h"
+#include "store/base/secret.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { HISTORY_POINTS = 30, PROBE_EVERY_MS = 30000, WELL_FOR_MS = 300000 };
+
+/* ---- listing ---- */
+
+static const char *breaker_text(enum breaker_state s)
+{
+    static const char *const names[] = {"closed", "open", "half open"};
+    return names[s];
+}
+
+static bool drained_by_hand(struct call *c, struct str name)
+{
+    return live_get(c->admin->live, call_printf(c, "drain/" STR_FMT, STR_ARG(name))).n > 0;
+}
+
+static const char *state_text(struct call *c, const struct provider *p, const struct health_view *v)
+{
+    if (p->drained || drained_by_hand(c, p->name))
+        return "drained";
+    if (v->breaker == BREAKER_OPEN)
+        return v->by_hand ? "tripped" : "down";
+    if (v->breaker == BREAKER_HALF_OPEN)
+        return "probing";
+    return v->keys_dead && v->keys_dead == p->key_count ? "no key works" : "ok";
+}
+
+static bool route_uses(const struct route *r, const struct provider *p)
+{
+    for (size_t i = 0; i < r->target_count; i++)
+        if (r->targets[i].provider == p)
+            return true;
+    for (size_t i = 0; i < r->fallback_count; i++)
+        if (r->fallback[i].provider == p)
+            return true;
+    for (size_t k = 0; k < r->rule_count; k++)
+        for (size_t i = 0; i < r->rules[k].target_count; i++)
+            if (r->rules[k].targets[i].provider == p)
+                return true;
+    return false;
+}
+
+static void put_keys(struct json_writer *w, const struct provider *p)
+{
+    json_array_begin(w, "keys");
+    for (size_t i = 0; i < p->key_count; i++) {
+        struct str s = p->keys[i].secret;
+        char shown[24] = "";
+        if (s.n > 12)
+            snprintf(shown, sizeof shown, "%.4s…%.4s", s.p, s.p + s.n - 4);
+        json_object_begin(w, NULL);
+        json_put_str(w, "name", p->keys[i].name);
+        json_put_c(w, "shown", shown);
+        json_object_end(w);
+    }
+    json_array_end(w);
+}
+
+static void put_health(struct json_writer *w, const struct health_view *v)
+{
+    json_put_c(w, "breaker", breaker_text(v->breaker));
+    json_put_int(w, "open_for_us", v->open_for_us);
+    json_put_bool(w, "by_hand", v->by_hand);
+    json_put_int(w, "in_flight", v->in_flight);
+    json_put_int(w, "queued", v->queued);
+    json_put_int(w, "err_ppm", v->error_ppm);
+    json_put_int(w, "ttft_us", v->ewma_ttft_us);
+    json_put_int(w, "requests_left", v->requests_left);
+    json_put_int(w, "tokens_left", v->tokens_left);
+    json_put_int(w, "requests_limit", v->requests_limit);
+    json_put_int(w, "tokens_limit", v->tokens_limit);
+    json_put_int(w, "keys_dead", v->keys_dead);
+    json_put_int(w, "keys_resting", v->keys_resting);
+    json_put_c(w, "last_error", v->last_error);
+    json_put_int(w, "last_error_ago_ms", v->last_error_us ? (clock_mono_us() - v->last_error_us) / 1000 : -1);
+}
+
+static const struct store_sum *sum_of(const struct store_answer *a, struct str name)
+{
+    for (size_t i = 0; a && a->rc == 0 && i < a->n; i++)
+        if (str_eq(a->sums[i].name, name))
+            return &a->sums[i];
+    return NULL;
+}
+
+static void put_provider(struct call *c, struct json_writer *w, const struct provider *p,
+    const struct store_sum *s)
+{
+    const struct config *config = live_config(c->admin->live);
+    struct health_view v = {.requests_left = -1, .tokens_left = -1};
+    if (c->admin->start.health)
+        health_view(c->admin->start.health, p, STR_NULL, clock_mono_us(), &v);
+    json_object_begin(w, NULL);
+    json_put_str(w, "name", p->name);
+    json_put_str(w, "base_url", p->base_url);
+    json_put_c(w, "dialect", dialect_name(p->dialect));
+    put_keys(w, p);
+    json_array_begin(w, "models");
+    for (size_t i = 0; i < p->model_count; i++)
+        json_put_str(w, NULL, p->models[i]);
+    json_array_end(w);
+    json_put_c(w, "state", state_text(c, p, &v));
+    put_health(w, &v);
+    json_put_int(w, "max_concurrent", p->max_concurrent);
+    json_put_int(w, "ttft_p50_us", s && s->ttft ? histogram_percentile(s->ttft, 500000) : 0);
+    json_put_int(w, "ttft_p95_us", s && s->ttft ? histogram_percentile(s->ttft, 950000) : 0);
+    json_put_int(w, "requests", s ? s->requests : 0);
+    json_array_begin(w, "history");
+    for (unsigned i = 0; s && s->points && i < HISTORY_POINTS; i++)
+        json_put_int(w, NULL, s->points[i].ttft_p95_us);
+    json_array_end(w);
+    json_array_begin(w, "used_by");
+    for (size_t i = 0; i < config->route_count; i++)
+        if (route_uses(&config->routes[i], p))
+            json_put_str(w, NULL, config->routes[i].name);
+    json_array_end(w);
+    json_put_bool(w, "drained", p->drained || drained_by_hand(c, p->name));
+    json_object_end(w);
+}
+
+static void providers_answered(struct call *c, struct store_answer *a)
+{
+    const struct config *config = live_config(c->admin->live);
+    struct json_writer *w = call_begin(c);
+    json_array_begin(w, "providers");
+    for (size_t i = 0; i < config->provider_count; i++)
+        put_provider(c, w, &config->providers[i], sum_of(a, config->providers[i].name));
+    json_array_end(w);
+    call_send(c);
+}
+
+void get_providers(struct call *c)
+{
+    int64_t end = clock_wall_ms() / 60000 * 60000 + 60000;
+    struct store_query q = {.kind = STORE_ASK_SUMS, .dimension = STORE_BY_PROVIDER,
+        .from_ms = end - 3600000, .to_ms = end, .buckets = HISTORY_POINTS};
+    for (unsigned i = 0; i < HISTORY_POINTS; i++)
+        q.bucket_starts[i] = q.from_ms + (int64_t)i * 120000;
+    if (c->admin->start.store)
+        call_ask(c, &q, providers_answered);
+    else
+        providers_answered(c, NULL);
+}
+
+/* ---- breakers by hand ---- */
+
+static const struct provider *named_provider(struct call *c)
+{
+    const struct provider *p = plan_find_provider(live_config(c->admin->live), c->args[0]);
+    if (!p)
+        call_error(c, 404, "not_found", "no provider \"" STR_FMT "\"; see: provider list",
+            STR_ARG(str_first(c->args[0], 64)));
+    return p;
+}
+
+static void hand_done(struct call *c, struct str text)
+{
+    keeper_audit(c, text.p);
+    event_say(EVENT_KIND_SWITCHED, STR_NULL, STR_FMT ": " STR_FMT, STR_ARG(c->user), STR_ARG(text));
+    json_put_str(call_begin(c), "marker", text);
+    call_send(c);
+}
+
+void post_provider_trip(struct call *c)
+{
+    const struct provider *p = named_provider(c);
+    if (!p || !call_allows(c, "for_ms"))
+        return;
+    int64_t for_ms = json_int(c->body, "for_ms", 0);
+    health_trip(c->admin->start.health, p, for_ms * 1000, clock_mono_us());
+    hand_done(c, call_printf(c, "provider " STR_FMT " tripped by hand", STR_ARG(p->name)));
+}
+
+void post_provider_clear(struct call *c)
+{
+    const struct provider *p = named_provider(c);
+    if (!p || !call_allows(c, ""))
+        return;
+    health_clear(c->admin->start.health, p);
+    hand_done(c, call_printf(c, "provider " STR_FMT " cleared", STR_ARG(p->name)));
+}
+
+/* ---- testing ---- */
+
+struct probe {
+    struct admin *admin;
+    struct call *call; /* NULL: our own, of a drained provider */
+    char provider[64];
+};
+
+static void put_models(struct json_writer *w, struct str json)
+{
+    struct str list = json_get(json, STR("data")).raw;
+    struct json_iter it = json_iter(list.n ? list : json_get(json, STR("models")).raw);
+    struct json_span key, item;
+    json_array_begin(w, "models");
+    while (it.rest.n && json_next(&it, &key, &item)) {
+        struct json_span id = json_get(item.raw, STR("id"));
+        if (id.type != JSON_STRING)
+            id = json_get(item.raw, STR("name"));
+        if (id.type == JSON_STRING)
+            json_put_raw(w, NULL, id.raw);
+    }
+    json_array_end(w);
+}
+
+static void tested(void *arg, int status, int64_t total_us, struct str models, struct str error)
+{
+    struct probe *x = arg;
+    struct call *c = x->call;
+    if (c->q && !c->answered) {
+        struct json_writer *w = call_begin(c);
+        json_put_c(w, "provider", x->provider);
+        json_put_bool(w, "ok", status >= 200 && status < 300);
+        json_put_int(w, "status", status);
+        json_put_int(w, "total_us", total_us);
+        json_put_str(w, "error", error);
+        put_models(w, models);
+        call_send(c);
+    }
+    call_release(c);
+    free(x);
+}
+
+void post_provider_test(struct call *c)
+{
+    const struct provider *p = named_provider(c);
+    struct probe *x = p ? calloc(1, sizeof *x) : NULL;
+    const struct admin_ops *ops = &c->admin->start.ops;
+    if (!x)
+        return;
+    x->admin = c->admin;
+    x->call = c;
+    str_copy(x->provider, sizeof x->provider, p->name);
+    c->references++;
+    int rc = ops->probe(ops->ctx, p->name, c->admin->loop, tested, x);
+    if (rc == 0)
+        return;
+    free(x);
+    c->references--;
+    call_failed(c, rc, NULL);
+}
+
+/* ---- adding and finding ---- */
+
+void post_provider(struct call *c)
+{
+    struct json_span object = json_get(buf_str(&c->q->body), STR("provider"));
+    struct str name = call_text(c, "name");
+    if (!call_allows(c, "name provider dry_run"))
+        return;
+    if (object.type != JSON_OBJECT || name.n == 0 || name.n > 64 || str_chr(name, '/') >= 0) {
+        call_error(c, 400, "bad_provider", "name: without slashes; provider: an object as in the "
+            "configuration, such as {\"dialect\":\"openai\",\"base_url\":\"http://127.0.0.1:11434/v1\"}");
+        return;
+    }
+    struct live_part part = {.object = call_printf(c, "provider/" STR_FMT, STR_ARG(name)),
+        .after = object.raw};
+    struct err e = {0};
+    if (json_bool(c->body, "dry_run", false)) {
+        int rc = live_try(c->admin->live, &part, 1, &e);
+        if (rc < 0) {
+            call_failed(c, rc, &e);
+            return;
+        }
+        json_put_bool(call_begin(c), "dry_run", true);
+        call_send(c);
+        return;
+    }
+    apply_and_answer(c, &part, 1, call_printf(c, "provider " STR_FMT " added", STR_ARG(name)), -1);
+}
+
+struct found {
+    struct json_writer *w;
+    const struct config *config;
+};
+
+static void put_found(void *ctx, struct str provider, struct str variable)
+{
+    struct found *f = ctx;
+    json_object_begin(f->w, NULL);
+    json_put_str(f->w, "provider", provider);
+    json_put_str(f->w, "variable", variable);
+    json_put_bool(f->w, "used", plan_find_provider(f->config, provider) != NULL);
+    json_object_end(f->w);
+}
+
+void post_detect(struct call *c)
+{
+    struct json_writer *w = call_begin(c);
+    struct found f = {w, live_config(c->admin->live)};
+    json_array_begin(w, "found");
+    environment_provider_variables(NULL, put_found, &f);
+    json_array_end(w);
+    call_send(c);
+}
+
+/* A key from a person's own environment: kept in this process alone, never stored. */
+void post_provider_key(struct call *c)
+{
+    struct err e = {0};
+    struct buf kept;
+    struct str variable = call_text(c, "variable"), value = call_text(c, "value");
+    if (!call_allows(c, "variable value"))
+        return;
+    buf_init(&kept, 1 << 16);
+    secret_add(value);
+    int rc = environment_set(variable, value, &e);
+    if (rc == 0)
+        rc = admin_reload_config(c->admin, &kept, &e);
+    if (c->q->body.p)
+        secret_wipe(c->q->body.p, c->q->body.n);
+    if (rc < 0) {
+        call_failed(c, rc, &e);
+    } else {
+        keeper_audit(c, call_printf(c, "handed over " STR_FMT, STR_ARG(str_first(variable, 64))).p);
+        json_put_str(call_begin(c), "variable", variable);
+        call_send(c);
+    }
+    buf_fini(&kept);
+}
+
+/* ---- drain ---- */
+
+struct drain {
+    struct call *call;
+    const struct provider *provider;
+    struct str to, json;
+    int64_t until_ms;
+    struct live_part parts[200];
+    size_t n;
+    struct buf sheet; /* JSON array of what moves where */
+    struct json_writer w;
+    size_t stuck;
+};
+
+static bool elsewhere(const struct target *list, size_t n, const struct provider *p, struct str *to,
+    struct call *c)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].provider && list[i].provider != p) {
+            *to = call_printf(c, STR_FMT "/" STR_FMT, STR_ARG(list[i].provider->name),
+                STR_ARG(list[i].model));
+            return true;
+        }
+    return false;
+}
+
+static void move(struct drain *d, struct str what, struct str to, bool by_itself)
+{
+    json_object_begin(&d->w, NULL);
+    json_put_str(&d->w, "route", what);
+    json_put_str(&d->w, "to", to);
+    json_put_bool(&d->w, "by_itself", by_itself);
+    json_object_end(&d->w);
+}
+
+static void drain_route(struct drain *d, const struct route *r)
+{
+    struct str to;
+    if (elsewhere(r->targets, r->target_count, d->provider, &to, d->call) ||
+        elsewhere(r->fallback, r->fallback_count, d->provider, &to, d->call)) {
+        move(d, r->name, to, true);
+        return;
+    }
+    move(d, r->name, d->to, false);
+    d->stuck++;
+    if (d->to.n && d->n < ARRAY_LEN(d->parts))
+        d->parts[d->n++] = (struct live_part){
+            .object = override_object(d->call, SCOPE_EVERYONE, STR_NULL, r->name),
+            .after = override_json(d->call, d->to, d->until_ms)};
+}
+
+/* A switch that leads to the provider itself. */
+static bool drain_override(void *ctx, struct str object, struct str json, int64_t revision)
+{
+    struct drain *d = ctx;
+    (void)revision;
+    struct str to = json_text(json_get(json, STR("to")), &d->call->arena), head = d->provider->name;
+    if (!str_starts(to, head) || to.n <= head.n || to.p[head.n] != '/')
+        return true;
+    move(d, object, d->to, false);
+    d->stuck++;
+    if (d->to.n && d->n < ARRAY_LEN(d->parts))
+        d->parts[d->n++] = (struct live_part){.object = arena_str(&d->call->arena, object),
+            .after = override_json(d->call, d->to, d->until_ms)};
+    return true;
+}
+
+static void collect_drain(struct drain *d)
+{
+    const struct config *config = live_config(d->call->admin->live);
+    buf_init(&d->sheet, 1 << 20);
+    d->w = json_writer(&d->sheet);
+    d->parts[d->n++] = (struct live_part){
+        .object = call_printf(d->call, "drain/" STR_FMT, STR_ARG(d->provider->name)),
+        .after = d->json};
+    json_array_begin(&d->w, NULL);
+    for (size_t i = 0; i < config->route_count; i++)
+        if (route_uses(&config->routes[i], d->provider))
+            drain_route(d, &config->routes[i]);
+    live_each(d->call->admin->live, STR("override/"), drain_override, d);
+    json_array_end(&d->w);
+}
+
+static void answer_drain(struct call *c, struct drain *d, bool dry)
+{
+    struct err e = {0};
+    struct live_who who = call_who(c);
+    int64_t revision = live_revision(c->admin->live);
+    struct str text = call_printf(c, "provider " STR_FMT " drained%s" STR_FMT STR_FMT,
+        STR_ARG(d->provider->name), d->to.n ? ", to " : "", STR_ARG(d->to),
+        STR_ARG(back_text(c, d->until_ms)));
+    int rc = dry ? live_try(c->admin->live, d->parts, d->n, &e)
+                 : live_apply(c->admin->live, &who, d->parts, d->n, text, -1, &revision, &e);
+    if (rc < 0) {
+        call_failed(c, rc, &e);
+        return;
+    }
+    struct json_writer *w = call_begin(c);
+    json_put_int(w, "revision", revision);
+    json_put_str(w, "marker", text);
+    json_put_bool(w, "dry_run", dry);
+    json_put_int(w, "nowhere", d->to.n ? 0 : (int64_t)d->stuck);
+    json_put_raw(w, "moves", buf_str(&d->sheet));
+    call_send(c);
+}
+
+void post_provider_drain(struct call *c)
+{
+    struct err e = {0};
+    const struct provider *p = named_provider(c);
+    struct drain *d = p ? arena_zalloc(&c->arena, sizeof *d) : NULL;
+    if (!d || !call_allows(c, "to for_ms until_well dry_run"))
+        return;
+    d->call = c;
+    d->provider = p;
+    d->to = call_text(c, "to");
+    d->until_ms = read_until(c);
+    if (d->until_ms < 0)
+        return;
+    int rc = d->to.n ? check_target(c, d->to, &e) : 0;
+    if (rc == 0 && str_starts(d->to, p->name) && d->to.n > p->name.n && d->to.p[p->name.n] == '/')
+        rc = err_set(&e, ERR_RANGE, STR_FMT " is the provider to be drained", STR_ARG(d->to));
+    if (rc < 0) {
+        call_failed(c, rc, &e);
+        return;
+    }
+    d->json = call_printf(c, "{\"until_ms\":%lld,\"until_well\":%s,\"when_ms\":%lld}",
+        (long long)d->until_ms, json_bool(c->body, "until_well", false) ? "true" : "false",
+        (long long)clock_wall_ms());
+    collect_drain(d);
+    answer_drain(c, d, json_bool(c->body, "dry_run", false));
+    buf_fini(&d->sheet);
+}
+
+void post_provider_undrain(struct call *c)
+{
+    struct str object = call_printf(c, "drain/" STR_FMT, STR_ARG(c->args[0]));
+    if (!call_allows(c, ""))
+        return;
+    if (live_get(c->admin->live, object).n == 0) {
+        call_error(c, 409, "not_drained", "provider " STR_FMT " is not drained by hand",
+            STR_ARG(str_first(c->args[0], 64)));
+        return;
+    }
+    struct live_part part = {.object = object};
+    apply_and_answer(c, &part, 1, call_printf(c, "provider " STR_FMT " used again",
+        STR_ARG(c->args[0])), -1);
+}
+
+/* ---- back when it is well ---- */
+
+/* One probe at a time; a provider is well when its probes passed for five minutes on end. */
+static struct {
+    int64_t next_ms, well_since_ms;
+    char provider[64];
+    bool running;
+} watcher;
+
+static void end_drain(struct admin *a, const char *provider)
+{
+    char object[100], text[200];
+    struct err e = {0};
+    struct live_who us = {-1, STR("pointsman"), STR_NULL};
+    snprintf(object, sizeof object, "drain/%s", provider);
+    snprintf(text, sizeof text, "provider %s used again: its probes passed for 5 min", provider);
+    struct live_part part = {.object = str_c(object)};
+    if (live_apply(a->live, &us, &part, 1, str_c(text), -1, NULL, &e) < 0)
+        event_say(EVENT_KIND_SWITCHED, STR_NULL, "%s: %s", object, e.text);
+}
+
+static void probed(void *arg, int status, int64_t total_us, struct str models, struct str error)
+{
+    struct probe *x = arg;
+    int64_t now = clock_wall_ms();
+    (void)total_us, (void)models, (void)error;
+    watcher.running = false;
+    if (status < 200 || status > 299)
+        watcher.well_since_ms = 0;
+    else if (watcher.well_since_ms == 0)
+        watcher.well_since_ms = now;
+    else if (now - watcher.well_since_ms >= WELL_FOR_MS)
+        end_drain(x->admin, x->provider);
+    free(x);
+}
+
+static bool find_waiting(void *ctx, struct str object, struct str json, int64_t revision)
+{
+    (void)revision;
+    if (!json_is_true(json_get(json, STR("until_well"))))
+        return true;
+    str_copy(ctx, 64, str_from(object, strlen("drain/")));
+    return false;
+}
+
+void admin_probe_drained(struct admin *a, int64_t now_ms)
+{
+    char name[64] = "";
+    if (watcher.running || now_ms < watcher.next_ms)
+        return;
+    watcher.next_ms = now_ms + PROBE_EVERY_MS;
+    live_each(a->live, STR("drain/"), find_waiting, name);
+    if (strcmp(name, watcher.provider) != 0)
+        watcher.well_since_ms = 0;
+    str_copy(watcher.provider, sizeof watcher.provider, str_c(name));
+    struct probe *x = name[0] ? calloc(1, sizeof *x) : NULL;
+    if (!x)
+        return;
+    x->admin = a;
+    str_copy(x->provider, sizeof x->provider, str_c(name));
+    watcher.running = a->start.ops.probe(a->start.ops.ctx, str_c(name), a->loop, probed, x) == 0;
+    if (!watcher.running)
+        free(x);
+}

@@ -1,0 +1,561 @@
+/* routes_view.c: routes and targets as they are doing, why a request went (or would go) where, and what
+ * recorded traffic would have done elsewhere. Nothing here changes anything. */
+#include "proxy/admin/handlers.h"
+#include "proxy/admin/record_view.h"
+#include "proxy/admin/routing.h"
+
+#include "proxy/access/key.h"
+#include "proxy/config/config.h"
+#include "proxy/meter/price.h"
+#include "proxy/meter/request.h"
+#include "proxy/route/health.h"
+#include "proxy/route/plan.h"
+#include "store/base/clock.h"
+#include "store/base/json_span.h"
+
+#include <stdio.h>
+
+/* ---- targets ---- */
+
+static const struct store_sum *sum_of(const struct store_answer *a, struct str name)
+{
+    for (size_t i = 0; a && a->rc == 0 && i < a->n; i++)
+        if (str_eq(a->sums[i].name, name))
+            return &a->sums[i];
+    return NULL;
+}
+
+static const char *health_text(const struct health_view *v)
+{
+    if (v->breaker == BREAKER_OPEN)
+        return v->by_hand ? "tripped" : "down";
+    if (v->breaker == BREAKER_HALF_OPEN)
+        return "probing";
+    return v->error_ppm >= 50000 ? "errors" : "ok";
+}
+
+static bool is_drained(struct call *c, const struct provider *p)
+{
+    return p->drained ||
+           live_get(c->admin->live, call_printf(c, "drain/" STR_FMT, STR_ARG(p->name))).n > 0;
+}
+
+static void put_health(struct call *c, struct json_writer *w, const struct provider *p,
+    struct str model, const struct store_sum *s)
+{
+    struct health_view v = {0};
+    if (c->admin->start.health)
+        health_view(c->admin->start.health, p, model, clock_mono_us(), &v);
+    json_put_c(w, "health", is_drained(c, p) ? "drained" : health_text(&v));
+    json_put_int(w, "open_for_us", v.open_for_us);
+    json_put_int(w, "in_flight", v.in_flight);
+    json_put_int(w, "err_ppm", v.error_ppm);
+    json_put_int(w, "ttft_us", v.ewma_ttft_us);
+    json_put_int(w, "ttft_p95_us", s && s->ttft ? histogram_percentile(s->ttft, 950000) : 0);
+    json_put_double(w, "requests_per_min", s ? (double)s->requests / 60.0 : 0);
+}
+
+static struct str target_name(struct call *c, const struct target *t)
+{
+    return call_printf(c, STR_FMT "/" STR_FMT, STR_ARG(t->provider->name), STR_ARG(t->model));
+}
+
+static void put_target(struct call *c, struct json_writer *w, const struct target *t,
+    const struct store_answer *a, int64_t all)
+{
+    struct str name = target_name(c, t);
+    const struct store_sum *s = sum_of(a, name);
+    json_object_begin(w, NULL);
+    json_put_str(w, "target", name);
+    json_put_int(w, "weight", t->weight);
+    put_health(c, w, t->provider, t->model, s);
+    json_put_int(w, "share_ppm", s && all > 0 ? s->requests * 1000000 / all : 0);
+    json_object_end(w);
+}
+
+static void put_targets(struct call *c, struct json_writer *w, const char *key,
+    const struct target *list, size_t n, const struct store_answer *a)
+{
+    int64_t all = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct store_sum *s = sum_of(a, target_name(c, &list[i]));
+        all += s ? s->requests : 0;
+    }
+    json_array_begin(w, key);
+    for (size_t i = 0; i < n; i++)
+        put_target(c, w, &list[i], a, all);
+    json_array_end(w);
+}
+
+/* ---- routes ---- */
+
+static void put_rule(struct call *c, struct json_writer *w, const struct rule *r)
+{
+    static const char *const kinds[] = {
+#define X(name, text, help) text,
+#include "proxy/config/conditions.def"
+#undef X
+    };
+    json_object_begin(w, NULL);
+    json_put_str(w, "name", r->name);
+    json_put_bool(w, "enabled", r->enabled);
+    json_object_begin(w, "if");
+    for (size_t i = 0; i < r->condition_count; i++) {
+        const struct condition *k = &r->conditions[i];
+        struct str shown = k->shown, kind = str_c(kinds[k->kind]);
+        if (str_starts(shown, kind))
+            shown = str_trim(str_from(shown, kind.n));
+        json_put_str(w, kinds[k->kind], shown);
+    }
+    json_object_end(w);
+    json_array_begin(w, "use");
+    if (r->route.n)
+        json_put_str(w, NULL, r->route);
+    for (size_t i = 0; i < r->target_count; i++)
+        json_put_str(w, NULL, target_name(c, &r->targets[i]));
+    json_array_end(w);
+    json_object_end(w);
+}
+
+static void put_override(struct json_writer *w, const char *key, const struct override *o)
+{
+    json_object_begin(w, key);
+    json_put_str(w, "name", o->name);
+    json_put_str(w, "to", o->to);
+    json_put_c(w, "scope", scope_text(o->scope));
+    json_put_str(w, "scope_name", o->scope_name);
+    json_put_int(w, "until_ms", o->until_ms);
+    json_put_str(w, "who", o->who);
+    json_put_int(w, "when_ms", o->when_ms);
+    json_put_int(w, "revision", o->revision);
+    json_object_end(w);
+}
+
+static void put_overrides(struct json_writer *w, const struct snapshot *s, struct str name)
+{
+    const struct override *everyone = NULL;
+    for (size_t i = 0; i < s->override_count && !everyone; i++)
+        if (str_eq(s->overrides[i].name, name) && s->overrides[i].scope == SCOPE_EVERYONE)
+            everyone = &s->overrides[i];
+    if (everyone)
+        put_override(w, "override", everyone);
+    else
+        json_put_null(w, "override");
+    json_array_begin(w, "overrides");
+    for (size_t i = 0; i < s->override_count; i++)
+        if (str_eq(s->overrides[i].name, name))
+            put_override(w, NULL, &s->overrides[i]);
+    json_array_end(w);
+}
+
+static void put_route(struct call *c, struct json_writer *w, const struct snapshot *s,
+    const struct route *r, const struct store_answer *a)
+{
+    struct str object = route_object(c, r->name);
+    json_object_begin(w, NULL);
+    json_put_str(w, "name", r->name);
+    json_put_bool(w, "pattern", r->pattern);
+    json_put_bool(w, "live", r->live_only);
+    json_put_bool(w, "edited",
+        live_get(c->admin->live, call_printf(c, "route/" STR_FMT, STR_ARG(r->name))).n > 0);
+    json_put_c(w, "goal", r->goal == GOAL_NONE ? "" : goal_name(r->goal));
+    json_put_c(w, "policy", policy_name(r->policy));
+    json_put_c(w, "expands_to", r->goal == GOAL_NONE ? "" : goal_expands_to(r->goal));
+    put_targets(c, w, "targets", r->targets, r->target_count, a);
+    json_array_begin(w, "fallback");
+    for (size_t i = 0; i < r->fallback_count; i++)
+        json_put_str(w, NULL, target_name(c, &r->fallback[i]));
+    json_array_end(w);
+    json_array_begin(w, "rules");
+    for (size_t i = 0; i < r->rule_count; i++)
+        put_rule(c, w, &r->rules[i]);
+    json_array_end(w);
+    put_overrides(w, s, r->name);
+    json_put_raw(w, "object", object.n ? object : STR("null"));
+    json_object_end(w);
+}
+
+/* A name that only a switch defines. */
+static void put_live_route(struct json_writer *w, const struct snapshot *s, struct str name)
+{
+    json_object_begin(w, NULL);
+    json_put_str(w, "name", name);
+    json_put_bool(w, "pattern", false);
+    json_put_bool(w, "live", true);
+    json_put_bool(w, "edited", false);
+    json_put_c(w, "goal", "");
+    json_put_c(w, "policy", "");
+    json_put_c(w, "expands_to", "");
+    json_array_begin(w, "targets");
+    json_array_end(w);
+    json_array_begin(w, "fallback");
+    json_array_end(w);
+    json_array_begin(w, "rules");
+    json_array_end(w);
+    put_overrides(w, s, name);
+    json_put_null(w, "object");
+    json_object_end(w);
+}
+
+static bool told_before(const struct snapshot *s, size_t i)
+{
+    for (size_t k = 0; k < s->config->route_count; k++)
+        if (str_eq(s->config->routes[k].name, s->overrides[i].name))
+            return true;
+    for (size_t k = 0; k < i; k++)
+        if (str_eq(s->overrides[k].name, s->overrides[i].name))
+            return true;
+    return str_eq(s->overrides[i].name, STR("*"));
+}
+
+static void routes_answered(struct call *c, struct store_answer *a)
+{
+    struct snapshot *s = snapshot_current();
+    struct json_writer *w = call_begin(c);
+    json_put_int(w, "revision", live_revision(c->admin->live));
+    json_array_begin(w, "routes");
+    for (size_t i = 0; s && i < s->config->route_count; i++)
+        put_route(c, w, s, &s->config->routes[i], a);
+    for (size_t i = 0; s && i < s->override_count; i++)
+        if (!told_before(s, i))
+            put_live_route(w, s, s->overrides[i].name);
+    json_array_end(w);
+    snapshot_put(s);
+    call_send(c);
+}
+
+static void ask_models(struct call *c, call_answered *fn)
+{
+    int64_t end = clock_wall_ms() / 60000 * 60000 + 60000;
+    struct store_query q = {.kind = STORE_ASK_SUMS, .dimension = STORE_BY_MODEL,
+        .from_ms = end - 3600000, .to_ms = end};
+    if (c->admin->start.store)
+        call_ask(c, &q, fn);
+    else
+        fn(c, NULL);
+}
+
+void get_routes(struct call *c)
+{
+    ask_models(c, routes_answered);
+}
+
+/* ---- where a switch may lead ---- */
+
+struct listed {
+    struct call *call;
+    struct json_writer *w;
+    const struct store_answer *sums;
+    struct str names[2000];
+    size_t n;
+};
+
+static void list_target(struct listed *l, const struct provider *p, struct str model)
+{
+    const struct config *config = live_config(l->call->admin->live);
+    struct target t = {p, model, 1};
+    if (l->n == ARRAY_LEN(l->names) || str_find(model, STR("$model")) >= 0)
+        return;
+    struct str name = target_name(l->call, &t);
+    for (size_t i = 0; i < l->n; i++)
+        if (str_eq(l->names[i], name))
+            return;
+    l->names[l->n++] = name;
+    json_object_begin(l->w, NULL);
+    json_put_str(l->w, "target", name);
+    json_put_str(l->w, "provider", p->name);
+    json_put_str(l->w, "model", model);
+    put_health(l->call, l->w, p, model, sum_of(l->sums, name));
+    price_json(l->w, config->prices ? price_find(config->prices, p->name, model) : NULL);
+    json_object_end(l->w);
+}
+
+static void list_route(struct listed *l, const struct route *r)
+{
+    for (size_t i = 0; i < r->target_count; i++)
+        list_target(l, r->targets[i].provider, r->targets[i].model);
+    for (size_t i = 0; i < r->fallback_count; i++)
+        list_target(l, r->fallback[i].provider, r->fallback[i].model);
+}
+
+/* Models that were used, of the price list's own providers, and those that are listed. */
+static void list_price(void *ctx, const struct price *price)
+{
+    struct listed *l = ctx;
+    struct str rest = str_c(price->key), name;
+    if (!str_cut(&rest, '/', &name) || rest.n == 0 || str_chr(rest, '*') >= 0)
+        return;
+    const struct provider *p = plan_find_provider(live_config(l->call->admin->live), name);
+    if (p && p->model_count == 0)
+        list_target(l, p, rest);
+}
+
+static void list_all(struct listed *l)
+{
+    const struct config *config = live_config(l->call->admin->live);
+    for (size_t i = 0; i < config->route_count; i++)
+        list_route(l, &config->routes[i]);
+    for (size_t i = 0; i < config->provider_count; i++)
+        for (size_t m = 0; m < config->providers[i].model_count; m++)
+            list_target(l, &config->providers[i], config->providers[i].models[m]);
+    for (size_t i = 0; l->sums && l->sums->rc == 0 && i < l->sums->n; i++) {
+        struct str rest = l->sums->sums[i].name, name;
+        const struct provider *p = str_cut(&rest, '/', &name) ? plan_find_provider(config, name) : NULL;
+        if (p && rest.n)
+            list_target(l, p, arena_str(&l->call->arena, rest));
+    }
+    if (config->prices)
+        price_list_each(config->prices, list_price, l);
+}
+
+static bool put_profile_name(void *ctx, struct str object, struct str json, int64_t revision)
+{
+    (void)json, (void)revision;
+    json_put_str(ctx, NULL, str_from(object, strlen("profile/")));
+    return true;
+}
+
+static void targets_answered(struct call *c, struct store_answer *a)
+{
+    struct listed *l = arena_zalloc(&c->arena, sizeof *l);
+    if (!l) {
+        call_failed(c, -ERR_NOMEM, NULL);
+        return;
+    }
+    struct json_writer *w = call_begin(c);
+    l->call = c;
+    l->w = w;
+    l->sums = a;
+    json_array_begin(w, "targets");
+    list_all(l);
+    json_array_end(w);
+    json_array_begin(w, "routes");
+    for (size_t i = 0; i < live_config(c->admin->live)->route_count; i++)
+        json_put_str(w, NULL, live_config(c->admin->live)->routes[i].name);
+    json_array_end(w);
+    json_array_begin(w, "goals");
+    for (int g = GOAL_NONE + 1; g <= GOAL_RESILIENCE; g++) {
+        json_object_begin(w, NULL);
+        json_put_c(w, "name", goal_name((enum goal)g));
+        json_put_c(w, "expands_to", goal_expands_to((enum goal)g));
+        json_object_end(w);
+    }
+    json_array_end(w);
+    json_array_begin(w, "profiles");
+    live_each(c->admin->live, STR("profile/"), put_profile_name, w);
+    json_array_end(w);
+    call_send(c);
+}
+
+void get_targets(struct call *c)
+{
+    ask_models(c, targets_answered);
+}
+
+/* ---- why ---- */
+
+static void put_plan(struct call *c, struct json_writer *w, const struct plan *p, int rc,
+    const struct err *e)
+{
+    json_object_begin(w, "plan");
+    json_put_str(w, "route", p->route_name);
+    json_put_str(w, "rule", p->rule_name);
+    json_put_str(w, "override", p->override_by);
+    json_array_begin(w, "candidates");
+    for (size_t i = 0; rc == 0 && i < p->count; i++) {
+        const struct candidate *k = &p->candidates[i];
+        json_object_begin(w, NULL);
+        json_put_str(w, "target", call_printf(c, STR_FMT "/" STR_FMT, STR_ARG(k->provider->name),
+            STR_ARG(k->model)));
+        json_put_str(w, "reason", k->reason);
+        json_put_double(w, "score", k->score);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    json_array_begin(w, "rejected");
+    for (size_t i = 0; i < p->rejected_count; i++) {
+        json_object_begin(w, NULL);
+        json_put_str(w, "target", p->rejected[i].target);
+        json_put_str(w, "reason", p->rejected[i].reason);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    json_put_raw(w, "steps", p->log.n && json_check(p->log, NULL) == 0 ? p->log : STR("[]"));
+    json_put_c(w, "error", rc < 0 ? (e->code ? e->text : err_text(rc)) : "");
+    json_object_end(w);
+}
+
+/* What would happen now to a request such as this. */
+static void explain(struct call *c, struct str asked, struct str key, struct str session,
+    struct str tags, struct str agent, const struct request_facts *facts, const struct record *was)
+{
+    struct err e = {0};
+    struct plan plan = {0};
+    struct snapshot *s = snapshot_current();
+    struct plan_request r = {.snapshot = s, .asked = asked, .session = session, .tags = tags,
+        .user_agent = agent, .facts = facts, .wire = WIRE_CHAT, .random = 1,
+        .now_us = clock_mono_us(), .wall_ms = clock_wall_ms(), .explain = true};
+    r.key = key.n ? key_by_name(s->keys, key) : NULL;
+    int rc = plan_make(&r, c->admin->start.health, &c->arena, &plan, &e);
+    struct json_writer *w = call_begin(c);
+    json_put_str(w, "asked", asked);
+    if (was) {
+        json_put_str(w, "went_to", call_printf(c, STR_FMT "/" STR_FMT, STR_ARG(was->provider),
+            STR_ARG(was->model)));
+        json_put_raw(w, "attempts", was->attempts.n ? was->attempts : STR("[]"));
+        json_put_raw(w, "why", was->why.n && json_check(was->why, NULL) == 0 ? was->why : STR("[]"));
+    }
+    put_plan(c, w, &plan, rc, &e);
+    snapshot_put(s);
+    call_send(c);
+}
+
+static void explain_record(struct call *c)
+{
+    const struct record *r = call_record(c);
+    struct request_facts f = {.n = 1, .stream = r->stream != 0, .tools = r->tool_calls > 0,
+        .prompt_tokens = r->input_tokens, .prompt_bytes = r->request_bytes};
+    explain(c, r->model_asked, r->key, r->session, r->tags, r->user_agent, &f, r);
+}
+
+static bool looks_like_id(struct str s)
+{
+    bool ok = s.n == 26;
+    for (size_t i = 0; ok && i < s.n; i++)
+        ok = (s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'z');
+    return ok;
+}
+
+void post_explain(struct call *c)
+{
+    struct str asked = c->args[0];
+    if (!call_allows(c, "model key session tags client prompt_tokens stream tools images"))
+        return;
+    if (looks_like_id(asked)) {
+        call_with_record(c, explain_record);
+        return;
+    }
+    struct request_facts f = {.n = 1, .stream = json_bool(c->body, "stream", false),
+        .tools = json_bool(c->body, "tools", false), .images = json_bool(c->body, "images", false),
+        .prompt_tokens = json_int(c->body, "prompt_tokens", 0)};
+    struct str model = call_text(c, "model");
+    explain(c, model.n ? model : asked, call_text(c, "key"), call_text(c, "session"),
+        call_text(c, "tags"), call_text(c, "client"), &f, NULL);
+}
+
+/* ---- what if ---- */
+
+/* Recorded requests of a route, priced and timed as another target would have: in pages, so that
+ * nothing else waits; the answer comes with what a page limit allows. */
+enum { WHATIF_PAGES = 200 };
+struct whatif {
+    struct str name, to;
+    struct store_query query;
+    const struct price *price;
+    struct config *config;
+    int64_t rows, cost_nano, was_nano, too_long, ttft_us, was_ttft_us, was_ttft_rows;
+    unsigned pages;
+    bool done;
+};
+
+static void whatif_left(struct call *c)
+{
+    struct whatif *x = c->state;
+    config_put(x->config);
+    x->config = NULL;
+}
+
+static void add_rows(struct whatif *x, const struct store_answer *a)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        const struct record *r = &a->records[i];
+        if (!str_eq(r->route, x->name) && !str_eq(r->model_asked, x->name))
+            continue;
+        struct usage u = {.input = r->input_tokens, .cached = r->cached_tokens,
+            .cache_write_5m = r->cache_write_tokens - r->cache_write_1h_tokens,
+            .cache_write_1h = r->cache_write_1h_tokens, .output = r->output_tokens,
+            .reasoning = r->reasoning_tokens};
+        x->rows++;
+        x->was_nano += r->cost_nano;
+        x->cost_nano += x->price ? price_cost(x->price, &u, TIER_DEFAULT) : 0;
+        x->too_long += x->price && x->price->context_tokens > 0 &&
+                       r->input_tokens > x->price->context_tokens;
+        if (r->ttft_us > 0) {
+            x->was_ttft_us += r->ttft_us;
+            x->was_ttft_rows++;
+        }
+    }
+}
+
+static void whatif_speed(struct call *c, struct store_answer *a)
+{
+    struct whatif *x = c->state;
+    const struct store_sum *s = sum_of(a, x->to);
+    struct json_writer *w = call_begin(c);
+    json_put_int(w, "rows", x->rows);
+    json_put_bool(w, "done", x->done);
+    json_put_str(w, "to", x->to);
+    json_put_bool(w, "priced", x->price != NULL);
+    json_put_int(w, "cost_nano", x->cost_nano);
+    json_put_int(w, "was_nano", x->was_nano);
+    json_put_int(w, "too_long", x->too_long);
+    json_put_int(w, "was_ttft_mean_us", x->was_ttft_rows ? x->was_ttft_us / x->was_ttft_rows : 0);
+    json_put_int(w, "ttft_p50_us", s && s->ttft ? histogram_percentile(s->ttft, 500000) : 0);
+    json_put_int(w, "ttft_p95_us", s && s->ttft ? histogram_percentile(s->ttft, 950000) : 0);
+    json_put_int(w, "measured_requests", s ? s->requests : 0);
+    call_send(c);
+}
+
+static void whatif_page(struct call *c, struct store_answer *a)
+{
+    struct whatif *x = c->state;
+    if (a->rc < 0) {
+        call_failed(c, a->rc, &a->err);
+        return;
+    }
+    add_rows(x, a);
+    x->done = a->done;
+    x->query.cursor = a->cursor;
+    if (!a->done && ++x->pages < WHATIF_PAGES) {
+        call_ask(c, &x->query, whatif_page);
+        return;
+    }
+    struct store_query q = {.kind = STORE_ASK_SUMS, .dimension = STORE_BY_MODEL, .name = x->to,
+        .from_ms = x->query.from_ms, .to_ms = clock_wall_ms() + 60000};
+    call_ask(c, &q, whatif_speed);
+}
+
+static bool keep_named(void *ctx, const struct record *r)
+{
+    const struct whatif *x = ctx;
+    return str_eq(r->route, x->name) || str_eq(r->model_asked, x->name);
+}
+
+void post_whatif(struct call *c)
+{
+    struct err e = {0};
+    struct whatif *x = arena_zalloc(&c->arena, sizeof *x);
+    if (!x || !call_allows(c, "route to since_ms"))
+        return;
+    x->name = call_text(c, "route");
+    x->to = call_text(c, "to");
+    int rc = x->name.n && x->to.n ? check_target(c, x->to, &e)
+                                  : err_set(&e, ERR_MISSING, "route and to must be given");
+    if (rc < 0) {
+        call_failed(c, rc, &e);
+        return;
+    }
+    x->config = config_get(live_config(c->admin->live));
+    c->state = x;
+    c->left = whatif_left;
+    struct str rest = x->to, provider;
+    if (x->config->prices && str_cut(&rest, '/', &provider) && rest.n)
+        x->price = price_find(x->config->prices, provider, rest);
+    int64_t since = json_int(c->body, "since_ms", clock_wall_ms() - 86400000);
+    x->query = (struct store_query){.kind = STORE_ASK_EXCHANGES, .limit = STORE_PAGE_MAX,
+        .from_ms = since, .keep = keep_named, .keep_ctx = x};
+    if (c->admin->start.store)
+        call_ask(c, &x->query, whatif_page);
+    else
+        call_error(c, 503, "no_store", "nothing is stored here");
+}

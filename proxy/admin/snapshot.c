@@ -1,0 +1,421 @@
+/* snapshot.c: what every console asks for, many times a minute: figures, running exchanges, and what
+ * is new since the sequence number that it has seen. With wait_ms the answer rests until there is
+ * news, at the latest for that time: a long poll costs a timer, not a thread.
+ *
+ * Also the stream of a running answer, copied by its worker into a bounded ring (event/watch.h) and
+ * passed on as server-sent events at the reader's own pace. */
+#include "proxy/admin/clockwork.h"
+#include "proxy/admin/filter.h"
+#include "proxy/admin/handlers.h"
+#include "proxy/admin/keeper.h"
+#include "proxy/admin/record_view.h"
+
+#include "proxy/event/watch.h"
+#include "proxy/route/health.h"
+#include "store/base/clock.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum { LOOK_US = 50000, WAIT_MOST_MS = 60000, REFUSED_MS = 60000, TROUBLE_PPM = 50000,
+    LIVE_DEFAULT = 200, STREAM_LOOK_US = 20000, STREAM_QUEUE = 256 << 10,
+    COUNT_US = 200000 };
+
+struct want {
+    struct filter filter;
+    uint64_t since;
+    unsigned limit;
+    bool only_recent, changed_live;
+    int64_t until_us, counting_us; /* running requests alone are news only from then on */
+    size_t live_seen;
+};
+
+/* ---- the parts ---- */
+
+static void put_history(struct json_writer *w, const struct numbers *n)
+{
+    json_object_begin(w, "history");
+    json_array_begin(w, "req_per_s");
+    for (size_t i = 0; i < NUMBERS_HISTORY; i++)
+        json_put_double(w, NULL, (double)n->history[i].requests / 60.0);
+    json_array_end(w);
+    json_array_begin(w, "ttft_p95_us");
+    for (size_t i = 0; i < NUMBERS_HISTORY; i++)
+        json_put_int(w, NULL, n->history[i].ttft_p95_us);
+    json_array_end(w);
+    json_array_begin(w, "err_ppm");
+    for (size_t i = 0; i < NUMBERS_HISTORY; i++)
+        json_put_int(w, NULL, n->history[i].requests
+            ? n->history[i].errors * 1000000 / n->history[i].requests : 0);
+    json_array_end(w);
+    json_array_begin(w, "tok_per_s");
+    for (size_t i = 0; i < NUMBERS_HISTORY; i++)
+        json_put_double(w, NULL, (double)n->history[i].output_tokens / 60.0);
+    json_array_end(w);
+    json_array_begin(w, "nano_per_min");
+    for (size_t i = 0; i < NUMBERS_HISTORY; i++)
+        json_put_int(w, NULL, n->history[i].cost_nano);
+    json_array_end(w);
+    json_object_end(w);
+}
+
+int64_t admin_memory_bytes(void)
+{
+    long pages = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f)
+        return 0;
+    if (fscanf(f, "%ld %ld", &pages, &resident) != 2)
+        resident = 0;
+    fclose(f);
+    return (int64_t)resident * sysconf(_SC_PAGESIZE);
+}
+
+static void put_counters(struct call *c, struct json_writer *w)
+{
+    const struct admin *a = c->admin;
+    const struct numbers *n = &a->numbers;
+    json_object_begin(w, "counters");
+    json_put_double(w, "req_per_s", (double)numbers_rate_milli(n) / 1000.0);
+    json_put_int(w, "live", (int64_t)admin_live_count(c->admin));
+    json_put_int(w, "requests", counter_read(COUNTER_requests));
+    json_put_int(w, "err_ppm", numbers_error_ppm(n));
+    json_put_int(w, "spend_today_nano", numbers_today_nano(n));
+    json_put_int(w, "spend_hour_nano", numbers_hour_nano(n));
+    json_put_c(w, "top_key", n->top_key);
+    json_put_int(w, "mem_bytes", admin_memory_bytes());
+    json_put_int(w, "consoles", (int64_t)a->people.count);
+    put_history(w, n);
+    json_object_end(w);
+}
+
+struct put {
+    struct call *call;
+    struct want *want;
+    unsigned n;
+    enum news_kind kind;
+};
+
+static bool put_live(void *ctx, const struct record *r)
+{
+    struct put *p = ctx;
+    if (filter_match(&p->want->filter, r)) {
+        record_json(r, &p->call->writer);
+        p->n++;
+    }
+    return p->n < MAX(p->want->limit, (unsigned)LIVE_DEFAULT);
+}
+
+void event_json(const struct event *e, struct json_writer *w)
+{
+    json_object_begin(w, NULL);
+    json_put_int(w, "seq", (int64_t)e->sequence);
+    json_put_int(w, "time_ms", e->time_ms);
+    json_put_c(w, "level", event_level_name(e->level));
+    json_put_c(w, "kind", event_kind_name(e->kind));
+    json_put_c(w, "text", e->text);
+    json_put_c(w, "request_id", e->request_id);
+    json_put_int(w, "repeated", e->repeated);
+    json_object_end(w);
+}
+
+static void marker_json(const struct news_entry *e, struct json_writer *w)
+{
+    struct news_marker m;
+    memcpy(&m, e->bytes.p, sizeof m);
+    json_object_begin(w, NULL);
+    json_put_int(w, "seq", (int64_t)e->sequence);
+    json_put_int(w, "time_ms", m.time_ms);
+    json_put_c(w, "text", m.text);
+    json_put_c(w, "who", m.who);
+    json_put_int(w, "undo_rev", m.revision);
+    json_object_end(w);
+}
+
+static bool put_news(void *ctx, const struct news_entry *e)
+{
+    struct put *p = ctx;
+    struct json_writer *w = &p->call->writer;
+    struct record r;
+    if (e->kind != p->kind)
+        return true;
+    if (e->kind == NEWS_EVENT) {
+        struct event copy;
+        memcpy(&copy, e->bytes.p, sizeof copy);
+        event_json(&copy, w);
+    } else if (e->kind == NEWS_MARKER) {
+        marker_json(e, w);
+    } else if (record_unpack(e->bytes, &r) == 0 && filter_match(&p->want->filter, &r)) {
+        record_json(&r, w);
+    } else {
+        return true;
+    }
+    return ++p->n < p->want->limit;
+}
+
+static void put_kind(struct call *c, struct want *x, const char *key, enum news_kind kind)
+{
+    struct put p = {c, x, 0, kind};
+    json_array_begin(&c->writer, key);
+    news_each(c->admin->news, x->since, put_news, &p);
+    json_array_end(&c->writer);
+}
+
+static const char *trouble_state(const struct health_view *v)
+{
+    if (v->by_hand)
+        return "tripped by hand";
+    if (v->breaker == BREAKER_OPEN)
+        return "down";
+    return v->breaker == BREAKER_HALF_OPEN ? "probing" : "errors";
+}
+
+static void put_trouble(struct call *c, struct json_writer *w)
+{
+    const struct config *config = live_config(c->admin->live);
+    json_array_begin(w, "trouble");
+    for (size_t i = 0; c->admin->start.health && i < config->provider_count; i++) {
+        struct health_view v;
+        const struct provider *p = &config->providers[i];
+        health_view(c->admin->start.health, p, STR_NULL, clock_mono_us(), &v);
+        if (v.breaker == BREAKER_CLOSED && v.error_ppm < TROUBLE_PPM)
+            continue;
+        json_object_begin(w, NULL);
+        json_put_str(w, "provider", p->name);
+        json_put_int(w, "err_ppm", v.error_ppm);
+        json_put_c(w, "state", trouble_state(&v));
+        json_put_int(w, "open_for_us", v.open_for_us);
+        json_put_c(w, "text", v.last_error);
+        json_object_end(w);
+    }
+    json_array_end(w);
+}
+
+static bool put_refused(void *ctx, const struct refused *r)
+{
+    struct json_writer *w = ctx;
+    json_object_begin(w, NULL);
+    json_put_int(w, "time_ms", r->time_ms);
+    json_put_c(w, "peer", r->peer);
+    json_put_int(w, "status", r->status);
+    json_put_c(w, "reason", r->reason);
+    json_put_int(w, "repeated", r->repeated);
+    json_object_end(w);
+    return true;
+}
+
+static void send_snapshot(struct call *c)
+{
+    struct want *x = c->state;
+    struct admin *a = c->admin;
+    (void)news_look(a->news);
+    bool covered = x->since && news_covers(a->news, x->since);
+    if (!covered)
+        x->since = 0;
+    struct json_writer *w = call_begin(c);
+    json_put_int(w, "seq", (int64_t)news_sequence(a->news));
+    json_put_int(w, "time_ms", clock_wall_ms());
+    json_put_bool(w, "resynced", !covered);
+    put_kind(c, x, "recent", NEWS_RECORD);
+    if (!x->only_recent) {
+        struct put live = {c, x, 0, NEWS_RECORD};
+        put_counters(c, w);
+        json_array_begin(w, "live");
+        admin_each_live(a, put_live, &live);
+        json_array_end(w);
+        put_kind(c, x, "markers", NEWS_MARKER);
+        put_kind(c, x, "events", NEWS_EVENT);
+        put_trouble(c, w);
+        json_array_begin(w, "refused");
+        event_refused_recent(clock_wall_ms() - REFUSED_MS, put_refused, w);
+        json_array_end(w);
+    }
+    call_send(c);
+}
+
+/* ---- waiting ---- */
+
+static struct call *first_waiting(struct admin *a)
+{
+    for (struct call *c = a->calls; c; c = c->next)
+        if (c->waiting)
+            return c;
+    return NULL;
+}
+
+static bool has_news(const struct want *x, uint64_t sequence, size_t live, int64_t now_us)
+{
+    if (sequence != x->since)
+        return true;
+    return !x->only_recent && (live != x->live_seen || (live > 0 && now_us >= x->counting_us));
+}
+
+void admin_look_for_news(void *arg)
+{
+    struct admin *a = arg;
+    (void)news_look(a->news);
+    uint64_t sequence = news_sequence(a->news);
+    size_t live = admin_live_count(a);
+    int64_t now = loop_now_us(a->loop);
+    for (struct call *c = a->calls, *next; c; c = next) {
+        next = c->next;
+        struct want *x = c->state;
+        if (!c->waiting || (!has_news(x, sequence, live, now) && now < x->until_us))
+            continue;
+        c->waiting = false;
+        send_snapshot(c);
+    }
+    if (first_waiting(a))
+        (void)loop_timer_set(a->loop, &a->look, now + LOOK_US);
+}
+
+void admin_tell_news(struct admin *a)
+{
+    if (first_waiting(a))
+        (void)loop_timer_set(a->loop, &a->look, loop_now_us(a->loop));
+}
+
+void get_snapshot(struct call *c)
+{
+    struct want *x = arena_zalloc(&c->arena, sizeof *x);
+    if (!x) {
+        call_failed(c, -ERR_NOMEM, NULL);
+        return;
+    }
+    c->state = x;
+    x->limit = call_limit(c, 100, 1000);
+    x->since = (uint64_t)MAX(0, call_param_int(c, "since", 0));
+    x->only_recent = str_eq(call_param(c, "only"), STR("recent"));
+    int64_t wait_ms = MIN(call_param_int(c, "wait_ms", 0), (int64_t)WAIT_MOST_MS);
+    if (!call_filter(c, &x->filter))
+        return;
+    (void)news_look(c->admin->news);
+    x->live_seen = admin_live_count(c->admin);
+    if (wait_ms <= 0 || !news_covers(c->admin->news, x->since) ||
+        news_sequence(c->admin->news) != x->since) {
+        send_snapshot(c);
+        return;
+    }
+    x->until_us = loop_now_us(c->admin->loop) + wait_ms * 1000;
+    x->counting_us = loop_now_us(c->admin->loop) + COUNT_US;
+    c->waiting = true;
+    if (!loop_timer_running(&c->admin->look))
+        (void)loop_timer_set(c->admin->loop, &c->admin->look,
+            loop_now_us(c->admin->loop) + LOOK_US);
+}
+
+/* ---- a running answer ---- */
+
+struct stream {
+    struct watch *watch;
+    struct buf out;
+};
+
+static void stream_left(struct call *c)
+{
+    struct stream *s = c->state;
+    const struct admin_ops *ops = &c->admin->start.ops;
+    if (s->watch) {
+        ops->unwatch(ops->ctx, c->args[0], s->watch);
+        watch_leave(s->watch);
+    }
+    s->watch = NULL;
+    buf_fini(&s->out);
+}
+
+static void put_chunk(struct buf *out, const struct watch_piece *p)
+{
+    struct buf data;
+    buf_init(&data, 1 << 20);
+    struct json_writer w = json_writer(&data);
+    json_object_begin(&w, NULL);
+    json_put_int(&w, "us", p->us);
+    json_put_str(&w, "text", p->bytes);
+    if (p->missed)
+        json_put_int(&w, "missed", (int64_t)p->missed);
+    json_object_end(&w);
+    buf_printf(out, "event: chunk\ndata: " STR_FMT "\n\n", STR_ARG(buf_str(&data)));
+    buf_fini(&data);
+}
+
+static void end_stream(struct call *c)
+{
+    struct stream *s = c->state;
+    struct record r = {0};
+    struct buf data;
+    buf_init(&data, 1 << 20);
+    struct json_writer w = json_writer(&data);
+    if (admin_find_record(c, c->args[0], &r))
+        record_json(&r, &w);
+    else
+        buf_puts(&data, "{}");
+    buf_printf(&s->out, "event: done\ndata: " STR_FMT "\n\n", STR_ARG(buf_str(&data)));
+    buf_fini(&data);
+    (void)http_stream_write(c->q, buf_str(&s->out));
+    c->answered = true;
+    http_stream_end(c->q, true);
+}
+
+static void pump(void *arg)
+{
+    struct call *c = arg;
+    struct stream *s = c->state;
+    struct watch_piece p;
+    if (!c->q || !s->watch)
+        return;
+    buf_reset(&s->out);
+    while (http_stream_queued(c->q) + s->out.n < STREAM_QUEUE && watch_pop(s->watch, &p))
+        put_chunk(&s->out, &p);
+    if (watch_over(s->watch)) {
+        end_stream(c);
+        return;
+    }
+    if (s->out.n)
+        (void)http_stream_write(c->q, buf_str(&s->out));
+    (void)loop_timer_set(c->admin->loop, &c->timer, loop_now_us(c->admin->loop) + STREAM_LOOK_US);
+}
+
+static void begin_stream(struct call *c)
+{
+    static const struct http_header headers[] = {{STR("content-type"), STR("text/event-stream")},
+        {STR("cache-control"), STR("no-store")}};
+    struct stream *s = c->state;
+    c->left = stream_left;
+    c->streaming = true;
+    c->timer = (struct loop_timer){.fn = pump, .ctx = c};
+    if (http_stream_begin(c->q, 200, headers, ARRAY_LEN(headers), -1) < 0)
+        return;
+    if (s->watch)
+        pump(c);
+    else
+        end_stream(c);
+}
+
+void get_stream(struct call *c)
+{
+    struct record r;
+    const struct admin_ops *ops = &c->admin->start.ops;
+    if (!admin_find_record(c, c->args[0], &r)) {
+        call_error(c, 404, "not_found", "no running request has the id " STR_FMT,
+            STR_ARG(str_first(c->args[0], 64)));
+        return;
+    }
+    if (!call_may_read(c, &r)) {
+        call_error(c, 403, "denied", "access.bodies does not let you read this request");
+        return;
+    }
+    struct stream *s = arena_zalloc(&c->arena, sizeof *s);
+    if (!s) {
+        call_failed(c, -ERR_NOMEM, NULL);
+        return;
+    }
+    buf_init(&s->out, 4 << 20);
+    c->state = s;
+    if (r.state != STATE_DONE && (s->watch = watch_new()) != NULL &&
+        ops->watch(ops->ctx, r.id, s->watch) < 0) {
+        watch_end(s->watch); /* the worker's share was not taken */
+        watch_leave(s->watch);
+        s->watch = NULL;
+    }
+    begin_stream(c);
+}

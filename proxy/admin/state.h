@@ -1,0 +1,30 @@
+/* state.h: the admin thread's own state: what struct admin holds. Private to this room. */
+#ifndef POINTSMAN_ADMIN_STATE_H
+#define POINTSMAN_ADMIN_STATE_H
+
+#include "proxy/admin/admin.h"
+#include "proxy/admin/news.h"
+#include "proxy/admin/numbers.h"
+#include "proxy/admin/people.h"
+#include "proxy/admin/roles.h"
+
+struct call;
+struct http_server;
+
+struct admin {
+    struct admin_start start;
+    struct loop *loop;
+    struct http_server *http;
+    struct live *live;
+    struct roles roles;
+    struct people people;
+    struct news *news;           /* what happened lately, by sequence */
+    struct numbers numbers;      /* rates and sums shown in every header */
+    struct call *calls;          /* every call whose connection is open */
+    struct loop_timer tick;      /* once a second */
+    struct loop_timer look;      /* while somebody waits for news: every 50 ms */
+    struct loop_message reload;  /* posted by SIGHUP */
+    _Atomic bool reload_posted;
+};
+
+#endif
