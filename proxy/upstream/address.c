@@ -105,7 +105,7 @@ bool address_is_https(struct str url)
 }
 
 /* The host of an absolute URL, without user, port and brackets; empty when there is none. */
-static struct str address_host(struct str url, bool *brackets)
+struct str address_host(struct str url, bool *brackets)
 {
     ptrdiff_t at = str_find(url, STR("://"));
     *brackets = false;

@@ -56,6 +56,9 @@ struct upstream_call {
     size_t line_cap;
     char *proxy, *ca_file;  /* as last set on the handle */
     bool written, allow_private, plain;
+    char host[128];         /* to be looked up; empty: needs no lookup, or too long to be a name */
+    bool leads, followed, waits_for_name, name_known; /* see names.c */
+    struct upstream_call *next_leader;
     unsigned sends;         /* times the request was sent: > 1 when a warm connection was dead */
     bool worn;              /* the handle must be renewed before its next request */
     unsigned opened;        /* sockets dialled */
@@ -95,6 +98,7 @@ struct upstream {
     struct upstream_call *pool;
     size_t pooled;
     struct upstream_call *marked, *running;
+    struct upstream_call *leaders; /* whose names are being looked up */
     unsigned in_curl; /* > 0: inside a curl call, multi calls are refused */
     struct upstream_stats stats;
 };
@@ -124,11 +128,18 @@ void answer_reset(struct upstream_call *c);
 /* ends.c */
 void ends_fill(struct upstream_call *c, CURLcode code, struct upstream_result *r);
 
+/* names.c */
+bool names_enter(struct upstream_call *c); /* false: waits; marked again when it may go on */
+void names_release(struct upstream_call *c, bool known);
+void names_fail(struct upstream_call *c, const struct upstream_result *r);
+
 /* upstream.c */
 void upstream_act(struct upstream *u);
+void call_mark(struct upstream_call *c);
 
 /* address.c: is the host of this URL an address written out, or localhost? */
 bool address_written(struct str url);
+struct str address_host(struct str url, bool *brackets);
 bool address_is_https(struct str url);
 bool address_text_forbidden(const char *ip); /* for a name without allow_private */
 

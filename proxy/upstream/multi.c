@@ -183,6 +183,7 @@ curl_socket_t multi_open_socket(void *ctx, curlsocktype purpose, struct curl_soc
 {
     struct upstream_call *c = ctx;
     (void)purpose;
+    names_release(c, true);
     if (upstream_address_forbidden(&a->addr, c->allow_private, c->written)) {
         c->forbidden = true;
         return CURL_SOCKET_BAD;

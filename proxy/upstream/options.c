@@ -78,6 +78,7 @@ static int options_before_send(void *ctx, char *ip, char *local_ip, int port, in
     (void)port;
     (void)local_port;
     c->sends++;
+    names_release(c, true);
     if (c->written || c->allow_private || c->opened > 0 || !address_text_forbidden(ip))
         return CURL_PREREQFUNC_OK;
     c->forbidden = true;
@@ -345,5 +346,8 @@ int options_apply(struct upstream_call *c, const struct upstream_request *r, str
     c->written = r->proxy || address_written(r->url);
     c->allow_private = r->allow_private;
     c->plain = !address_is_https(r->url);
+    bool brackets;
+    struct str host = address_host(r->url, &brackets);
+    str_copy(c->host, sizeof c->host, c->written || host.n >= sizeof c->host ? STR("") : host);
     return 0;
 }

@@ -16,6 +16,7 @@
 #include <utlist.h>
 
 #define POOL_MAX 512 /* idle handles kept, 6 KiB each */
+#define ROUNDS_MAX 3 /* of one phase: what was marked meanwhile, such as calls that waited for a name */
 
 void call_fail(struct upstream_call *c, enum upstream_end end, const char *fmt, ...)
 {
@@ -93,6 +94,7 @@ static void call_give_back(struct upstream_call *c)
     c->opened = 0;
     c->forbidden = c->marked = c->cancelled = c->paused = false;
     c->held = c->finished = c->over = c->undecoded = false;
+    c->followed = c->waits_for_name = c->name_known = false;
     c->fail = UPSTREAM_OK;
     c->error[0] = '\0';
     c->prev = NULL;
@@ -107,7 +109,7 @@ static void call_give_back(struct upstream_call *c)
 
 /* ---- marks and acts ---- */
 
-static void call_mark(struct upstream_call *c)
+void call_mark(struct upstream_call *c)
 {
     if (c->marked || c->over)
         return;
@@ -141,6 +143,9 @@ static void call_finish(struct upstream_call *c, CURLcode code)
     struct upstream *u = c->u;
     struct upstream_result result;
     ends_fill(c, code, &result);
+    if (result.end != UPSTREAM_OK && c->opened == 0 && c->sends == 0 && !c->finished)
+        names_fail(c, &result);
+    names_release(c, false);
     call_detach(c);
     DL_DELETE(u->running, c);
     u->stats.live--;
@@ -153,6 +158,8 @@ static void call_finish(struct upstream_call *c, CURLcode code)
 
 static void call_add(struct upstream_call *c)
 {
+    if (!names_enter(c))
+        return;
     struct upstream_shard *s = multi_choose(c->u);
     c->shard = s;
     s->live++;
@@ -186,6 +193,7 @@ static void call_resume(struct upstream_call *c)
 static void call_act(struct upstream_call *c)
 {
     if (c->cancelled) {
+        names_release(c, false);
         call_detach(c);
         DL_DELETE(c->u->running, c);
         c->u->stats.live--;
@@ -237,12 +245,14 @@ static void upstream_read_messages(struct upstream_shard *s)
 static bool upstream_phase(void *ctx)
 {
     struct upstream *u = ctx;
-    upstream_act(u);
-    for (unsigned i = 0; i < u->config.shards; i++) {
-        if (u->shards[i].due)
-            multi_run_timer(&u->shards[i]);
-        if (u->shards[i].dirty)
-            upstream_read_messages(&u->shards[i]);
+    for (int round = 0; round < ROUNDS_MAX && (round == 0 || u->marked); round++) {
+        upstream_act(u);
+        for (unsigned i = 0; i < u->config.shards; i++) {
+            if (u->shards[i].due)
+                multi_run_timer(&u->shards[i]);
+            if (u->shards[i].dirty)
+                upstream_read_messages(&u->shards[i]);
+        }
     }
     return false; /* upstream_wait() knows */
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -677,6 +678,92 @@ static void what_must_not_be_dialled_is_not(void **state)
     assert_int_equal(end_of(*state, url, reason, sizeof reason), UPSTREAM_DNS);
 }
 
+static int threads(void)
+{
+    int n = 0;
+    char line[200];
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "Threads: %d", &n) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return n;
+}
+
+static void many_calls_to_a_cold_name_make_one_lookup(void **state)
+{
+    enum { N = 60 };
+    struct fixture *f = *state;
+    struct heard *t = calloc(N, sizeof *t);
+    char url[200];
+    memset(url, 'b', 80); /* fails without asking the network */
+    memcpy(url, "http://", 7);
+    memcpy(url + 80, ".invalid/", 10);
+    struct upstream_request r = {.url = str_c(url)};
+    int before = threads(), most = 0;
+    for (int i = 0; i < N; i++)
+        begin(f, &t[i], &r);
+    upstream_cancel(t[0].call); /* the leader leaves */
+    for (int i = 1; i < N; i++) {
+        while (!t[i].dones) {
+            loop_turn(f->loop, 1000);
+            most = MAX(most, threads());
+        }
+        assert_int_equal(t[i].result.end, UPSTREAM_DNS);
+        assert_true(t[i].result.reason[0] != '\0');
+    }
+    assert_true(most - before <= 3);
+    assert_int_equal(upstream_stats(f->u).live, 0);
+    assert_int_equal(t[0].dones, 0);
+    for (int i = 0; i < N; i++)
+        fini(&t[i]);
+    free(t);
+}
+
+/* This machine's own name, where it leads to 127.0.0.1. */
+static bool own_name(char *name, size_t size)
+{
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found = NULL;
+    struct sockaddr_in a = {0};
+    if (gethostname(name, size) < 0 || getaddrinfo(name, NULL, &hints, &found) != 0)
+        return false;
+    memcpy(&a, found->ai_addr, sizeof a);
+    bool only = !found->ai_next;
+    freeaddrinfo(found);
+    return only && a.sin_addr.s_addr == htonl(INADDR_LOOPBACK) && strcmp(name, "localhost") != 0;
+}
+
+static void a_name_that_leads_to_a_private_address_must_be_allowed(void **state)
+{
+    enum { N = 20 };
+    struct fixture *f = *state;
+    char name[128], url[300];
+    if (!own_name(name, sizeof name)) {
+        print_message("this machine's name does not lead to 127.0.0.1\n");
+        skip();
+    }
+    snprintf(url, sizeof url, "http://%s:%d/hello", name, port);
+    struct upstream_request r = {.url = str_c(url), .allow_private = true};
+    struct heard *t = calloc(N, sizeof *t);
+    for (int i = 0; i < N; i++)
+        begin(f, &t[i], &r);
+    for (int i = 0; i < N; i++) {
+        turn_until(f, &t[i].dones, 5000);
+        assert_int_equal(t[i].result.end, UPSTREAM_OK);
+        fini(&t[i]);
+    }
+    free(t);
+    /* neither a new connection nor one that another provider opened */
+    struct heard refused = {0};
+    r.allow_private = false;
+    begin(f, &refused, &r);
+    turn_until(f, &refused.dones, 5000);
+    assert_int_equal(refused.result.end, UPSTREAM_FORBIDDEN);
+    assert_int_equal(refused.heads, 0);
+    fini(&refused);
+}
+
 /* What the transport says of each raw answer; what the body means is the exchange's business. */
 static void the_torture_answers_end_as_wanted(void **state)
 {
@@ -951,6 +1038,8 @@ int main(void)
         T(many_at_once_fill_the_shards_in_order),
         T(header_injection_is_refused),
         T(what_must_not_be_dialled_is_not),
+        T(many_calls_to_a_cold_name_make_one_lookup),
+        T(a_name_that_leads_to_a_private_address_must_be_allowed),
         T(the_torture_answers_end_as_wanted),
         T(a_gzip_bomb_costs_no_memory),
         T(a_gzip_answer_survives_pauses),
