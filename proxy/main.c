@@ -1,15 +1,72 @@
-/* main.c: the front door: argv → a table of subcommands → done. */
+/* main.c: the front door: argv → the table of verbs (tui/commands.def) → done. It alone names both the
+ * console and the gateway's own rooms. */
 #include "proxy/admin/api.h"
+#include "proxy/config/config.h"
+#include "proxy/server.h"
+#include "tui/cli.h"
+#include "tui/console.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char **arguments;
+
+static int serve(const struct cli *c, bool demo)
+{
+    struct serve_options o = {
+        .config_path = c->config,
+        .listen = cli_option(c, "listen"),
+        .data = c->data,
+        .socket = c->socket,
+        .demo = demo,
+        .demo_if_empty = getenv("POINTSMAN_STARTED") != NULL, /* by `pointsman`, for its console */
+        .quiet = c->quiet,
+        .argv = arguments,
+    };
+    return server_main(&o);
+}
+
+static int console(const struct cli *c, const char *socket_path, bool readonly)
+{
+    struct console_options o = {.socket = socket_path, .readonly = readonly, .quiet = c->quiet,
+        .mono = c->no_color};
+    return console_main(&o);
+}
+
+/* Where the configuration puts data folder and socket. A faulty file is not complained of here: the
+ * gateway that is started from it will say what is wrong. */
+static void where(const struct cli *c, char data[256], char socket[256])
+{
+    char path[4096];
+    struct config_complaints *faults = config_complaints_new();
+    struct config_request q = {.path = c->config, .data = str_c(c->data),
+        .socket = str_c(c->socket)};
+    struct config *config = NULL;
+    const char *home = getenv("HOME");
+    if (!q.path && config_default_path(path, sizeof path))
+        q.path = path;
+    if (faults && config_load(&q, &config, faults) == 0) {
+        str_copy(data, 256, config->data);
+        str_copy(socket, 256, config->socket);
+        config_put(config);
+    } else {
+        snprintf(data, 256, "%s", c->data ? c->data : "");
+        if (!c->data)
+            snprintf(data, 256, "%s/.local/share/pointsman", home ? home : "");
+        snprintf(socket, 256, "%s%s", c->socket ? c->socket : data,
+            c->socket ? "" : "/control.sock");
+    }
+    config_complaints_free(faults);
+}
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "version") == 0) {
-        puts("pointsman " POINTSMAN_VERSION);
-        return 0;
-    }
-    fputs("usage: pointsman version\n", stderr);
-    return 2;
+    static const struct cli_hooks hooks = {
+        .serve = serve,
+        .console = console,
+        .where = where,
+    };
+    arguments = argv;
+    return cli_main(argc, argv, &hooks);
 }
