@@ -27,9 +27,10 @@ MAY = {
     "proxy/exchange": ["proxy/", "store/store.h", "store/spool.h", "store/record.h"],
     "proxy/admin": ["proxy/http", "proxy/loop", "proxy/event", "proxy/config", "proxy/access",
                     "proxy/route", "proxy/dialect", "proxy/meter", "proxy/sse.h", "store/store.h",
-                    "store/spool.h", "store/record.h", "store/query.h"],
+                    "store/spool.h", "store/record.h", "store/query.h", "store/rollup.def"],
     "proxy/demo": ["proxy/loop", "proxy/http", "proxy/config"],
-    "tui": ["tui", "proxy/admin/api.h"],
+    # the shape of a record and the filter language are one for gateway and console
+    "tui": ["tui", "proxy/admin/api.h", "proxy/admin/filter.h", "store/record."],
 }
 ONLY_IN = {  # library header → the one place that may name it
     "microhttpd.h": ["proxy/http/"], "curl/curl.h": ["proxy/upstream/", "tui/"],
@@ -121,7 +122,7 @@ def check_sizes():
         if lines > (1000 if path.endswith(".c") else 320):
             yield f"{path}: {lines} lines"
         for number, line in enumerate(read(path).splitlines(), 1):
-            if len(line) > 110:
+            if len(line) > 120:
                 yield f"{path}:{number}: {len(line)} columns"
 
 
