@@ -4,6 +4,7 @@
  * turns it around. An op is one allocation with its texts behind it. */
 #include "store/store_internal.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 enum { EVENTS_KEPT = 100000, STATE_BYTES_MAX = 16 << 20 };
@@ -286,6 +287,15 @@ int op_apply(struct store *s, struct op *op)
 
 /* ---- bodies ------------------------------------------------------------------------------- */
 
+/* A piece cut from something much larger must not hold the rest of it until it is written. */
+static struct str shrink(struct str text)
+{
+    if (!text.p || malloc_usable_size((void *)text.p) <= text.n + 4096)
+        return text;
+    void *less = realloc((void *)text.p, MAX(text.n, 1));
+    return less ? str_n(less, text.n) : text;
+}
+
 int store_put_body(struct store *s, struct str id, const struct store_body *b)
 {
     size_t bytes = sizeof(struct body_op) + b->request.n + b->response.n + b->request_headers.n +
@@ -301,6 +311,8 @@ int store_put_body(struct store *s, struct str id, const struct store_body *b)
         return -ERR_FULL;
     }
     *op = (struct body_op){.bytes = bytes, .body = *b};
+    op->body.request = shrink(b->request);
+    op->body.response = shrink(b->response);
     str_copy(op->id, sizeof op->id, id);
     op->next = atomic_load(&s->body_ops);
     while (!atomic_compare_exchange_weak(&s->body_ops, &op->next, op))

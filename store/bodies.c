@@ -109,6 +109,20 @@ static int64_t oldest_ms(struct bodies *b, int *rc)
     return db_one(b->db, "SELECT time_ms FROM body ORDER BY time_ms LIMIT 1", INT64_MAX, rc);
 }
 
+/* The highest of the oldest row numbers whose bytes make up `excess`, at most a slice of them. */
+static int64_t last_to_go(struct bodies *b, int64_t excess)
+{
+    struct db_stmt *s = db_ask(b->db, "SELECT row, length(packed) FROM body ORDER BY row LIMIT ?1",
+        "i", (int64_t)TRIM_ROWS);
+    int64_t row = 0;
+    while (excess > 0 && db_step(b->db, s) == 1) {
+        row = db_int(b->db, s, 0);
+        excess -= db_int(b->db, s, 1);
+    }
+    db_end(b->db, s);
+    return row;
+}
+
 int bodies_trim(struct bodies *b, int64_t older_than_ms, int64_t most_bytes)
 {
     const struct store_backend *k = b->db->backend;
@@ -117,8 +131,8 @@ int bodies_trim(struct bodies *b, int64_t older_than_ms, int64_t most_bytes)
         return rc < 0 ? rc : k->give_back(b->db, GIVE_BACK_BYTES);
     rc = bodies_begin(b);
     if (rc == 0 && b->bytes > most_bytes)
-        rc = db_do(b->db, "DELETE FROM body WHERE row IN"
-                          " (SELECT row FROM body ORDER BY row LIMIT ?1)", "i", (int64_t)TRIM_ROWS);
+        rc = db_do(b->db, "DELETE FROM body WHERE row <= ?1", "i",
+            last_to_go(b, b->bytes - most_bytes));
     else if (rc == 0)
         rc = db_do(b->db, "DELETE FROM body WHERE row IN"
                           " (SELECT row FROM body WHERE time_ms < ?1 ORDER BY time_ms LIMIT ?2)",
