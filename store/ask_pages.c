@@ -28,7 +28,7 @@ static const char *const page_sql[][2] = {
     [BY_TEAM] = PAGE("team = ?1 AND team <> 0"),
     [BY_MODEL] = PAGE("model = ?1 AND model <> 0"),
     [BY_ROUTE] = PAGE("route = ?1 AND route <> 0"),
-    [BY_CLASS] = PAGE("class = ?1"),
+    [BY_CLASS] = PAGE("class = ?1 AND class <> 2"),
     [BY_TIME] = PAGE("?1 = 0"),
 };
 
@@ -57,9 +57,11 @@ static bool wanted_resolve(struct db *db, const struct store_query *q, struct wa
     return all && w->session >= 0;
 }
 
+/* Nearly every row is a 2xx: those are found by time, and not indexed. */
 static enum page_index choose(const struct wanted *w, int64_t *value)
 {
-    const int64_t values[] = {w->session, w->key, w->team, w->model, w->route, w->class};
+    const int64_t values[] = {w->session, w->key, w->team, w->model, w->route,
+        w->class == 2 ? 0 : w->class};
     for (int i = BY_SESSION; i < BY_TIME; i++)
         if (values[i]) {
             *value = values[i];
@@ -222,7 +224,7 @@ static int list(struct asking *k, struct db_stmt *s, unsigned limit,
             break;
         }
         k->a->n += (size_t)kept;
-        if (k->a->n == limit || asking_over(k))
+        if (k->a->n >= limit || asking_over(k))
             break;
     }
     db_end(db, s);
@@ -331,16 +333,27 @@ int ask_events(struct asking *k)
 /* A cursor has two numbers, an entry's place three: exchange and sequence share one. */
 enum { SEQ_BITS = 20 };
 
+enum { ENTRIES_A_ROW = 3 };
+
+/* A settlement stands for three entries, newest first (commit.h). */
 static int read_entry(struct asking *k, struct db_stmt *s)
 {
     struct db *db = k->r->main;
     struct store_entry *x = &k->a->entries[k->a->n];
+    int64_t reserve = db_int(db, s, 8);
     *x = (struct store_entry){.time_ms = db_int(db, s, 0), .kind = db_int(db, s, 3),
         .amount_nano = db_int(db, s, 4), .who = copy(k, db_text(db, s, 5)),
         .note = copy(k, db_text(db, s, 6)), .exchange_id = copy(k, db_text(db, s, 7))};
     k->a->cursor = (struct store_cursor){x->time_ms,
         db_int(db, s, 1) << SEQ_BITS | db_int(db, s, 2)};
-    return 1;
+    if (!reserve)
+        return 1;
+    x[1] = x[2] = *x;
+    x[1].kind = LEDGER_RELEASE;
+    x[1].amount_nano = reserve;
+    x[2].kind = LEDGER_RESERVE;
+    x[2].amount_nano = -reserve;
+    return ENTRIES_A_ROW;
 }
 
 int ask_ledger(struct asking *k)
@@ -350,13 +363,14 @@ int ask_ledger(struct asking *k)
     unsigned limit = list_limit(k);
     int64_t account = name_find(db, k->q->key);
     k->a->cursor = c;
-    k->a->entries = answer_array(k->a, limit, sizeof *k->a->entries);
+    k->a->entries = answer_array(k->a, limit + ENTRIES_A_ROW, sizeof *k->a->entries);
     k->a->done = account <= 0;
     if (!k->a->entries || account <= 0)
         return !k->a->entries ? -ERR_NOMEM : account == -2 ? -ERR_IO : 0;
     return list(k, db_ask(db,
         "SELECT time_ms, exchange, seq, kind, amount_nano, who, note,"
-        " coalesce((SELECT id FROM exchange WHERE row = ledger.exchange), '') FROM ledger"
+        " coalesce((SELECT id FROM exchange WHERE row = ledger.exchange), ''), reserve_nano"
+        " FROM ledger"
         " WHERE account = ?1 AND time_ms <= ?2 AND (time_ms, exchange, seq) < (?2, ?3, ?4)"
         " ORDER BY time_ms DESC, exchange DESC, seq DESC", "iiii", account, c.at,
         c.row >> SEQ_BITS, c.row & ((1 << SEQ_BITS) - 1)), limit, read_entry);

@@ -41,6 +41,8 @@ struct store_backend {
     int (*bind_text)(struct db_stmt *s, int at, struct str v); /* v must live until db_end() */
     int (*bind_blob)(struct db_stmt *s, int at, struct str v);
     int (*step)(struct db_stmt *s); /* 1: a row, 0: no more, < 0: error */
+    /* Runs an INSERT: the number of the new row; 0 when ON CONFLICT DO NOTHING held; < 0: error. */
+    int64_t (*insert)(struct db_stmt *s);
     void (*end)(struct db_stmt *s);
     int64_t (*get_int)(struct db_stmt *s, int column);
     struct str (*get_text)(struct db_stmt *s, int column); /* also of a blob */

@@ -5,9 +5,9 @@ enum { TAGS_MAX = 8 };
 
 int commit_open(struct commit *c, struct db *db, struct err *e)
 {
-    *c = (struct commit){.db = db, .names = names_new(), .rollups = rollups_new(),
-        .texts = texts_new()};
-    if (c->names && c->rollups && c->texts)
+    *c = (struct commit){.db = db, .names = names_new(), .sessions = names_new(),
+        .rollups = rollups_new(), .texts = texts_new()};
+    if (c->names && c->sessions && c->rollups && c->texts)
         return 0;
     commit_close(c);
     return err_set(e, ERR_NOMEM, "no memory for the writer");
@@ -16,9 +16,41 @@ int commit_open(struct commit *c, struct db *db, struct err *e)
 void commit_close(struct commit *c)
 {
     names_free(c->names);
+    names_free(c->sessions);
     rollups_free(c->rollups);
     texts_free(c->texts);
     *c = (struct commit){0};
+}
+
+static int sessions_write(struct commit *c)
+{
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < c->session_count; i++) {
+        const struct session_change *x = &c->session[i];
+        rc = db_do(c->db,
+            "UPDATE session SET client = ?2, key = ?3, model = ?4,"
+            " first_ms = CASE WHEN turns = 0 THEN ?5 ELSE min(first_ms, ?5) END,"
+            " last_id = CASE WHEN ?6 >= last_ms THEN ?7 ELSE last_id END,"
+            " last_ms = max(last_ms, ?6), turns = turns + ?8, errors = errors + ?9,"
+            " input_tokens = input_tokens + ?10, cached_tokens = cached_tokens + ?11,"
+            " output_tokens = output_tokens + ?12, cost_nano = cost_nano + ?13 WHERE id = ?1",
+            "iiiiiitiiiiii", x->id, x->client, x->key, x->model, x->first_ms, x->last_ms,
+            str_c(x->last_id), x->turns, x->errors, x->input_tokens, x->cached_tokens,
+            x->output_tokens, x->cost_nano);
+    }
+    c->session_count = 0;
+    return rc;
+}
+
+static int balances_write(struct commit *c)
+{
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < c->balance_count; i++)
+        rc = db_do(c->db, "INSERT INTO balance VALUES(?1, ?2, 0) ON CONFLICT(account) DO UPDATE"
+                          " SET nano = nano + excluded.nano", "ii", c->balance[i].account,
+            c->balance[i].nano);
+    c->balance_count = 0;
+    return rc;
 }
 
 int commit_begin(struct commit *c)
@@ -32,12 +64,16 @@ void commit_abandon(struct commit *c)
     c->db->backend->rollback(c->db);
     texts_forget(c->texts);
     names_forget(c->names);
+    names_forget(c->sessions);
     rollups_forget(c->rollups);
+    c->session_count = c->balance_count = 0;
 }
 
 int commit_end(struct commit *c)
 {
-    int rc = rollups_write(c->rollups, c->db);
+    int rc = sessions_write(c);
+    rc = rc ? rc : balances_write(c);
+    rc = rc ? rc : rollups_write(c->rollups, c->db);
     if (rc == 0)
         rc = c->db->backend->commit(c->db);
     if (rc < 0)
@@ -52,26 +88,22 @@ int commit_position(struct commit *c, unsigned worker, struct spool_position at)
         (int64_t)worker, (int64_t)at.segment, (int64_t)at.offset);
 }
 
-static int64_t session_id(struct commit *c, struct str session)
-{
-    if (session.n == 0)
-        return 0;
-    struct db_stmt *s = db_ask(c->db,
-        "INSERT INTO session(text, turns, errors, input_tokens, cached_tokens, output_tokens,"
-        " cost_nano, first_ms, last_ms) VALUES(?1, 0, 0, 0, 0, 0, 0, 0, 0)"
-        " ON CONFLICT(text) DO UPDATE SET text = excluded.text RETURNING id", "t", session);
-    int rc = db_step(c->db, s);
-    int64_t id = rc == 1 ? db_int(c->db, s, 0) : rc;
-    if (rc == 1 && (rc = db_step(c->db, s)) < 0)
-        id = rc;
-    db_end(c->db, s);
-    return id;
-}
-
 static bool is_error(const struct record *r)
 {
     return r->outcome == OUTCOME_CLIENT_ERROR || r->outcome == OUTCOME_UPSTREAM_ERROR ||
            r->outcome == OUTCOME_TIMEOUT || r->outcome == OUTCOME_TRUNCATED;
+}
+
+static struct session_change *session_change(struct commit *c, int64_t session)
+{
+    for (unsigned i = 0; i < c->session_count; i++)
+        if (c->session[i].id == session)
+            return &c->session[i];
+    if (c->session_count == COMMIT_CHANGES)
+        return NULL;
+    struct session_change *x = &c->session[c->session_count++];
+    *x = (struct session_change){.id = session, .first_ms = INT64_MAX, .last_ms = INT64_MIN};
+    return x;
 }
 
 /* turns 1: a new record; 0 with `old`: the difference of an amended one. */
@@ -82,31 +114,46 @@ static int session_add(struct commit *c, int64_t session, const struct record *r
     if (session == 0)
         return 0;
     old = old ? old : &nothing;
-    int64_t client = names_id(c->names, c->db, r->user_agent);
-    int64_t key = names_id(c->names, c->db, r->key), model = names_id(c->names, c->db, r->model);
-    if (client < 0 || key < 0 || model < 0)
-        return (int)MIN(client, MIN(key, model));
-    return db_do(c->db,
-        "UPDATE session SET client = ?2, key = ?3, model = ?4,"
-        " first_ms = CASE WHEN turns = 0 THEN ?5 ELSE min(first_ms, ?5) END,"
-        " last_ms = max(last_ms, ?5), last_id = CASE WHEN ?5 >= last_ms THEN ?6 ELSE last_id END,"
-        " turns = turns + ?7, errors = errors + ?8, input_tokens = input_tokens + ?9,"
-        " cached_tokens = cached_tokens + ?10, output_tokens = output_tokens + ?11,"
-        " cost_nano = cost_nano + ?12 WHERE id = ?1",
-        "iiiiitiiiiii", session, client, key, model, r->time_ms, r->id, turns,
-        (int64_t)is_error(r) - is_error(old), r->input_tokens - old->input_tokens,
-        r->cached_tokens - old->cached_tokens, r->output_tokens - old->output_tokens,
-        r->cost_nano - old->cost_nano);
+    int rc = c->session_count == COMMIT_CHANGES ? sessions_write(c) : 0;
+    struct session_change *x = rc ? NULL : session_change(c, session);
+    if (!x)
+        return rc;
+    if (r->time_ms >= x->last_ms) {
+        x->client = names_id(c->names, c->db, r->user_agent);
+        x->key = names_id(c->names, c->db, r->key);
+        x->model = names_id(c->names, c->db, r->model);
+        x->last_ms = r->time_ms;
+        str_copy(x->last_id, sizeof x->last_id, r->id);
+    }
+    x->first_ms = MIN(x->first_ms, r->time_ms);
+    x->turns += turns;
+    x->errors += (int64_t)is_error(r) - is_error(old);
+    x->input_tokens += r->input_tokens - old->input_tokens;
+    x->cached_tokens += r->cached_tokens - old->cached_tokens;
+    x->output_tokens += r->output_tokens - old->output_tokens;
+    x->cost_nano += r->cost_nano - old->cost_nano;
+    return (int)MIN(0, MIN(x->client, MIN(x->key, x->model)));
+}
+
+static int balance_add(struct commit *c, int64_t account, int64_t nano)
+{
+    for (unsigned i = 0; i < c->balance_count; i++)
+        if (c->balance[i].account == account) {
+            c->balance[i].nano += nano;
+            return 0;
+        }
+    int rc = c->balance_count == COMMIT_CHANGES ? balances_write(c) : 0;
+    if (rc == 0)
+        c->balance[c->balance_count++] = (struct balance_change){account, nano};
+    return rc;
 }
 
 int commit_entry(struct commit *c, const struct ledger_entry *x)
 {
-    int rc = db_do(c->db, "INSERT INTO ledger VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", "iiiiiitt",
-        x->account, x->time_ms, x->exchange, x->seq, (int64_t)x->kind, x->nano, x->who, x->note);
-    if (rc < 0 || x->nano == 0)
-        return rc;
-    return db_do(c->db, "INSERT INTO balance VALUES(?1, ?2, 0) ON CONFLICT(account) DO UPDATE"
-                        " SET nano = nano + excluded.nano", "ii", x->account, x->nano);
+    int rc = db_do(c->db, "INSERT INTO ledger VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "iiiiiiitt", x->account, x->time_ms, x->exchange, x->seq, (int64_t)x->kind, x->nano,
+        x->reserve_nano, x->who, x->note);
+    return rc ? rc : balance_add(c, x->account, x->nano);
 }
 
 static int64_t next_seq(struct commit *c, int64_t account, int64_t time_ms, int64_t exchange)
@@ -122,9 +169,12 @@ static int64_t next_seq(struct commit *c, int64_t account, int64_t time_ms, int6
 
 int commit_grant(struct commit *c, struct ledger_entry *x)
 {
+    int rc = balances_write(c);
+    if (rc < 0)
+        return rc;
     struct db_stmt *s = db_ask(c->db, "SELECT nano, granted FROM balance WHERE account = ?1", "i",
         x->account);
-    int rc = db_step(c->db, s);
+    rc = db_step(c->db, s);
     int64_t before = rc == 1 ? db_int(c->db, s, 0) : 0;
     bool first = rc == 0 || (rc == 1 && db_int(c->db, s, 1) == 0);
     db_end(c->db, s);
@@ -150,25 +200,12 @@ int commit_grant(struct commit *c, struct ledger_entry *x)
 
 static int ledger_record(struct commit *c, const struct record *r, int64_t row)
 {
-    struct ledger_entry x = {.time_ms = r->time_ms, .exchange = row, .seq = 1};
-    int rc = 0;
     if (r->key.n == 0 || (r->reserve_nano == 0 && r->cost_nano == 0))
         return 0;
-    if ((x.account = names_id(c->names, c->db, r->key)) < 0)
-        return (int)x.account;
-    if (r->reserve_nano) {
-        x.kind = LEDGER_RESERVE;
-        x.nano = -r->reserve_nano;
-        rc = commit_entry(c, &x);
-        x.kind = LEDGER_RELEASE;
-        x.nano = r->reserve_nano;
-        x.seq++;
-        rc = rc ? rc : commit_entry(c, &x);
-        x.seq++;
-    }
-    x.kind = LEDGER_SETTLE;
-    x.nano = -r->cost_nano;
-    return rc ? rc : commit_entry(c, &x);
+    struct ledger_entry x = {.account = names_id(c->names, c->db, r->key), .time_ms = r->time_ms,
+        .exchange = row, .seq = 1, .kind = LEDGER_SETTLE, .nano = -r->cost_nano,
+        .reserve_nano = r->reserve_nano};
+    return x.account < 0 ? (int)x.account : commit_entry(c, &x);
 }
 
 static int ledger_amend(struct commit *c, const struct record *r, const struct record *old,
@@ -229,7 +266,7 @@ static int rollup_record(struct commit *c, const struct record *r, int64_t sessi
 
 static int record_new(struct commit *c, const struct record *r)
 {
-    int64_t session = session_id(c, r->session);
+    int64_t session = sessions_id(c->sessions, c->db, r->session);
     int64_t row = session < 0 ? session : row_insert(c->db, c->names, r, 0, session);
     if (row <= 0)
         return (int)row; /* stored already: nothing to do */

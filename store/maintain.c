@@ -111,7 +111,7 @@ static int carry_slice(struct store *s, int64_t cutoff)
     rc = rc < 0 ? rc : db_do(db, "DELETE FROM ledger WHERE account = ?1 AND time_ms > 0 AND"
                                  " time_ms <= ?2", "ii", account, last_ms);
     if (rc == 0)
-        rc = db_do(db, "INSERT INTO ledger VALUES(?1, 0, 0, 1, ?2, ?3, '', '')"
+        rc = db_do(db, "INSERT INTO ledger VALUES(?1, 0, 0, 1, ?2, ?3, 0, '', '')"
                        " ON CONFLICT(account, time_ms, exchange, seq) DO UPDATE SET"
                        " amount_nano = amount_nano + excluded.amount_nano", "iii", account,
             (int64_t)LEDGER_CARRY, nano);
@@ -136,6 +136,7 @@ static int prune_slice(struct store *s, struct maintenance *m)
         rc = db_do(db, "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE last_ms < ?1"
             " AND id <> (SELECT max(id) FROM session) ORDER BY last_ms LIMIT ?2)", "ii",
             m->cutoff_ms, (int64_t)SLICE_ROWS);
+        names_forget(s->commit.sessions);
         break;
     case PHASE_EVENTS:
         rc = db_do(db, "DELETE FROM event WHERE sequence IN (SELECT sequence FROM event WHERE"

@@ -43,21 +43,30 @@ static struct named *names_slot(struct names *n, struct str text)
     return &n->slots[at];
 }
 
-int64_t names_id(struct names *n, struct db *db, struct str text)
+/* The id that stands in the table, or that of a new row. */
+static int64_t id_make(struct db *db, const char *find_sql, const char *insert_sql, struct str text)
+{
+    struct db_stmt *s = db_ask(db, find_sql, "t", text);
+    int rc = db_step(db, s);
+    int64_t id = rc == 1 ? db_int(db, s, 0) : rc;
+    db_end(db, s);
+    if (rc != 0)
+        return id;
+    s = db_ask(db, insert_sql, "t", text);
+    id = s ? db->backend->insert(s) : db->failed;
+    db_end(db, s);
+    return id ? id : -ERR_CORRUPT;
+}
+
+static int64_t cached_id(struct names *n, struct db *db, const char *find_sql,
+    const char *insert_sql, struct str text)
 {
     if (text.n == 0)
         return 0;
     struct named *slot = names_slot(n, text);
     if (slot->text)
         return slot->id;
-    struct db_stmt *s = db_ask(db, "INSERT INTO name(text) VALUES(?1)"
-                                   " ON CONFLICT(text) DO UPDATE SET text = excluded.text"
-                                   " RETURNING id", "t", text);
-    int rc = db_step(db, s);
-    int64_t id = rc == 1 ? db_int(db, s, 0) : rc < 0 ? rc : -ERR_CORRUPT;
-    if (rc == 1 && (rc = db_step(db, s)) < 0)
-        id = rc;
-    db_end(db, s);
+    int64_t id = id_make(db, find_sql, insert_sql, text);
     if (id <= 0)
         return id;
     if (n->count >= NAMES_MAX) {
@@ -71,6 +80,19 @@ int64_t names_id(struct names *n, struct db *db, struct str text)
         n->count++;
     }
     return id;
+}
+
+int64_t names_id(struct names *n, struct db *db, struct str text)
+{
+    return cached_id(n, db, "SELECT id FROM name WHERE text = ?1",
+        "INSERT INTO name(text) VALUES(?1)", text);
+}
+
+int64_t sessions_id(struct names *n, struct db *db, struct str text)
+{
+    return cached_id(n, db, "SELECT id FROM session WHERE text = ?1",
+        "INSERT INTO session(text, turns, errors, input_tokens, cached_tokens, output_tokens,"
+        " cost_nano, first_ms, last_ms) VALUES(?1, 0, 0, 0, 0, 0, 0, 0, 0)", text);
 }
 
 static int64_t find(struct db *db, const char *sql, struct str text)
@@ -156,7 +178,7 @@ int64_t row_class(int64_t status)
     return status >= 100 && status < 600 ? status / 100 : 6;
 }
 
-static const char insert_sql[] = "INSERT INTO exchange(row, class, session"
+static const char row_sql[] = "INSERT INTO exchange(row, class, session"
 #define NAME(field) ", " #field
 #define PLAIN(field) ", " #field
 #define NUMBER(field) ", " #field
@@ -166,7 +188,7 @@ static const char insert_sql[] = "INSERT INTO exchange(row, class, session"
 #define PLAIN(field) ", ?"
 #define NUMBER(field) ", ?"
 #include "store/columns.def"
-    ") ON CONFLICT(id) DO NOTHING RETURNING row";
+    ") ON CONFLICT(id) DO NOTHING";
 
 /* All ids first: making one runs a statement of its own. */
 struct row_names {
@@ -190,18 +212,14 @@ int64_t row_insert(struct db *db, struct names *n, const struct record *r, int64
     if (rc < 0)
         return rc;
     const struct store_backend *b = db->backend;
-    struct db_stmt *s = db_ask(db, insert_sql, "iii", row, row_class(r->status), session);
+    struct db_stmt *s = db_ask(db, row_sql, "iii", row, row_class(r->status), session);
     if (!s)
         return db->failed;
 #define NAME(field) rc = rc ? rc : b->bind_int(s, at++, id.field);
 #define PLAIN(field) rc = rc ? rc : b->bind_text(s, at++, r->field);
 #define NUMBER(field) rc = rc ? rc : b->bind_int(s, at++, r->field);
 #include "store/columns.def"
-    if (rc == 0)
-        rc = b->step(s);
-    int64_t made = rc == 1 ? b->get_int(s, 0) : rc;
-    if (rc == 1 && (rc = b->step(s)) < 0)
-        made = rc;
+    int64_t made = rc ? rc : b->insert(s);
     b->end(s);
     return made;
 }

@@ -18,6 +18,8 @@ void names_free(struct names *n);
 void names_forget(struct names *n);
 /* The id of a text, made when new; 0 for ""; < 0 on an error. */
 int64_t names_id(struct names *n, struct db *db, struct str text);
+/* The same for sessions, in a cache of their own. */
+int64_t sessions_id(struct names *n, struct db *db, struct str text);
 /* Without making one: -1 when nobody has used that text yet, -2 on an error. */
 int64_t name_find(struct db *db, struct str text);
 int64_t session_find(struct db *db, struct str text);

@@ -169,6 +169,15 @@ static int lite_step(struct db_stmt *s)
     return rc == SQLITE_ROW ? 1 : map_error(rc);
 }
 
+static int64_t lite_insert(struct db_stmt *s)
+{
+    sqlite3 *c = s->db->c;
+    int rc = sqlite3_step(s->s);
+    if (rc != SQLITE_DONE)
+        return map_error(rc);
+    return sqlite3_changes(c) ? sqlite3_last_insert_rowid(c) : 0;
+}
+
 static void lite_end(struct db_stmt *s)
 {
     sqlite3_reset(s->s);
@@ -296,7 +305,7 @@ const struct store_backend backend_sqlite = {
     .name = "sqlite", .open = lite_open, .close = lite_close, .script = lite_script,
     .begin = lite_begin, .commit = lite_commit, .rollback = lite_rollback,
     .prepare = lite_prepare, .bind_int = lite_bind_int, .bind_text = lite_bind_text,
-    .bind_blob = lite_bind_blob, .step = lite_step, .end = lite_end, .get_int = lite_int,
+    .bind_blob = lite_bind_blob, .step = lite_step, .insert = lite_insert, .end = lite_end, .get_int = lite_int,
     .get_text = lite_text, .changes = lite_changes, .error = lite_error,
     .log_bytes = lite_log_bytes, .checkpoint = lite_checkpoint, .used_bytes = lite_used_bytes,
     .give_back = lite_give_back, .backup_open = lite_backup_open,

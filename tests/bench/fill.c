@@ -1,6 +1,7 @@
 /* fill.c: fills a store with N made-up records and times what a console asks of it.
  *
- *     build/tests/bench/fill 10000000 DIR      # DIR is made when it is not there; filled up to N
+ *     build/tests/bench/fill 10000000 DIR [MS]  # DIR is made when it is not there; filled up to N,
+ *                                              # MS of clock time between two records (250)
  *
  * Prints rows per second, bytes per row, and the time of newest-first pages by each filter, of
  * facets, percentiles and a filter without an index. */
@@ -78,7 +79,7 @@ static int64_t stored(struct store *s)
     return n;
 }
 
-static int fill(struct store *s, int64_t from, int64_t until)
+static int fill(struct store *s, int64_t from, int64_t until, int64_t every_ms)
 {
     struct err e = {0};
     struct spool *w = store_spool(s, 0, &e);
@@ -86,9 +87,9 @@ static int fill(struct store *s, int64_t from, int64_t until)
         fprintf(stderr, "fill: %s\n", e.text);
         return 1;
     }
-    int64_t began = clock_mono_us(), start_ms = clock_wall_ms() - (until - from) * 250;
+    int64_t began = clock_mono_us(), start_ms = clock_wall_ms() - (until - from) * every_ms;
     for (int64_t n = from; n < until; n++) {
-        append(w, n, start_ms + (n - from) * 250 + dice(200));
+        append(w, n, start_ms + (n - from) * every_ms + dice((unsigned)every_ms + 1));
         while (spool_behind(w) > 40000)
             usleep(5000);
         if (n % 1000000 == 0 && n > from)
@@ -162,11 +163,12 @@ static void ask_all(struct store *s)
 
 int main(int argc, char **argv)
 {
-    uint64_t rows;
+    uint64_t rows, every_ms = 250;
     struct store *s;
     struct err e = {0};
-    if (argc != 3 || !str_to_u64(str_c(argv[1]), &rows)) {
-        fprintf(stderr, "usage: fill ROWS DIR\n");
+    if (argc < 3 || argc > 4 || !str_to_u64(str_c(argv[1]), &rows) ||
+        (argc == 4 && !str_to_u64(str_c(argv[3]), &every_ms)) || every_ms > 3600000) {
+        fprintf(stderr, "usage: fill ROWS DIR [MS]\n");
         return 2;
     }
     struct store_config c = {.dir = argv[2], .workers = 1, .slots = 16};
@@ -175,7 +177,7 @@ int main(int argc, char **argv)
         return 1;
     }
     int64_t have = stored(s);
-    int rc = fill(s, have, MAX((int64_t)rows, have));
+    int rc = fill(s, have, MAX((int64_t)rows, have), (int64_t)every_ms);
     char path[600];
     struct stat st;
     snprintf(path, sizeof path, "%s/pointsman.db", argv[2]);
