@@ -56,7 +56,7 @@ struct http_events {
     void (*refused)(void *ctx, struct str peer, int status, const char *reason);
     /* Writes the error body for a refusal by the gate (path may be empty): dialect's business. */
     void (*error_body)(void *ctx, struct str path, int status, const char *reason, struct buf *out);
-    /* Is this peer free of the limit per peer (a trusted proxy)? Loopback always is. May be NULL. */
+    /* Is this peer free of the limit per peer (a trusted proxy)? Loopback is. May be NULL. */
     bool (*peer_exempt)(void *ctx, const struct sockaddr *peer);
 };
 
@@ -107,13 +107,13 @@ struct str http_header_get(const struct http_request *q, struct str name);
 /* A whole answer; body is copied. Exactly once a request, and not after http_stream_begin(). With
  * HEAD the body is left out and its length sent. Framing headers among `headers` are left out: they
  * are made here. 0, -ERR_RANGE for a header with control bytes (a 502 is sent instead), -ERR_STATE
- * after a hang-up or a second answer. Given before a large body was read, it ends the connection. */
+ * after a hang-up or a second answer. Before a large body was read it ends the connection. */
 int http_reply(struct http_request *q, int status, const struct http_header *headers, size_t n,
     struct str body);
 
 /* A piece-by-piece answer, written raw on the socket. `length` >= 0 sends Content-Length, -1 sends
  * chunks (or ends by close to HTTP/1.0). From body() on. The head leaves with the first write, or
- * at the latest in this turn; every write is handed to the kernel at once. Errors as http_reply(). */
+ * at the latest in this turn; every write goes to the kernel at once. Errors as http_reply(). */
 int http_stream_begin(struct http_request *q, int status, const struct http_header *headers,
     size_t n, int64_t length);
 /* 0, or 1 when more than high_water bytes wait: stop the source until drained(). What the kernel

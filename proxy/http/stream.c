@@ -6,8 +6,8 @@
  *
  * Invariants:
  *   - `out` holds what the kernel has not taken yet, from `sent` on. While `blocked`, all that
- *     is new goes behind it, and EPOLLOUT (always armed, edge triggered: fires only after a send that
- *     did not fit) brings the phase here.
+ *     is new goes behind it, and EPOLLOUT (always armed, edge triggered: fires only after a send
+ *     that did not fit) brings the phase here.
  *   - `head_waits`: out holds just the head, not yet tried; it leaves with the first piece, or in
  *     the phase of this turn when there is none.
  *   - An end that is not clean is a reset: a client must not take half an answer for all of it. */

@@ -858,6 +858,46 @@ static void freeing_ends_what_still_runs(void **state)
     close(idle);
 }
 
+static void the_user_of_a_local_peer_is_known_over_ipv6_too(void **state)
+{
+    (void)state;
+    static const char *const addresses[] = {"[::1]:0", "[::]:0"}; /* also takes 127.0.0.1 */
+    for (int i = 0; i < 2; i++) {
+        int fd = http_listen_tcp(str_c(addresses[i]), false, &app.port, NULL);
+        if (fd < 0)
+            skip(); /* no IPv6 here */
+        assert_int_equal(http_server_listen(app.s, fd, NULL), 0);
+        struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)app.port),
+            .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+        int c = i ? client() : socket(AF_INET6, SOCK_STREAM, 0);
+        if (i == 0)
+            assert_int_equal(connect(c, (struct sockaddr *)&six, sizeof six), 0);
+        fcntl(c, F_SETFL, O_NONBLOCK);
+        app.uid = -1;
+        post(c, "/echo", "x");
+        assert_int_equal(status_of(hear(c, "\r\n\r\nx")), 200);
+        assert_int_equal(app.uid, (int64_t)getuid());
+        assert_memory_equal(app.last_peer, i ? "127.0.0.1:" : "[::1]:", i ? 10 : 6);
+        close(c);
+    }
+}
+
+static void a_listen_address_that_cannot_be_is_explained(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"", "4141", "localhost", "1.2.3.4:", ":4141", "::1:4141",
+        "127.0.0.1:99999", "127.0.0.1:x"};
+    struct err e;
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        assert_int_equal(http_listen_tcp(str_c(wrong[i]), false, NULL, &e), -ERR_SYNTAX);
+        assert_non_null(strstr(e.text, "127.0.0.1:4141"));
+    }
+    char taken[32];
+    snprintf(taken, sizeof taken, "127.0.0.1:%d", app.port);
+    assert_int_equal(http_listen_tcp(str_c(taken), false, NULL, &e), -ERR_BUSY);
+    assert_non_null(strstr(e.text, "Address already in use"));
+}
+
 static void a_unix_socket_tells_who_is_calling(void **state)
 {
     (void)state;
@@ -931,6 +971,8 @@ int main(void)
         T(running_out_of_descriptors_pauses_accepting),
         T(a_drain_ends_idle_connections_and_lets_requests_finish),
         cmocka_unit_test(freeing_ends_what_still_runs),
+        T(the_user_of_a_local_peer_is_known_over_ipv6_too),
+        T(a_listen_address_that_cannot_be_is_explained),
         T(a_unix_socket_tells_who_is_calling),
     };
     return cmocka_run_group_tests_name("http", tests, NULL, NULL);
