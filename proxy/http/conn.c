@@ -54,7 +54,7 @@ static void deadline_of_head(struct conn *c)
 {
     static const char late[] = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n"
                                "Connection: close\r\n\r\n";
-    if (c->input && send(c->fd, late, sizeof late - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+    if (c->input && !c->left && send(c->fd, late, sizeof late - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
         c->s->stats.refused++;
         c->s->ev.refused(c->s->ctx, str_c(c->peer_text), 408, "the request head took too long");
     }
@@ -139,6 +139,9 @@ void conn_unmark(struct conn *c)
 void conn_act(struct conn *c)
 {
     struct request *q = c->q;
+    bool sending = q && q->state == REQUEST_HELD; /* a half-closed client may still read */
+    if (c->left && !c->suspended && !sending) /* what it sent may still be unread: that first */
+        conn_deadline(c, loop_now_us(c->s->l) + HTTP_LEFT_US);
     if (!q)
         return;
     bool waiting = q->state == REQUEST_REST || q->state == REQUEST_RAW;

@@ -36,6 +36,7 @@
 
 enum {
     HTTP_IDLE_US = 120000000,     /* a kept connection without a request */
+    HTTP_LEFT_US = 100000,        /* how long one that left may still be read from */
     HTTP_LINGER_US = 2000000,     /* how long LEAVING reads on … */
     HTTP_LINGER_BYTES = 33554432, /* … and how much */
     HTTP_DISCARD_BYTES = 65536,   /* an early answer keeps the connection when no more is to come */

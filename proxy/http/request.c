@@ -242,6 +242,13 @@ static enum MHD_Result on_body(struct request *q, const char *data, size_t *n)
 void request_body_late(struct request *q)
 {
     const struct http_config *config = &q->c->s->config;
+    if (q->c->left) { /* libmicrohttpd misses an end that came together with the last bytes */
+        if (now_us(q) - q->read_us >= HTTP_LEFT_US)
+            conn_kill(q->c);
+        else
+            conn_deadline(q->c, q->read_us + HTTP_LEFT_US);
+        return;
+    }
     int64_t now = now_us(q), took_us = now - q->pub.head_us;
     bool idle = now - q->read_us >= config->body_idle_us;
     bool slow = took_us >= BODY_CHECK_US &&

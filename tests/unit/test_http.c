@@ -427,13 +427,39 @@ static void a_half_close_with_the_request_is_served_when_the_answer_is_at_hand(v
     int fd = client();
     assert_int_equal(send(fd, "GET /echo HTTP/1.1\r\n" HOST "\r\n", 39, 0), 39);
     shutdown(fd, SHUT_WR);
-    assert_int_equal(status_of(hear(fd, NULL)), 200);
+    struct heard *h = hear_for(fd, NULL, 2000);
+    assert_int_equal(status_of(h), 200);
+    assert_true(h->eof); /* and the connection does not stay behind */
     close(fd);
+    fd = client(); /* the same on a kept connection */
+    post(fd, "/echo", "x");
+    hear(fd, "\r\n\r\nx");
+    post(fd, "/echo", "last");
+    shutdown(fd, SHUT_WR);
+    h = hear_for(fd, NULL, 2000);
+    assert_true(status_of(h) == 200 && h->eof);
+    close(fd);
+    static char big[12 << 20];
+    memset(big, 'b', sizeof big);
+    app.answer = str_n(big, sizeof big); /* a large answer takes its time and is not cut short */
+    fd = client();
+    post(fd, "/echo", "x");
+    shutdown(fd, SHUT_WR);
+    for (int64_t end = clock_mono_us() + 300000; clock_mono_us() < end;)
+        loop_turn(app.l, 10000);
+    size_t got = 0;
+    do {
+        h = hear_for(fd, NULL, 2000);
+        got += h->n;
+    } while (!h->eof && !h->reset && h->n);
+    assert_true(h->eof && got > sizeof big);
+    close(fd);
+    app.answer = STR_NULL;
     fd = client(); /* but one that would have to wait is let go */
     assert_true(send(fd, "GET /wait HTTP/1.1\r\n" HOST "\r\n", 39, 0) == 39);
     shutdown(fd, SHUT_WR);
     assert_true(pump_until(&app.hangups, 1));
-    assert_true(pump_until(&app.closes, 2));
+    assert_true(pump_until(&app.closes, 5));
     close(fd);
 }
 
@@ -448,6 +474,22 @@ static void a_client_that_leaves_during_its_upload_is_closed_once(void **state)
     turns(10);
     assert_int_equal(app.closes, 1);
     assert_int_equal(app.bodies, 0);
+    static const char *const parts[] = {"GET /wait HTTP/1.1\r\nHo",
+        "POST /wait HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\nabc"};
+    for (int i = 0; i < 4; i++) { /* the end comes together with the bytes */
+        fd = client();
+        assert_true(send(fd, parts[i % 2], strlen(parts[i % 2]), 0) > 0);
+        if (i < 2)
+            close(fd);
+        else
+            shutdown(fd, SHUT_WR);
+        for (int64_t end = clock_mono_us() + 400000; clock_mono_us() < end;)
+            loop_turn(app.l, 10000);
+        assert_int_equal(http_stats(app.s).connections, 0);
+        if (i >= 2)
+            close(fd);
+    }
+    assert_int_equal(app.closes, app.heads);
 }
 
 /* ---- streams ---- */
