@@ -120,8 +120,8 @@ int http_stream_begin(struct http_request *q, int status, const struct http_head
  * does not take is copied. -ERR_STATE after a hang-up, -ERR_RANGE past the length announced. */
 int http_stream_write(struct http_request *q, struct str bytes);
 size_t http_stream_queued(const struct http_request *q);         /* bytes not yet in the kernel */
-/* clean: last chunk, then close. Not clean: the connection is reset, so that no client can take
- * what it has for a whole answer. */
+/* clean: last chunk, then close. Not clean: what was written still reaches the client, and the end
+ * shows that something is missing: no last chunk, too few bytes, or a reset where neither can. */
 void http_stream_end(struct http_request *q, bool clean);
 
 struct http_stats {

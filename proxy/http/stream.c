@@ -10,7 +10,8 @@
  *     that did not fit) brings the phase here.
  *   - `head_waits`: out holds just the head, not yet tried; it leaves with the first piece, or in
  *     the phase of this turn when there is none.
- *   - An end that is not clean is a reset: a client must not take half an answer for all of it. */
+ *   - An end that is not clean must show: the last chunk, or bytes of the announced length, are
+ *     missing, or (where only the connection's end would end it) the connection is reset. */
 #include "proxy/http/internal.h"
 
 #include <errno.h>
@@ -124,12 +125,15 @@ static int put_pieces(struct request *q, struct iovec *v, size_t n)
 static void finish(struct request *q)
 {
     struct conn *c = q->c;
-    if (!q->end_clean) {
+    /* A missing last chunk, or bytes missing of an announced length, tell the client that it was cut;
+     * what it has not read yet (our error event) still reaches it. A reset would take that back. */
+    bool framing_tells = q->chunked || q->length_left > 0;
+    if (!q->end_clean && !framing_tells) {
         conn_reset(c);
         request_abort(q);
         return;
     }
-    q->clean = true;
+    q->clean = q->end_clean;
     request_enter(q, REQUEST_LEAVING);
     if (c->input && !c->left) {
         /* Unread bytes make close() a reset, which would take back what the client has not read
