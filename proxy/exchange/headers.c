@@ -140,9 +140,11 @@ static struct str clean_query(struct str query, struct arena *a)
 {
     struct buf b;
     struct str rest = query, one;
+    if (query.n == 0)
+        return STR_NULL;
     buf_init(&b, 64 << 10);
     while (str_cut(&rest, '&', &one)) {
-        if (str_starts(one, STR("key=")))
+        if (one.n == 0 || str_starts(one, STR("key=")))
             continue;
         buf_putc(&b, b.n ? '&' : '?');
         buf_put_str(&b, one);
@@ -155,9 +157,8 @@ static struct str clean_query(struct str query, struct arena *a)
 /* Bases are written with or without their version: what the path repeats is left out. */
 static struct str join(struct str base, struct str path, struct arena *a)
 {
-    struct str version = str_from(path, 0);
     ptrdiff_t slash = str_chr(str_from(path, 1), '/');
-    version = slash < 0 ? path : str_first(path, (size_t)slash + 1);
+    struct str version = slash < 0 ? path : str_first(path, (size_t)slash + 1);
     if (str_ends(base, version))
         path = str_from(path, version.n);
     return arena_printf(a, STR_FMT STR_FMT, STR_ARG(base), STR_ARG(path));
