@@ -47,6 +47,11 @@ int64_t cli_time(const char *text, int64_t now_ms);
 /* "15m" → ms, or -1 after saying so. */
 int64_t cli_duration(const char *option, const char *text);
 
+/* "20", "20usd", "-5", "0.5" → nano-USD; false for anything else and for nothing at all. */
+bool cli_amount(const char *text, int64_t *nano);
+/* A file, or stdin for "-"; says why it can't. The exit status. */
+int cli_read_file(const char *name, struct buf *out);
+
 bool cli_colors(const struct cli *c);
 /* Appends &name=value (or ?name=value) escaped. */
 void cli_query(struct buf *path, const char *name, const char *value);

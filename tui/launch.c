@@ -140,6 +140,8 @@ static void become_gateway(const struct cli *c, int log)
             argv[n++] = (char *)(uintptr_t)pairs[i][1];
         }
     setenv("POINTSMAN_STARTED", "1", 1); /* with no provider at all it adds the demo's */
+    if (!c->command) /* for the console: without any provider it shows the simulated one */
+        setenv("POINTSMAN_STARTED", "1", 1);
     execv("/proc/self/exe", argv);
     fprintf(stderr, "pointsman: /proc/self/exe: %s\n", strerror(errno));
     _exit(1);

@@ -459,34 +459,46 @@ static bool level_of(struct call *c, unsigned *level)
 struct recent_events {
     struct json_writer *w;
     unsigned level, left;
+    int64_t oldest_ms;
 };
 
 static bool put_recent(void *ctx, const struct event *e)
 {
     struct recent_events *x = ctx;
-    if (e->level >= x->level && x->left) {
+    if (e->level >= x->level) {
         event_json(e, x->w);
+        x->oldest_ms = e->time_ms;
         x->left--;
     }
     return x->left > 0;
 }
 
-/* The newest page comes from memory (it is ahead of the store), older ones from the store. */
+/* The newest page comes from memory, which is ahead of the store; older ones go on in the store, from
+ * the time where memory ended ("t1732370400000" as cursor). */
 void get_events(struct call *c)
 {
     struct store_query q = {.kind = STORE_ASK_EVENTS, .limit = call_limit(c, 100, STORE_PAGE_MAX)};
-    if (!level_of(c, &q.level) || !call_cursor(c, &q.cursor))
+    struct str before = call_param(c, "before");
+    if (!level_of(c, &q.level))
         return;
-    if (c->admin->start.store && !str_eq(call_param(c, "from"), STR("memory"))) {
+    if (before.n && before.p[0] == 't' && str_to_i64(str_from(before, 1), &q.to_ms)) {
         call_ask(c, &q, events_answered);
         return;
     }
-    struct recent_events x = {call_begin(c), q.level, q.limit};
+    if (before.n) {
+        if (call_cursor(c, &q.cursor))
+            call_ask(c, &q, events_answered);
+        return;
+    }
+    struct recent_events x = {call_begin(c), q.level, q.limit, 0};
+    char cursor[40] = "";
     json_array_begin(x.w, "events");
     event_recent(put_recent, &x);
     json_array_end(x.w);
-    json_put_c(x.w, "cursor", "");
-    json_put_bool(x.w, "done", true);
+    if (x.oldest_ms && c->admin->start.store)
+        snprintf(cursor, sizeof cursor, "t%lld", (long long)x.oldest_ms);
+    json_put_c(x.w, "cursor", cursor);
+    json_put_bool(x.w, "done", !cursor[0]);
     call_send(c);
 }
 

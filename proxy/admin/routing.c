@@ -420,6 +420,16 @@ static bool needs_admin(void *ctx, const struct live_change *ch)
     return false;
 }
 
+struct newest {
+    struct str text;
+};
+
+static bool take_newest(void *ctx, const struct live_change *ch)
+{
+    ((struct newest *)ctx)->text = ch->text;
+    return false;
+}
+
 void post_undo(struct call *c)
 {
     struct err e = {0};
@@ -439,9 +449,11 @@ void post_undo(struct call *c)
         call_failed(c, rc, &e);
         return;
     }
+    struct newest newest = {0};
+    live_history(c->admin->live, take_newest, &newest);
     struct json_writer *w = call_begin(c);
     json_put_int(w, "revision", now);
-    json_put_str(w, "text", STR("undone"));
+    json_put_str(w, "text", newest.text);
     call_send(c);
 }
 
