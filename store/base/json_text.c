@@ -238,7 +238,7 @@ static void quote_byte(struct buf *out, unsigned char c)
 
 void json_quote(struct buf *out, struct str s)
 {
-    const unsigned char *p = (const unsigned char *)s.p;
+    const unsigned char *p = (const unsigned char *)(s.p ? s.p : "");
     size_t from = 0, i = 0;
     buf_putc(out, '"');
     while (i < s.n) {
