@@ -1,8 +1,8 @@
 /* account.c: reserve, settle, and the counters behind them. See account.h; the calendar is in
  * window.c, the texts of refusals in refusal.c.
  *
- * One lock for the whole set: a request touches at most four accounts, and all of the work inside is
- * arithmetic on them (well under 1 µs); a new calendar window is computed at most once a minute.
+ * One lock for the whole set: a request touches at most four accounts, and all of the work inside
+ * is arithmetic on them (well under 1 µs); a new calendar window is computed at most once a minute.
  *
  * Invariants, at every moment outside of the lock:
  *   reserved ≥ 0, running ≥ 0;  spent + reserved ≤ limit right after each successful reserve;

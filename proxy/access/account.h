@@ -2,8 +2,8 @@
  * life of the process, shared by all workers.
  *
  * Why: peers check first and spend later, and so overspend. Here a request reserves an upper bound
- * in ALL its windows (key, team, route) or in none, inside one short lock that holds no I/O (< 1 µs),
- * and settles to the real amount afterwards. Pure: time is passed in.
+ * in ALL its windows (key, team, route) or in none, inside one short lock that holds no
+ * I/O (< 1 µs), and settles to the real amount afterwards. Pure: time is passed in.
  *
  *     struct reservation r;
  *     int rc = account_reserve(set, &r, nano, now, &refusal);    // before sending

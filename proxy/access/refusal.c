@@ -45,8 +45,9 @@ static void write_budget(const struct refusal *r, char *out, size_t size)
     show_money(r->asked, asked, sizeof asked);
     show_wait(r->retry_after_ms, wait, sizeof wait);
     bool held = r->retry_after_ms >= 0 && r->retry_after_ms <= 1000;
-    int n = snprintf(out, size, "%s " STR_FMT ": %s %s: %s used or reserved, this request may cost %s",
-        who[r->account], STR_ARG(str_first(r->name, 64)), names[r->window], limit, used, asked);
+    int n = snprintf(out, size,
+        "%s " STR_FMT ": %s %s: %s used or reserved, this request may cost %s", who[r->account],
+        STR_ARG(str_first(r->name, 64)), names[r->window], limit, used, asked);
     if (n < 0 || (size_t)n >= size)
         return;
     if (r->retry_after_ms >= 0)

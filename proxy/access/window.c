@@ -1,7 +1,7 @@
 /* window.c: the calendar behind budgets. See account.h.
  *
  * Days, weeks and months begin at local midnight of a time zone, hours at the local full hour (a
- * zone may lie 30 or 45 minutes off UTC); a day in which the clocks change is 23 or 25 hours long. */
+ * zone may lie 30 or 45 minutes off UTC); a day in which the clocks change has 23 or 25 hours. */
 #include "proxy/access/account.h"
 #include "store/base/tz.h"
 

@@ -7,12 +7,13 @@ static const struct goal_preset presets[] = {
     [GOAL_QUALITY] = {"quality", POLICY_PRIORITY, 0, 0, 0,
         "policy priority: the first target, the others only when it fails"},
     [GOAL_LATENCY] = {"latency", POLICY_PRIORITY, GOAL_AVOID_SPIKES, 0, 0,
-        "policy priority, away from a target whose first-token p95 of the last minute is over twice "
-        "that of its last hour"},
+        "policy priority, away from a target whose first-token p95 of the last minute is over "
+        "twice that of its last hour"},
     [GOAL_COST] = {"cost", POLICY_LOWEST_COST, GOAL_AVOID_ERRORS, 0, 0,
         "policy lowest-cost, away from a target with a fifth of errors in the last minute"},
     [GOAL_LONG_CONTEXT] = {"long_context", POLICY_STICKY, GOAL_FIT_WHOLE, 0, 0,
-        "only targets whose context window holds prompt and asked output; policy sticky by session"},
+        "only targets whose context window holds prompt and asked output; policy sticky by "
+        "session"},
     [GOAL_RESILIENCE] = {"resilience", POLICY_PRIORITY, GOAL_AVOID_ERRORS | GOAL_WIDE, 1,
         20 * (int64_t)1000000,
         "policy priority, one attempt a target, first token within 20 s, away from a target with a "

@@ -211,7 +211,8 @@ static int breaker_ended(struct measured *m, bool tripping, int64_t now_us)
  * since an overloaded model says nothing of the others. */
 static bool trips(unsigned failure, bool target)
 {
-    return (failure & (unsigned)(target ? FAIL_5XX | FAIL_NETWORK | FAIL_TIMEOUT : FAIL_NETWORK)) != 0;
+    unsigned faults = target ? FAIL_5XX | FAIL_NETWORK | FAIL_TIMEOUT : FAIL_NETWORK;
+    return (failure & faults) != 0;
 }
 
 /* --- times --- */
@@ -296,10 +297,18 @@ void health_began(struct health *h, const struct provider *p, struct str model, 
 
 static const char *failure_text(unsigned failure)
 {
-    static const struct { unsigned bit; const char *text; } texts[] = {
-        {FAIL_NETWORK, "connection failed"}, {FAIL_TIMEOUT, "timed out"}, {FAIL_5XX, "server error"},
-        {FAIL_429, "rate limited"}, {FAIL_KEY, "key refused"}, {FAIL_CONTEXT, "context too long"},
-        {FAIL_CONTENT, "content refused"}, {FAIL_MODEL, "model unknown there"},
+    static const struct {
+        unsigned bit;
+        const char *text;
+    } texts[] = {
+        {FAIL_NETWORK, "connection failed"},
+        {FAIL_TIMEOUT, "timed out"},
+        {FAIL_5XX, "server error"},
+        {FAIL_429, "rate limited"},
+        {FAIL_KEY, "key refused"},
+        {FAIL_CONTEXT, "context too long"},
+        {FAIL_CONTENT, "content refused"},
+        {FAIL_MODEL, "model unknown there"},
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (failure & texts[i].bit)

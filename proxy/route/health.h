@@ -15,9 +15,9 @@ void health_free(struct health *h);
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 
-/* Before an attempt leaves, and after it ended. `failure` is an enum failure_class or 0. What trips:
- * 5xx, network and timeouts trip the target, lost connections its provider too; a client's fault, a
- * refused content, a full context, a limited or dead key never trip anything. */
+/* Before an attempt leaves, and after it ended. `failure` is an enum failure_class or 0. What
+ * trips: 5xx, network and timeouts trip the target, lost connections its provider too; a client's
+ * fault, a refused content, a full context, a limited or dead key never trip anything. */
 void health_began(struct health *h, const struct provider *p, struct str model, int64_t now_us);
 void health_ended(struct health *h, const struct provider *p, struct str model, unsigned failure,
     int64_t ttft_us, int64_t total_us, int64_t now_us);
@@ -25,18 +25,18 @@ void health_ended(struct health *h, const struct provider *p, struct str model, 
 void health_headers(struct health *h, const struct provider *p, unsigned key_index, int status,
     const struct http_header *headers, size_t n, int64_t now_us, int64_t wall_ms);
 
-/* Which provider key to use for that model: index into p->keys, by weight among those that are well.
- * When every one is dead or resting, the one that comes back first: the provider's own answer tells
- * the caller more than ours. -1 when the provider has no keys. */
+/* Which provider key to use for that model: index into p->keys, by weight among those that are
+ * well. When every one is dead or resting, the one that comes back first: the provider's own answer
+ * tells the caller more than ours. -1 when the provider has no keys. */
 int health_pick_key(struct health *h, const struct provider *p, struct str model, uint64_t random,
     int64_t now_us);
-/* 401 and 402 set the key aside for every model, 403 and 429 for this one (limits are per model). */
+/* 401 and 402 set the key aside for every model, 403 and 429 for this one: limits are a model's. */
 void health_key_failed(struct health *h, const struct provider *p, struct str model,
     unsigned key_index, int status, int64_t retry_after_us, int64_t now_us);
 
 /* By hand. `us` <= 0 for trip means until cleared. */
 void health_trip(struct health *h, const struct provider *p, int64_t us, int64_t now_us);
-void health_clear(struct health *h, const struct provider *p); /* breakers, keys, canaries' faults */
+void health_clear(struct health *h, const struct provider *p); /* breakers, failures, keys */
 
 /* Told outside of any lock when a breaker opens or closes or a key is set aside; set once, at
  * start. `model` is empty for the provider as a whole. */
@@ -45,16 +45,18 @@ void health_on_change(struct health *h, void (*fn)(void *ctx, enum health_change
     const struct provider *p, struct str model, const char *text), void *ctx);
 
 /* A provider's places (max_concurrent) and the FIFO queue for them, across workers. take: true = a
- * place was taken; false = queued: ready(ctx) is called once, on whichever thread freed a place, and
- * the place is then the waiter's. cancel: false when ready() was called already (or is about to be):
- * the place is the caller's and must be released. The waiter must live until ready() or cancel(). */
+ * place was taken; false = queued: ready(ctx) is called once, on whichever thread freed a place,
+ * and the place is then the waiter's. cancel: false when ready() was called already (or is about to
+ * be): the place is the caller's and must be released. The waiter must live until ready() or
+ * cancel(). */
 struct health_waiter {
     void (*ready)(void *ctx);
     void *ctx;
     struct health_waiter *next, *previous; /* of the queue */
     bool queued;
 };
-bool health_slot_take(struct health *h, const struct provider *p, struct health_waiter *w) MUST_CHECK;
+bool health_slot_take(struct health *h, const struct provider *p,
+    struct health_waiter *w) MUST_CHECK;
 bool health_slot_cancel(struct health *h, const struct provider *p, struct health_waiter *w);
 void health_slot_release(struct health *h, const struct provider *p, int64_t now_us);
 /* Waiters before this one (0 = next); -1 when it waits no more. */
@@ -65,7 +67,7 @@ int64_t health_slot_position(struct health *h, const struct provider *p,
 void health_no_stream_options(struct health *h, const struct provider *p);
 bool health_takes_stream_options(const struct health *h, const struct provider *p);
 
-/* What `retry-after`, `retry-after-ms` (seconds or a date; clamped to 1 h) ask for; -1 = nothing. */
+/* What `retry-after-ms`, `retry-after` (seconds or a date; at most 1 h) ask for; -1 = nothing. */
 int64_t health_retry_after_us(const struct http_header *headers, size_t n, int64_t wall_ms);
 /* Exponential back-off with full jitter (0.5 s doubling to 8 s), never shorter than retry_after. */
 int64_t retry_delay_us(unsigned attempt, int64_t retry_after_us, uint64_t random);

@@ -232,9 +232,9 @@ static bool read_http_date(struct str s, int64_t *unix_s)
 {
     static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     int day, century, year, h, m, sec, month = 0;
-    if (s.n != 29 || s.p[3] != ',' || !two_digits(s.p + 5, &day) || !two_digits(s.p + 12, &century) ||
-        !two_digits(s.p + 14, &year) || !two_digits(s.p + 17, &h) || !two_digits(s.p + 20, &m) ||
-        !two_digits(s.p + 23, &sec))
+    if (s.n != 29 || s.p[3] != ',' || !two_digits(s.p + 5, &day) ||
+        !two_digits(s.p + 12, &century) || !two_digits(s.p + 14, &year) ||
+        !two_digits(s.p + 17, &h) || !two_digits(s.p + 20, &m) || !two_digits(s.p + 23, &sec))
         return false;
     for (int i = 0; i < 12; i++)
         if (memcmp(names + 3 * i, s.p + 8, 3) == 0)
@@ -315,7 +315,8 @@ void health_headers(struct health *h, const struct provider *p, unsigned key_ind
     int64_t requests[3] = {-1, -1, 0}, tokens[3] = {-1, -1, 0};
     if (!ph || key_index >= KEYS_MAX)
         return;
-    read_limit(headers, n, request_spellings, ARRAY_LEN(request_spellings), now_us, wall_ms, requests);
+    read_limit(headers, n, request_spellings, ARRAY_LEN(request_spellings), now_us, wall_ms,
+        requests);
     read_limit(headers, n, token_spellings, ARRAY_LEN(token_spellings), now_us, wall_ms, tokens);
     pthread_mutex_lock(&ph->lock);
     struct key_limits *l = &ph->limits[key_index];

@@ -114,7 +114,8 @@ bool health_takes_stream_options(const struct health *h, const struct provider *
 uint64_t health_turn(const struct health *h, unsigned route_id)
 {
     struct health *own = (struct health *)h;
-    return h ? atomic_fetch_add_explicit(&own->turns[route_id % TURNS], 1, memory_order_relaxed) : 0;
+    return h ? atomic_fetch_add_explicit(&own->turns[route_id % TURNS], 1, memory_order_relaxed)
+             : 0;
 }
 
 static uint64_t mix(uint64_t h)

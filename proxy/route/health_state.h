@@ -82,8 +82,8 @@ struct provider_health {
 struct health {
     pthread_mutex_t lock;    /* for making a provider's part */
     struct provider_health *_Atomic providers[PROVIDERS_MAX];
-    void (*changed)(void *ctx, enum health_change change, const struct provider *p, struct str model,
-        const char *text);
+    void (*changed)(void *ctx, enum health_change change, const struct provider *p,
+        struct str model, const char *text);
     void *changed_ctx;
     _Atomic uint64_t turns[TURNS];
     _Atomic uint64_t sessions[SESSIONS]; /* session mark 24 bits | target mark 24 | minute 16 */
@@ -98,7 +98,7 @@ struct target_health *target_health(struct provider_health *ph, struct str model
 void health_tell(const struct health *h, enum health_change change, const struct provider *p,
     struct str model, const char *text);
 
-/* Under the lock: until when the key can't be used for that model; 0 = it is well. `t` may be NULL. */
+/* Under the lock: until when the key can't be used for that model; 0 = well. `t` may be NULL. */
 int64_t key_out_until(const struct provider_health *ph, const struct target_health *t, unsigned key,
     int64_t now_us);
 /* Under the lock: fills the fields of keys and limits. */

@@ -1,5 +1,5 @@
-/* makers.c: who makes a model, told from its name. Used only for providers that list no models (found
- * in the environment, or without `models:`): so that with two keys in the environment and no
+/* makers.c: who makes a model, told from its name. Used only for providers that list no models
+ * (found in the environment, or without `models:`): so that with two keys in the environment and no
  * configuration file each well-known model goes to its maker, whichever protocol the client speaks.
  * Hosts of many makers' models are not in the table. */
 #include "proxy/route/plan_state.h"

@@ -109,11 +109,11 @@ static bool context_lets(struct planner *pl, struct option *o)
     if (prompt > window + window / 10 || (strict && prompt <= window)) {
         pl->too_long = true;
         reject(pl, o->provider, o->model, "%s of about %lld tokens > context %lld",
-            prompt > window ? "prompt" : "prompt and output", (long long)(prompt > window ? prompt : whole),
-            (long long)window);
+            prompt > window ? "prompt" : "prompt and output",
+            (long long)(prompt > window ? prompt : whole), (long long)window);
         return false;
     }
-    o->last_resort = true;
+    o->last_resort = "its context is tight";
     return true;
 }
 
@@ -131,13 +131,13 @@ static void shun(struct planner *pl, struct option *o)
     unsigned flags = goal_preset(pl->goal)->flags;
     const struct health_view *v = &o->view;
     if (!v->keys_usable)
-        o->last_resort = true;
+        o->last_resort = "its keys are set aside";
     if ((flags & GOAL_AVOID_ERRORS) && v->samples >= LEAST_SAMPLES &&
         v->error_ppm >= ERROR_SHARE_PPM)
-        o->last_resort = true;
+        o->last_resort = "it fails too often lately";
     if ((flags & GOAL_AVOID_SPIKES) && v->samples >= LEAST_SAMPLES && v->ttft_p95_hour_us &&
         v->ttft_p95_us > SPIKE_FACTOR * v->ttft_p95_hour_us)
-        o->last_resort = true;
+        o->last_resort = "it is slower than in its last hour";
 }
 
 static bool model_name(struct planner *pl, const struct target *t, struct str *out)
@@ -281,7 +281,8 @@ static void try_canary(struct planner *pl)
         return;
     }
     memmove(pl->options + 1, pl->options, at * sizeof pl->options[0]);
-    canary.reason = arena_printf(pl->a, "canary, %.1f %%", (double)pl->route->canary.share_ppm / 1e4);
+    canary.reason =
+        arena_printf(pl->a, "canary, %.1f %%", (double)pl->route->canary.share_ppm / 1e4);
     pl->options[0] = canary;
     pl->count++;
     pl->out->canary = true;
@@ -309,15 +310,9 @@ static void put_last_resorts_last(struct planner *pl)
             pl->options[kept++] = pl->options[i];
     }
     for (size_t i = 0; i < moved; i++) {
-        const struct health_view *v = &later[i].view;
-        const char *why = !v->keys_usable ? "its keys are set aside"
-            : v->samples >= LEAST_SAMPLES && v->error_ppm >= ERROR_SHARE_PPM ? "too many errors lately"
-            : later[i].price && pl->facts->prompt_tokens + pl->facts->max_output >
-                    later[i].price->context_tokens && later[i].price->context_tokens
-                ? "its context is tight" : "slower than usual";
         if (kept)
             later[i].reason = arena_printf(pl->a, STR_FMT "; last, since %s",
-                STR_ARG(later[i].reason), why);
+                STR_ARG(later[i].reason), later[i].last_resort);
         pl->options[kept + i] = later[i];
     }
 }
@@ -393,7 +388,8 @@ static int nobody_left(struct planner *pl)
         too_long += str_find(r->reason, STR("> context")) >= 0;
         if (i < 3)
             list = arena_printf(pl->a, STR_FMT "%s" STR_FMT ": " STR_FMT, STR_ARG(list),
-                i ? "; " : "", STR_ARG(str_first(r->target, 60)), STR_ARG(str_first(r->reason, 80)));
+                i ? "; " : "", STR_ARG(str_first(r->target, 60)),
+                STR_ARG(str_first(r->reason, 80)));
     }
     if (pl->too_long && too_long == n)
         return err_set(pl->e, ERR_LIMIT,

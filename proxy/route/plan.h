@@ -71,7 +71,7 @@ struct plan {
     bool canary;                 /* the first candidate is the route's canary */
     /* How to carry it out: the route's settings, else the goal's, else the defaults. */
     unsigned attempts;           /* most on one target */
-    unsigned retry_on;           /* bits of failures that are tried again or go to the next target */
+    unsigned retry_on;           /* failures that are tried again or go to the next target */
     int64_t first_token_us;      /* 0 = the provider's own */
     int64_t retry_after_ms;      /* after -ERR_FULL: when a target may be back; -1 unknown */
 };

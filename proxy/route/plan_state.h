@@ -1,4 +1,5 @@
-/* plan_state.h: what plan.c, resolve.c, policies.c, goals.c and match.c share. Private to this room.
+/* plan_state.h: what plan.c, resolve.c, policies.c, goals.c and match.c share. Private to this
+ * room.
  *
  * A plan is made in three steps: resolve (a name → a route or targets), order (targets → options,
  * filtered and sorted by the policy), tell (candidates, rejections, the log of steps). */
@@ -16,7 +17,7 @@ struct option {
     unsigned weight;
     struct health_view view;
     const struct price *price;   /* NULL: unknown */
-    bool last_resort;            /* usable, but only when nothing better is left */
+    const char *last_resort;     /* why it is used only when nothing better is left; NULL */
     struct str reason;
     double score;                /* the policy's: lower is better */
 };
@@ -51,7 +52,8 @@ struct planner {
 /* resolve.c: fills route, targets, goal. 0, -ERR_NOT_FOUND, -ERR_DENIED, -ERR_STATE. */
 int plan_resolve(struct planner *pl) MUST_CHECK;
 
-/* makers.c: is that model made by this provider; is it another's, while this one hosts its own only? */
+/* makers.c: is that model made by this provider; is it another's, while this one hosts its own
+ * only? */
 bool maker_makes(const struct provider *p, struct str model);
 bool maker_makes_only_others(const struct provider *p, struct str model);
 
@@ -80,7 +82,8 @@ struct goal_preset {
 const struct goal_preset *goal_preset(enum goal g);
 
 /* NULL when unknown. */
-const struct price *plan_price(const struct planner *pl, const struct provider *p, struct str model);
+const struct price *plan_price(const struct planner *pl, const struct provider *p,
+    struct str model);
 
 /* The log of steps. False when there is no room for another one (records keep 4 KiB of it): then
  * neither members nor plan_log_end(). Steps that are many and dull give up first. */

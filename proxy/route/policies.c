@@ -118,7 +118,8 @@ static void order_LOWEST_LATENCY(struct planner *pl, struct option *o, size_t n)
     b += b >= a;
     struct option *winner = &o[o[a].score <= o[b].score ? a : b];
     winner->score -= 1e18;
-    winner->reason = arena_printf(pl->a, STR_FMT ", the faster of two drawn", STR_ARG(winner->reason));
+    winner->reason =
+        arena_printf(pl->a, STR_FMT ", the faster of two drawn", STR_ARG(winner->reason));
 }
 
 enum { TYPICAL_OUTPUT = 1024 };

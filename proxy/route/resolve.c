@@ -1,5 +1,5 @@
-/* resolve.c: from a name to a route or to targets: override → exact route → pattern → provider/model
- * → a model that providers list → not found, with the nearest names.
+/* resolve.c: from a name to a route or to targets: override → exact route → pattern →
+ * provider/model → a model that providers list → not found, with the nearest names.
  *
  * Overrides and rules may lead to another route, whose own override and rules then count. A circle
  * ends where a route comes the second time: an override that closes one is passed over. */
@@ -78,7 +78,8 @@ static bool priced_there(const struct planner *pl, const struct provider *p, str
 /* How sure we are that a provider has a model. */
 enum sureness { NOT_THERE, GUESSED, GUESSED_DIALECT, MADE_THERE, LISTED };
 
-static enum sureness knows_model(const struct planner *pl, const struct provider *p, struct str model)
+static enum sureness knows_model(
+    const struct planner *pl, const struct provider *p, struct str model)
 {
     if (p->model_count)
         return provider_lists(p, model) ? LISTED : NOT_THERE;
@@ -274,10 +275,11 @@ static void log_rule(struct planner *pl, const struct rule *rule, const struct c
     if (!rule->enabled)
         json_put_c(&pl->w, "because", "switched off");
     else if (failed)
-        json_put_str(&pl->w, "because", arena_printf(pl->a, "%s wants " STR_FMT ", has \"" STR_FMT "\"",
-            condition_name(failed->kind),
-            STR_ARG(str_first(failed->shown.n ? failed->shown : failed->text, 80)),
-            STR_ARG(str_first(seen, 80))));
+        json_put_str(&pl->w, "because",
+            arena_printf(pl->a, "%s wants " STR_FMT ", has \"" STR_FMT "\"",
+                condition_name(failed->kind),
+                STR_ARG(str_first(failed->shown.n ? failed->shown : failed->text, 80)),
+                STR_ARG(str_first(seen, 80))));
     plan_log_end(pl);
 }
 
@@ -337,7 +339,8 @@ static int resolve_route(struct planner *pl, const struct route *route, bool loo
     return 0;
 }
 
-static void offer(struct str candidate, struct str name, struct str nearest[3], unsigned distance[3])
+static void offer(
+    struct str candidate, struct str name, struct str nearest[3], unsigned distance[3])
 {
     unsigned most = (unsigned)MAX(name.n / 3, (size_t)2), d = str_distance(name, candidate, most);
     if (d > most && str_find_nocase(candidate, name) < 0)

@@ -372,7 +372,8 @@ static const struct tz *find_or_load(struct str name)
 const struct tz *tz_get(struct str name, struct err *e)
 {
     if (name.n && !name_is_safe(name)) {
-        err_set(e, ERR_UNKNOWN, "time zone \"" STR_FMT "\": not a name like Europe/Berlin; UTC is used",
+        err_set(e, ERR_UNKNOWN,
+            "time zone \"" STR_FMT "\": not a name like Europe/Berlin; UTC is used",
             STR_ARG(str_first(name, 64)));
         return &utc;
     }

@@ -1,6 +1,6 @@
 /* fuzz_plan.c: what comes from outside into the planner and the health of providers: asked names,
- * forced routes, sessions, headers of answers, error bodies. A plan is never empty and never holds a
- * drained provider; its log is JSON; pauses and figures stay in range. */
+ * forced routes, sessions, headers of answers, error bodies. A plan is never empty and never holds
+ * a drained provider; its log is JSON; pauses and figures stay in range. */
 #include "proxy/route/plan.h"
 
 #include <stdlib.h>
@@ -37,20 +37,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .policy = (enum policy)(data[0] % POLICY_COUNT), .goal = (enum goal)(data[1] % 6),
         .rules = rules, .rule_count = 1}, {.name = S("c*"), .id = 2, .pattern = true,
         .targets = targets, .target_count = 3}};
-    struct config config = {.providers = providers, .provider_count = 3, .routes = routes, .route_count = 2};
-    struct override overrides[] = {{.name = S("fast"), .to = piece[3], .scope = (enum scope)(data[2] % 3),
+    struct config config = {
+        .providers = providers, .provider_count = 3, .routes = routes, .route_count = 2};
+    struct override overrides[] = {{.name = S("fast"),
+        .to = piece[3],
+        .scope = (enum scope)(data[2] % 3),
         .scope_name = S("s")}};
     struct snapshot snapshot = {.config = &config, .drained = drained, .drained_count = 1,
         .overrides = overrides, .override_count = piece[3].n ? 1 : 0};
-    struct plan_request r = {.snapshot = &snapshot, .asked = piece[0], .forced_route = piece[1],
-        .session = piece[2], .tags = piece[2], .wire = (enum wire)(data[3] % WIRE_COUNT), .random = size,
-        .now_us = 1000000, .explain = data[2] & 8};
+    struct plan_request r = {.snapshot = &snapshot,
+        .asked = piece[0],
+        .forced_route = piece[1],
+        .session = piece[2],
+        .tags = piece[2],
+        .wire = (enum wire)(data[3] % WIRE_COUNT),
+        .random = size,
+        .now_us = 1000000,
+        .explain = data[2] & 8};
     struct health *h = health_new();
     struct arena a;
     struct plan plan;
     struct err e = {0};
     arena_init(&a, 4096, 1 << 20);
-    struct http_header headers[] = {{STR("retry-after"), piece[0]}, {STR("x-ratelimit-remaining-tokens"), piece[1]},
+    struct http_header headers[] = {{STR("retry-after"), piece[0]},
+        {STR("x-ratelimit-remaining-tokens"), piece[1]},
         {STR("x-ratelimit-limit-tokens"), piece[2]}, {STR("x-ratelimit-reset-tokens"), piece[3]}};
     health_headers(h, &providers[0], 0, 200, headers, 4, 1000000, 1795442529000);
     int64_t pause = health_retry_after_us(headers, 4, 1795442529000);

@@ -1,5 +1,5 @@
-/* fuzz_secret.c: any bytes through the redactor. Nothing but asterisks is written, only where a secret
- * was counted, and a known value never stays. Sealed blobs of any bytes never open. */
+/* fuzz_secret.c: any bytes through the redactor. Nothing but asterisks is written, only where a
+ * secret was counted, and a known value never stays. Sealed blobs of any bytes never open. */
 #include "store/base/secret.h"
 
 #include <stdlib.h>
@@ -12,7 +12,8 @@ static void require(bool right)
         abort();
 }
 
-static const char *const values[] = {"hunter2hunter2", "eightchr", "aaaaaaaaaaaaaaaa", "sk-pm-0123456789"};
+static const char *const values[] = {
+    "hunter2hunter2", "eightchr", "aaaaaaaaaaaaaaaa", "sk-pm-0123456789"};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -78,8 +78,8 @@ static void all_windows_of_all_accounts_or_none(void **state)
     struct account_view v;
     assert_ptr_not_equal(key, team); /* the same name of another kind */
     assert_ptr_equal(key, account_get(s, ACCOUNT_KEY, STR("a")));
-    account_set_limits(s, key, (struct budget_limit[]){{WINDOW_DAY, 10 * USD}, {WINDOW_TOTAL, 9 * USD}},
-        2, 0, 0, 0);
+    account_set_limits(s, key,
+        (struct budget_limit[]){{WINDOW_DAY, 10 * USD}, {WINDOW_TOTAL, 9 * USD}}, 2, 0, 0, 0);
     account_set_limits(s, team, (struct budget_limit[]){{WINDOW_MONTH, 5 * USD}}, 1, 0, 0, 0);
     assert_int_equal(account_reserve(s, &r, both, 2, 6 * USD, 0, noon, &why), -ERR_LIMIT);
     assert_int_equal(why.account, ACCOUNT_TEAM);
@@ -107,8 +107,9 @@ static void any_interleaving_keeps_the_invariants(void **state)
         static const char *const names[] = {"a", "b", "c"};
         for (int i = 0; i < ACCOUNTS; i++) {
             a[i] = account_get(s, ACCOUNT_KEY, str_c(names[i]));
-            account_set_limits(s, a[i], (struct budget_limit[]){{WINDOW_MINUTE, 30}, {WINDOW_TOTAL, 2000}},
-                2, 0, 0, 5 + (int64_t)(next() % 10));
+            account_set_limits(s, a[i],
+                (struct budget_limit[]){{WINDOW_MINUTE, 30}, {WINDOW_TOTAL, 2000}}, 2, 0, 0,
+                5 + (int64_t)(next() % 10));
         }
         for (int step = 0; step < 2000; step++) {
             struct reservation *r = &live[next() % LIVE];
@@ -126,13 +127,16 @@ static void any_interleaving_keeps_the_invariants(void **state)
                 for (size_t i = 0; rc == 0 && i < n; i++) { /* within the limit right after it */
                     struct account_view v;
                     account_view(s, pick[i], now, &v);
-                    assert_true(v.window[WINDOW_MINUTE].spent + v.window[WINDOW_MINUTE].reserved <= 30);
-                    assert_true(v.window[WINDOW_TOTAL].spent + v.window[WINDOW_TOTAL].reserved <= 2000);
+                    assert_true(
+                        v.window[WINDOW_MINUTE].spent + v.window[WINDOW_MINUTE].reserved <= 30);
+                    assert_true(
+                        v.window[WINDOW_TOTAL].spent + v.window[WINDOW_TOTAL].reserved <= 2000);
                 }
             } else if (what == 1 && r->active) {
                 (void)!account_top_up(s, r, (int64_t)(next() % 5), &why);
             } else if (what == 2 && r->active) {
-                int64_t cost = (int64_t)(next() % (uint64_t)(r->nano + 1)); /* never above its reserve */
+                int64_t cost =
+                    (int64_t)(next() % (uint64_t)(r->nano + 1)); /* never above its reserve */
                 for (int i = 0; i < ACCOUNTS; i++)
                     total[i] += r->accounts[0] == a[i] || r->accounts[1] == a[i] ? cost : 0;
                 account_settle(s, r, cost, 0);
@@ -336,7 +340,8 @@ static void tokens_a_minute_are_corrected_by_what_was_used(void **state)
     account_view(s, a, noon + 1000, &v);
     assert_int_equal(v.tpm_used, 1200);
     assert_int_equal(account_reserve(s, &r, &a, 1, 0, 1, noon + 1000, &why), -ERR_LIMIT);
-    assert_int_equal(account_reserve(s, &r, &a, 1, 0, 1, noon + 1000 + why.retry_after_ms, &why), 0);
+    assert_int_equal(
+        account_reserve(s, &r, &a, 1, 0, 1, noon + 1000 + why.retry_after_ms, &why), 0);
     account_settle(s, &r, 0, 1);
     account_set_free(s);
 }
@@ -402,11 +407,13 @@ static void a_clock_that_jumps_resets_a_window_once(void **state)
         assert_int_equal(reserve(s, a, &r, 70, noon + 11 * hour + 1800000, &why), 0);
         account_settle(s, &r, 70, 0); /* at 23:30 */
         bool fresh = w <= WINDOW_DAY;
-        assert_int_equal(spent_of(s, a, (enum window)w, noon + 12 * hour + 1800000), fresh ? 0 : 70);
+        assert_int_equal(
+            spent_of(s, a, (enum window)w, noon + 12 * hour + 1800000), fresh ? 0 : 70);
         assert_int_equal(reserve(s, a, &r, 20, noon + 12 * hour + 1800000, &why), 0);
         account_settle(s, &r, 20, 0);
         /* back at 23:31: no second grant for the same window */
-        assert_int_equal(spent_of(s, a, (enum window)w, noon + 11 * hour + 1860000), fresh ? 20 : 90);
+        assert_int_equal(
+            spent_of(s, a, (enum window)w, noon + 11 * hour + 1860000), fresh ? 20 : 90);
         /* 00:31 again: all but the minute have begun already */
         int64_t later = spent_of(s, a, (enum window)w, noon + 12 * hour + 1860000);
         assert_int_equal(later, w == WINDOW_MINUTE ? 0 : fresh ? 20 : 90);
@@ -450,7 +457,8 @@ static void the_longest_refusal_is_told(void **state)
     struct account *a = account_get(s, ACCOUNT_KEY, STR("x"));
     struct reservation r;
     struct refusal why;
-    account_set_limits(s, a, (struct budget_limit[]){{WINDOW_DAY, 5}, {WINDOW_MINUTE, 5}}, 2, 1, 0, 0);
+    account_set_limits(
+        s, a, (struct budget_limit[]){{WINDOW_DAY, 5}, {WINDOW_MINUTE, 5}}, 2, 1, 0, 0);
     assert_int_equal(reserve(s, a, &r, 5, noon, &why), 0);
     account_settle(s, &r, 5, 0);
     assert_int_equal(reserve(s, a, &r, 1, noon, &why), -ERR_LIMIT);
@@ -462,35 +470,71 @@ static void the_longest_refusal_is_told(void **state)
 static void refusals_read_well(void **state)
 {
     (void)state;
-    static const struct { struct refusal r; const char *text, *code; int status; } cases[] = {
-        {{.kind = REFUSED_BUDGET, .name = {"ci-bot", 6}, .account = ACCOUNT_KEY, .window = WINDOW_DAY,
-            .limit = 5 * USD, .used = 4980000000, .asked = 32600000, .retry_after_ms = 11520000},
-            "key ci-bot: daily budget $5.00: $4.98 used or reserved, this request may cost $0.0326; "
-            "it resets in 3 h 12 min", "budget_exceeded", 402},
-        {{.kind = REFUSED_BUDGET, .name = {"ops", 3}, .account = ACCOUNT_TEAM, .window = WINDOW_MINUTE,
-            .limit = USD, .used = USD, .asked = 1, .retry_after_ms = 20000},
+    static const struct { struct refusal r; const char *text, *code; int status;
+    } cases[] = {
+        {{.kind = REFUSED_BUDGET,
+             .name = {"ci-bot", 6},
+             .account = ACCOUNT_KEY,
+             .window = WINDOW_DAY,
+             .limit = 5 * USD,
+             .used = 4980000000,
+             .asked = 32600000,
+             .retry_after_ms = 11520000},
+            "key ci-bot: daily budget $5.00: $4.98 used or reserved, this request may cost "
+            "$0.0326; "
+            "it resets in 3 h 12 min",
+            "budget_exceeded", 402},
+        {{.kind = REFUSED_BUDGET,
+             .name = {"ops", 3},
+             .account = ACCOUNT_TEAM,
+             .window = WINDOW_MINUTE,
+             .limit = USD,
+             .used = USD,
+             .asked = 1,
+             .retry_after_ms = 20000},
             "team ops: budget of the minute $1.00: $1.00 used or reserved, this request may cost "
-            "$0.000000001; it resets in 20 s", "budget_exceeded", 429},
-        {{.kind = REFUSED_BUDGET, .name = {"a", 1}, .window = WINDOW_TOTAL, .limit = USD, .used = 0,
-            .asked = 2 * USD, .retry_after_ms = -1},
-            "key a: total budget $1.00: $0.00 used or reserved, this request may cost $2.00; ask for "
-            "fewer output tokens or have the budget raised", "budget_exceeded", 402},
-        {{.kind = REFUSED_RPM, .name = {"a", 1}, .limit = 60, .used = 60, .asked = 1,
-            .retry_after_ms = 4200},
-            "key a: limit of 60 requests a minute: 60 used; try again in 5 s", "rate_limit_exceeded",
-            429},
-        {{.kind = REFUSED_TPM, .name = {"a", 1}, .limit = 1000, .used = 0, .asked = 5000,
-            .retry_after_ms = -1},
+            "$0.000000001; it resets in 20 s",
+            "budget_exceeded", 429},
+        {{.kind = REFUSED_BUDGET,
+             .name = {"a", 1},
+             .window = WINDOW_TOTAL,
+             .limit = USD,
+             .used = 0,
+             .asked = 2 * USD,
+             .retry_after_ms = -1},
+            "key a: total budget $1.00: $0.00 used or reserved, this request may cost $2.00; ask "
+            "for "
+            "fewer output tokens or have the budget raised",
+            "budget_exceeded", 402},
+        {{.kind = REFUSED_RPM,
+             .name = {"a", 1},
+             .limit = 60,
+             .used = 60,
+             .asked = 1,
+             .retry_after_ms = 4200},
+            "key a: limit of 60 requests a minute: 60 used; try again in 5 s",
+            "rate_limit_exceeded", 429},
+        {{.kind = REFUSED_TPM,
+             .name = {"a", 1},
+             .limit = 1000,
+             .used = 0,
+             .asked = 5000,
+             .retry_after_ms = -1},
             "key a: limit of 1000 tokens a minute: 0 used; this request alone asks for 5000",
             "rate_limit_exceeded", 429},
-        {{.kind = REFUSED_CREDIT, .name = {"a", 1}, .limit = USD, .used = 0, .asked = 2 * USD,
-            .retry_after_ms = -1},
+        {{.kind = REFUSED_CREDIT,
+             .name = {"a", 1},
+             .limit = USD,
+             .used = 0,
+             .asked = 2 * USD,
+             .retry_after_ms = -1},
             "key a: credit of $1.00 ($0.00 of it reserved by running requests) does not cover this "
-            "request, which may cost $2.00", "insufficient_credit", 402},
+            "request, which may cost $2.00",
+            "insufficient_credit", 402},
         {{.kind = REFUSED_DEBT, .name = {"a", 1}, .used = 250000000, .retry_after_ms = -1},
             "key a: is $0.25 in debt; ask its owner to grant more", "insufficient_credit", 402},
-        {{.kind = REFUSED_PAUSED, .name = {"a", 1}}, "key a: is paused; ask its owner", "key_paused",
-            401},
+        {{.kind = REFUSED_PAUSED, .name = {"a", 1}}, "key a: is paused; ask its owner",
+            "key_paused", 401},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char text[300];

@@ -256,12 +256,14 @@ static void a_key_that_says_it_is_used_up_is_passed_over(void **state)
     (void)state;
     struct health *h = health_new();
     struct http_header used_up[] = {{STR("X-RateLimit-Remaining-Requests"), STR("0")},
-        {STR("x-ratelimit-limit-requests"), STR("60")}, {STR("x-ratelimit-reset-requests"), STR("12s")}};
+        {STR("x-ratelimit-limit-requests"), STR("60")},
+        {STR("x-ratelimit-reset-requests"), STR("12s")}};
     health_headers(h, &lab, 0, 200, used_up, 3, SECOND, 0);
     for (uint64_t i = 0; i < 50; i++)
         assert_int_equal(health_pick_key(h, &lab, m1, i, SECOND), 1);
     assert_int_equal(view(h, m1, SECOND).requests_left, 0);
-    assert_int_equal(view(h, m1, SECOND + 13 * SECOND).requests_left, 60); /* after the reset: whole */
+    assert_int_equal(
+        view(h, m1, SECOND + 13 * SECOND).requests_left, 60); /* after the reset: whole */
     health_free(h);
 }
 
@@ -274,26 +276,29 @@ static void rate_limit_headers_of_every_provider_are_read(void **state)
         bool tokens;
         int64_t back_us; /* when the whole is there again */
     } cases[] = {
-        {"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
-            "100", "40", "6m0s", false, 360 * SECOND},
-        {"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
-            "100", "40", "6ms", false, 6000},
-        {"x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", "100",
-            "40", "1.2s", true, 1200000},
-        {"x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", "100",
-            "40", "1h2m3.5s", true, 3723500000},
-        {"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
-            "100", "40", "17", false, 17 * SECOND},
+        {"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
+            "x-ratelimit-reset-requests", "100", "40", "6m0s", false, 360 * SECOND},
+        {"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
+            "x-ratelimit-reset-requests", "100", "40", "6ms", false, 6000},
+        {"x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
+            "100", "40", "1.2s", true, 1200000},
+        {"x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
+            "100", "40", "1h2m3.5s", true, 3723500000},
+        {"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
+            "x-ratelimit-reset-requests", "100", "40", "17", false, 17 * SECOND},
         {"anthropic-ratelimit-requests-limit", "anthropic-ratelimit-requests-remaining",
-            "anthropic-ratelimit-requests-reset", "100", "40", "2026-11-23T14:03:09Z", false, 60 * SECOND},
+            "anthropic-ratelimit-requests-reset", "100", "40", "2026-11-23T14:03:09Z", false,
+            60 * SECOND},
         {"anthropic-ratelimit-tokens-limit", "anthropic-ratelimit-tokens-remaining",
-            "anthropic-ratelimit-tokens-reset", "100", "40", "2026-11-23T15:02:19+01:00", true, 10 * SECOND},
+            "anthropic-ratelimit-tokens-reset", "100", "40", "2026-11-23T15:02:19+01:00", true,
+            10 * SECOND},
         {"anthropic-ratelimit-input-tokens-limit", "anthropic-ratelimit-input-tokens-remaining",
-            "anthropic-ratelimit-input-tokens-reset", "100", "40", "2026-11-23T14:02:09.5Z", true, 0},
+            "anthropic-ratelimit-input-tokens-reset", "100", "40", "2026-11-23T14:02:09.5Z", true,
+            0},
         {"x-ratelimit-limit-req-minute", "x-ratelimit-remaining-req-minute", "x", "100", "40", "",
             false, 60 * SECOND},
-        {"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "100", "40", "1795442539",
-            false, 10 * SECOND},
+        {"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "100", "40",
+            "1795442539", false, 10 * SECOND},
         {"x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "100", "40",
             "1795442539000", false, 10 * SECOND},
     };
@@ -310,8 +315,8 @@ static void rate_limit_headers_of_every_provider_are_read(void **state)
             int64_t left = cases[i].tokens ? v.tokens_left : v.requests_left;
             int64_t limit = cases[i].tokens ? v.tokens_limit : v.requests_limit;
             if (limit != 100 || left != (after ? 100 : 40))
-                fail_msg("%s %s: %lld of %lld", cases[i].reset_name, cases[i].reset, (long long)left,
-                    (long long)limit);
+                fail_msg("%s %s: %lld of %lld", cases[i].reset_name, cases[i].reset,
+                    (long long)left, (long long)limit);
         }
         health_free(h);
     }
@@ -329,12 +334,19 @@ static void retry_after_is_read_in_every_form(void **state)
 {
     (void)state;
     static const int64_t wall = 1795442529000;
-    static const struct { const char *name, *value; int64_t us; } cases[] = {
-        {"Retry-After", "7", 7 * SECOND}, {"retry-after", "1.5", 1500000},
-        {"retry-after-ms", "250", 250000}, {"retry-after", "Mon, 23 Nov 2026 14:02:39 GMT", 30 * SECOND},
-        {"retry-after", "Mon, 23 Nov 2026 13:02:39 GMT", 0}, {"retry-after", "86400", 3600 * SECOND},
-        {"retry-after", "soon", -1}, {"retry-after", "", -1}, {"retry-after", "-3", -1},
-        {"retry-after-ms", "x", -1}, {"x-other", "7", -1},
+    static const struct { const char *name, *value; int64_t us;
+    } cases[] = {
+        {"Retry-After", "7", 7 * SECOND},
+        {"retry-after", "1.5", 1500000},
+        {"retry-after-ms", "250", 250000},
+        {"retry-after", "Mon, 23 Nov 2026 14:02:39 GMT", 30 * SECOND},
+        {"retry-after", "Mon, 23 Nov 2026 13:02:39 GMT", 0},
+        {"retry-after", "86400", 3600 * SECOND},
+        {"retry-after", "soon", -1},
+        {"retry-after", "", -1},
+        {"retry-after", "-3", -1},
+        {"retry-after-ms", "x", -1},
+        {"x-other", "7", -1},
         {"retry-after", "99999999999999999999", -1},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -343,7 +355,8 @@ static void retry_after_is_read_in_every_form(void **state)
         if (us != cases[i].us)
             fail_msg("%s: %s gives %lld", cases[i].name, cases[i].value, (long long)us);
     }
-    struct http_header both[] = {{STR("retry-after"), STR("2")}, {STR("retry-after-ms"), STR("1500")}};
+    struct http_header both[] = {
+        {STR("retry-after"), STR("2")}, {STR("retry-after-ms"), STR("1500")}};
     assert_int_equal(health_retry_after_us(both, 2, wall), 1500000);
 }
 
@@ -368,24 +381,46 @@ static void pauses_grow_with_full_jitter_and_keep_retry_after(void **state)
 static void each_failure_has_its_class(void **state)
 {
     (void)state;
-    static const struct { int status; const char *body; unsigned failure; } cases[] = {
-        {200, "", 0}, {0, "", FAIL_NETWORK},
+    static const struct { int status; const char *body; unsigned failure;
+    } cases[] = {
+        {200, "", 0},
+        {0, "", FAIL_NETWORK},
         {400, "{\"error\":{\"code\":\"context_length_exceeded\"}}", FAIL_CONTEXT},
-        {400, "{\"type\":\"error\",\"error\":{\"message\":\"prompt is too long: 210000 tokens > 200000 maximum\"}}", FAIL_CONTEXT},
-        {400, "{\"error\":{\"code\":400,\"message\":\"The input token count (2000000) exceeds the maximum\"}}", FAIL_CONTEXT},
+        {400,
+            "{\"type\":\"error\",\"error\":{\"message\":\"prompt is too long: 210000 tokens > "
+            "200000 maximum\"}}",
+            FAIL_CONTEXT},
+        {400,
+            "{\"error\":{\"code\":400,\"message\":\"The input token count (2000000) exceeds the "
+            "maximum\"}}",
+            FAIL_CONTEXT},
         {400, "{\"error\":{\"code\":\"content_filter\",\"innererror\":{}}}", FAIL_CONTENT},
-        {400, "{\"error\":{\"status\":\"INVALID_ARGUMENT\",\"details\":[{\"reason\":\"API_KEY_INVALID\"}]}}", FAIL_KEY},
+        {400,
+            "{\"error\":{\"status\":\"INVALID_ARGUMENT\",\"details\":[{\"reason\":\"API_KEY_"
+            "INVALID\"}]}}",
+            FAIL_KEY},
         {400, "{\"error\":{\"message\":\"Your credit balance is too low\"}}", FAIL_KEY},
         {400, "{\"error\":{\"code\":\"model_not_found\"}}", FAIL_MODEL},
-        {400, "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"unsupported_parameter\"}}", FAIL_CLIENT},
-        {401, "", FAIL_KEY}, {402, "{\"error\":\"Insufficient Balance\"}", FAIL_KEY},
-        {403, "", FAIL_KEY}, {403, "content_policy_violation", FAIL_CONTENT}, {404, "", FAIL_MODEL},
-        {408, "", FAIL_TIMEOUT}, {409, "", FAIL_5XX}, {413, "", FAIL_CONTEXT}, {422, "", FAIL_CLIENT},
+        {400, "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"unsupported_parameter\"}}",
+            FAIL_CLIENT},
+        {401, "", FAIL_KEY},
+        {402, "{\"error\":\"Insufficient Balance\"}", FAIL_KEY},
+        {403, "", FAIL_KEY},
+        {403, "content_policy_violation", FAIL_CONTENT},
+        {404, "", FAIL_MODEL},
+        {408, "", FAIL_TIMEOUT},
+        {409, "", FAIL_5XX},
+        {413, "", FAIL_CONTEXT},
+        {422, "", FAIL_CLIENT},
         {429, "{\"error\":{\"code\":\"rate_limit_exceeded\"}}", FAIL_429},
         {429, "{\"error\":{\"code\":\"insufficient_quota\"}}", FAIL_KEY},
         {429, "{\"error\":{\"message\":\"too many tokens per minute\"}}", FAIL_429},
-        {500, "", FAIL_5XX}, {501, "", FAIL_MODEL}, {502, "", FAIL_5XX}, {503, "", FAIL_5XX},
-        {504, "", FAIL_TIMEOUT}, {529, "", FAIL_5XX},
+        {500, "", FAIL_5XX},
+        {501, "", FAIL_MODEL},
+        {502, "", FAIL_5XX},
+        {503, "", FAIL_5XX},
+        {504, "", FAIL_TIMEOUT},
+        {529, "", FAIL_5XX},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         unsigned f = failure_classify(cases[i].status, str_c(cases[i].body));

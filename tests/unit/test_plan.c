@@ -16,7 +16,8 @@
 /* --- a small world --- */
 
 static const struct str openai_models[] = {S("gpt-5"), S("gpt-5-mini"), S("shared")};
-static const struct str anthropic_models[] = {S("claude-haiku-4-5"), S("claude-sonnet-4-5"), S("shared")};
+static const struct str anthropic_models[] = {
+    S("claude-haiku-4-5"), S("claude-sonnet-4-5"), S("shared")};
 static const struct str lab_models[] = {S("qwen3"), S("llama-3.3-70b")};
 static const struct provider_key one_key[] = {{.name = S("env:K"), .secret = S("x"), .weight = 1}};
 
@@ -41,10 +42,21 @@ static const struct condition long_prompt[] = {
 static const struct condition ci_key[] = {{.kind = CONDITION_KEY, .text = S("ci-*")}};
 static const struct condition off[] = {{.kind = CONDITION_MODEL, .text = S("*")}};
 static const struct rule claude_rules[] = {
-    {.name = S("never"), .enabled = false, .conditions = off, .condition_count = 1, .route = S("cheap")},
-    {.name = S("long"), .enabled = true, .conditions = long_prompt, .condition_count = 1,
-        .targets = sonnet, .target_count = 1},
-    {.name = S("ci"), .enabled = true, .conditions = ci_key, .condition_count = 1,
+    {.name = S("never"),
+        .enabled = false,
+        .conditions = off,
+        .condition_count = 1,
+        .route = S("cheap")},
+    {.name = S("long"),
+        .enabled = true,
+        .conditions = long_prompt,
+        .condition_count = 1,
+        .targets = sonnet,
+        .target_count = 1},
+    {.name = S("ci"),
+        .enabled = true,
+        .conditions = ci_key,
+        .condition_count = 1,
         .route = S("cheap")},
 };
 static const struct rule to_loop_b[] = {{.name = S("b"), .enabled = true, .route = S("loop-b")}};
@@ -142,15 +154,18 @@ static const struct story {
         "anthropic/claude-sonnet-4-5", "claude-opus-*", ""},
     {"a rule looks at the prompt's size", "claude-haiku-4-5", NULL, NULL, WIRE_CHAT, 160000, 0,
         "anthropic/claude-sonnet-4-5", "claude-*", "long"},
-    {"a rule may lead to another route, whose settings then hold", "claude-haiku-4-5", &ci_bot, NULL,
-        WIRE_CHAT, 0, 0, NULL, "cheap", "ci"},
+    {"a rule may lead to another route, whose settings then hold", "claude-haiku-4-5", &ci_bot,
+        NULL, WIRE_CHAT, 0, 0, NULL, "cheap", "ci"},
     {"provider/model names a target directly", "lab/anything/at-all", NULL, NULL, WIRE_CHAT, 0, 0,
         "lab/anything/at-all", "", ""},
-    {"a listed model finds its provider", "gpt-5", NULL, NULL, WIRE_CHAT, 0, 0, "openai/gpt-5", "", ""},
+    {"a listed model finds its provider", "gpt-5", NULL, NULL, WIRE_CHAT, 0, 0, "openai/gpt-5", "",
+        ""},
     {"listed twice: the provider that speaks the client's dialect", "shared", NULL, NULL,
         WIRE_MESSAGES, 0, 0, "anthropic/shared", "", ""},
-    {"listed twice: the other dialect", "shared", NULL, NULL, WIRE_CHAT, 0, 0, "openai/shared", "", ""},
-    {"an unknown name is not found", "gpt-5-mimi", NULL, NULL, WIRE_CHAT, 0, -ERR_NOT_FOUND, "", "", ""},
+    {"listed twice: the other dialect", "shared", NULL, NULL, WIRE_CHAT, 0, 0, "openai/shared", "",
+        ""},
+    {"an unknown name is not found", "gpt-5-mimi", NULL, NULL, WIRE_CHAT, 0, -ERR_NOT_FOUND, "", "",
+        ""},
     {"no name at all is not found", "", NULL, NULL, WIRE_CHAT, 0, -ERR_NOT_FOUND, "", "", ""},
     {"a header forces a route", "gpt-5", NULL, "fast", WIRE_CHAT, 0, 0,
         "openai/gpt-5-mini anthropic/claude-haiku-4-5", "fast", ""},
@@ -160,7 +175,8 @@ static const struct story {
         -ERR_NOT_FOUND, "", "", ""},
     {"a key's list lets its routes through", "fast", &narrow, NULL, WIRE_CHAT, 0, 0,
         "openai/gpt-5-mini anthropic/claude-haiku-4-5", "fast", ""},
-    {"a key's list keeps models out", "gpt-5", &narrow, NULL, WIRE_CHAT, 0, -ERR_DENIED, "", "", ""},
+    {"a key's list keeps models out", "gpt-5", &narrow, NULL, WIRE_CHAT, 0, -ERR_DENIED, "", "",
+        ""},
     {"a key's list holds for forced routes", "fast", &narrow, "claude-haiku-4-5", WIRE_CHAT, 0,
         -ERR_DENIED, "", "", ""},
     {"an unknown name is refused to a narrow key before it is looked up", "nope", &narrow, NULL,
@@ -220,12 +236,25 @@ static void without_a_file_well_known_models_find_their_makers(void **state)
     (void)state;
     static const struct provider found[] = {
         {.name = S("openai"), .id = 20, .dialect = DIALECT_OPENAI},
-        {.name = S("claude"), .id = 21, .dialect = DIALECT_ANTHROPIC,
+        {.name = S("claude"),
+            .id = 21,
+            .dialect = DIALECT_ANTHROPIC,
             .base_url = S("https://api.anthropic.com")},
-        {.name = S("box"), .id = 22, .dialect = DIALECT_OPENAI, .base_url = S("http://127.0.0.1:8000/v1")},
-        {.name = S("box2"), .id = 23, .dialect = DIALECT_OPENAI, .base_url = S("http://127.0.0.1:8001/v1")},
+        {.name = S("box"),
+            .id = 22,
+            .dialect = DIALECT_OPENAI,
+            .base_url = S("http://127.0.0.1:8000/v1")},
+        {.name = S("box2"),
+            .id = 23,
+            .dialect = DIALECT_OPENAI,
+            .base_url = S("http://127.0.0.1:8001/v1")},
     };
-    static const struct { size_t providers; const char *asked; enum wire wire; const char *order; } cases[] = {
+    static const struct {
+        size_t providers;
+        const char *asked;
+        enum wire wire;
+        const char *order;
+    } cases[] = {
         {2, "gpt-5-new", WIRE_CHAT, "openai/gpt-5-new"},
         {2, "gpt-5-new", WIRE_MESSAGES, "openai/gpt-5-new"},
         {2, "claude-haiku-9", WIRE_CHAT, "claude/claude-haiku-9"},
@@ -244,8 +273,10 @@ static void without_a_file_well_known_models_find_their_makers(void **state)
         w.config = (struct config){.providers = found, .provider_count = cases[i].providers};
         w.r.wire = cases[i].wire;
         int rc = ask(&w, cases[i].asked);
-        if (rc != (*cases[i].order ? 0 : -ERR_NOT_FOUND) || strcmp(order_of(&w), cases[i].order) != 0)
-            fail_msg("%s of %zu: %s %s", cases[i].asked, cases[i].providers, order_of(&w), w.e.text);
+        if (rc != (*cases[i].order ? 0 : -ERR_NOT_FOUND) ||
+            strcmp(order_of(&w), cases[i].order) != 0)
+            fail_msg(
+                "%s of %zu: %s %s", cases[i].asked, cases[i].providers, order_of(&w), w.e.text);
         world_fini(&w);
     }
 }

@@ -179,8 +179,8 @@ static void lowest_cost_looks_at_this_request_and_its_cache(void **state)
         {"b/m", 500000000, 9000000000, 50000000},   /* cheap to read, dear to write */
     };
     for (size_t i = 0; i < 2; i++) {
-        struct price p = {.base[0] = {prices[i].in, prices[i].out, prices[i].cached, -1, -1, -1, -1, -1,
-            -1, -1}};
+        struct price p = {
+            .base[0] = {prices[i].in, prices[i].out, prices[i].cached, -1, -1, -1, -1, -1, -1, -1}};
         for (int t = 1; t < TIER_COUNT; t++)
             p.base[t] = (struct price_rates){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
         str_copy(p.key, sizeof p.key, str_c(prices[i].key));
@@ -213,9 +213,11 @@ static void usage_prefers_headroom(void **state)
     b.targets[0].provider = &with_keys[0];
     b.targets[1].provider = &with_keys[1];
     struct http_header low[] = {{STR("x-ratelimit-limit-tokens"), STR("1000")},
-        {STR("x-ratelimit-remaining-tokens"), STR("100")}, {STR("x-ratelimit-reset-tokens"), STR("9s")}};
+        {STR("x-ratelimit-remaining-tokens"), STR("100")},
+        {STR("x-ratelimit-reset-tokens"), STR("9s")}};
     struct http_header high[] = {{STR("x-ratelimit-limit-tokens"), STR("1000")},
-        {STR("x-ratelimit-remaining-tokens"), STR("900")}, {STR("x-ratelimit-reset-tokens"), STR("9s")}};
+        {STR("x-ratelimit-remaining-tokens"), STR("900")},
+        {STR("x-ratelimit-reset-tokens"), STR("9s")}};
     health_headers(b.h, &with_keys[0], 0, 200, low, 3, 1000000, 0);
     health_headers(b.h, &with_keys[1], 0, 200, high, 3, 1000000, 0);
     for (uint64_t i = 0; i < 100; i++)
@@ -298,7 +300,8 @@ static void priority_keeps_the_given_order_and_fallbacks_follow(void **state)
 {
     (void)state;
     struct bench b;
-    static const struct target fallback[] = {{&providers[4], S("m"), 1}, {&providers[0], S("m"), 1}};
+    static const struct target fallback[] = {
+        {&providers[4], S("m"), 1}, {&providers[0], S("m"), 1}};
     bench_init(&b, POLICY_PRIORITY, 3, NULL);
     b.route[0].fallback = fallback;
     b.route[0].fallback_count = 2;

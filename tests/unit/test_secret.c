@@ -29,7 +29,8 @@ static void keys_of_the_usual_forms_are_cut(void **state)
     check("sk-proj-Ab_9-Ab_9-Ab_9-Ab_9", "sk-p***********************");
     check("gsk_abcdefghijklmnopqrst", "gsk_********************");
     check("xai-abcdefghijklmnopqrst!", "xai-********************!");
-    check("?key=AIzaSyA-bcdefghijklmnopqrstuvwxyz012345&", "?key=AIza***********************************&");
+    check("?key=AIzaSyA-bcdefghijklmnopqrstuvwxyz012345&",
+        "?key=AIza***********************************&");
     check("AKIAIOSFODNN7EXAMPLE", "AKIA****************");
     check("\"Bearer sk-" "ant-abcdefghijklmnop_\"", "\"Bearer sk-a********************\"");
     check("a=sk-abcdefghijklmnopqrst,b=sk-zbcdefghijklmnopqrst",

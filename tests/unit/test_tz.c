@@ -91,7 +91,8 @@ static void windows_tile_time_without_a_gap(void **state)
         skip();
     for (size_t i = 0; i < ARRAY_LEN(zones); i++) {
         if (strcmp(zones[i], "Australia/Lord_Howe") == 0)
-            continue; /* half-hour daylight time: an hour there overlaps its neighbour twice a year */
+            continue; /* half-hour daylight time: an hour there overlaps its neighbour twice a year
+                       */
         for (int w = WINDOW_MINUTE; w <= WINDOW_MONTH; w++) {
             int64_t at = 1767225600000, start, end;
             for (int k = 0; k < 500; k++) {
@@ -121,7 +122,7 @@ static void the_calendar_knows_short_days_and_month_ends(void **state)
     (void)state;
     if (!have_zones())
         skip();
-    check("Europe/Berlin", WINDOW_DAY, 1774742400, 1774738800, 23);   /* 2026-03-29: one hour less */
+    check("Europe/Berlin", WINDOW_DAY, 1774742400, 1774738800, 23); /* 2026-03-29: one hour less */
     check("Europe/Berlin", WINDOW_DAY, 1792908000, 1792879200, 25);   /* 2026-10-25: one more */
     check("Europe/Berlin", WINDOW_MONTH, 1772000000, 1769900400, 28 * 24); /* February 2026 */
     check("Europe/Berlin", WINDOW_MONTH, 1835000000, 1832972400, 29 * 24); /* February 2028 */
