@@ -237,6 +237,14 @@ static void load_environment(struct reader *r)
         walk_file(r, root);
 }
 
+static void add_demo_prices(struct reader *r)
+{
+    struct yaml_fault f;
+    const struct yaml *map = r->q->demo_prices.n ? yaml_read(r->q->demo_prices, r->a, &f) : NULL;
+    if (map && !r->c->price_override_count) /* a file that names prices says them all */
+        parse_prices(r, map);
+}
+
 static void add_demo(struct reader *r)
 {
     const struct config_request *q = r->q;
@@ -262,6 +270,7 @@ static void add_demo(struct reader *r)
     p->model_count = q->demo_model_count;
     c->providers = to;
     c->provider_count++;
+    add_demo_prices(r);
 }
 
 int config_load(const struct config_request *q, struct config **out, struct config_complaints *faults)

@@ -48,6 +48,7 @@ struct config_request {
     bool demo_always;        /* … this is set, or else when no other provider was found */
     const struct str *demo_models;
     size_t demo_model_count;
+    struct str demo_prices;  /* JSON of the section `prices`, taken with the demo provider */
 };
 
 /* 0 and *out (one reference), or -ERR_X with at least one fault in `faults`. Warnings alone don't

@@ -106,6 +106,15 @@ struct str environment_get(char **environment, struct str name, bool secret)
     return found;
 }
 
+void environment_offer_names(char **environment, struct nearest *near)
+{
+    for (char **at = environment ? environment : environ; at && *at; at++) {
+        ptrdiff_t equals = str_chr(str_c(*at), '=');
+        if (equals > 0)
+            nearest_offer(near, str_n(*at, (size_t)equals));
+    }
+}
+
 void environment_wipe_secrets(void)
 {
     for (size_t i = 0; i < provider_row_count; i++)

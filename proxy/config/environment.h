@@ -20,6 +20,9 @@ const struct provider_row *provider_row_by_host(struct str host);
  * or handed over. `secret` marks it for environment_wipe_secrets(). */
 struct str environment_get(char **environment, struct str name, bool secret);
 
+/* Offers the names of all variables that are set: for "did you mean". */
+void environment_offer_names(char **environment, struct nearest *near);
+
 /* Providers from the environment, appended to `out` (room for provider_row_count); says what it
  * skips as warnings. Returns how many. */
 size_t environment_providers(struct reader *r, struct provider *out);

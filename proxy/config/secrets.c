@@ -18,8 +18,12 @@ static bool from_environment(struct reader *r, const struct yaml *n, struct str 
     *value = environment_get(r->q->environment, name, true);
     if (value->n)
         return true;
-    complain(r, n, path, ERR_MISSING, "the environment variable " STR_FMT " is %s", STR_ARG(name),
-        value->p ? "empty" : "not set");
+    struct nearest near = {.asked = name};
+    char guess[96];
+    environment_offer_names(r->q->environment, &near);
+    complain(r, n, path, ERR_MISSING, "the environment variable " STR_FMT " is %s%s", STR_ARG(name),
+        value->p ? "empty" : "not set",
+        near.best.p && !value->p ? nearest_text(&near, guess) : ": set it, or write file:/path");
     return false;
 }
 

@@ -114,18 +114,31 @@ static void put_providers(const struct demo *d, struct buf *yaml)
     }
 }
 
-static void put_prices(struct buf *yaml)
+/* "demo/atlas": { input: … }, as YAML or JSON. */
+static void put_price(struct buf *out, const struct demo_site *site, const struct demo_model *m)
 {
-    buf_puts(yaml, "prices:\n");
-    for (size_t s = 0; s < demo_site_total; s++) {
-        for (size_t m = 0; m < demo_model_total; m++) {
-            const struct demo_model *model = &demo_model_table[m];
-            if (demo_site_serves(&demo_sites[s], str_c(model->name)))
-                buf_printf(yaml, "  %s/%s: { input: %s, output: %s, cached: %s, context: %lld }\n",
-                    demo_sites[s].provider, model->name, model->input, model->output, model->cached,
-                    (long long)model->context);
-        }
+    buf_printf(out, "\"%s/%s\": {\"input\": \"%s\", \"output\": \"%s\", \"cached\": \"%s\", \"context\": %lld}",
+        site->provider, m->name, m->input, m->output, m->cached, (long long)m->context);
+}
+
+static void put_prices(struct buf *out, const struct demo_site *site, const char *before, const char *after)
+{
+    for (size_t m = 0; m < demo_model_total; m++) {
+        if (!demo_site_serves(site, str_c(demo_model_table[m].name)))
+            continue;
+        buf_puts(out, before);
+        put_price(out, site, &demo_model_table[m]);
+        buf_puts(out, after);
     }
+}
+
+void demo_prices(const struct demo *d, struct buf *json)
+{
+    (void)d; /* the first site is the one that demo_base_url() names */
+    buf_putc(json, '{');
+    put_prices(json, &demo_sites[0], "", ",");
+    if (!json->err && json->n)
+        json->p[json->n - 1] = '}'; /* instead of the last comma */
 }
 
 void demo_config(const struct demo *d, struct str listen, struct buf *yaml)
@@ -152,5 +165,7 @@ void demo_config(const struct demo *d, struct str listen, struct buf *yaml)
         buf_printf(yaml, "  %s: { secret: %s, %s }\n", demo_keys[i].name, demo_keys[i].secret,
             demo_keys[i].more);
     buf_puts(yaml, "teams:\n  web: { budget: { day: $25 } }\n");
-    put_prices(yaml);
+    buf_puts(yaml, "prices:\n");
+    for (size_t i = 0; i < demo_site_total; i++)
+        put_prices(yaml, &demo_sites[i], "  ", "\n");
 }

@@ -9,6 +9,7 @@
  *     demo_start(&d, seed, &e);
  *     request.demo_url = demo_base_url(d);          // `pointsman` without any key: one provider
  *     request.demo_models = demo_models(d, &request.demo_model_count);
+ *     demo_prices(d, &json); request.demo_prices = buf_str(&json);
  * or, for `pointsman demo`:
  *     demo_config(d, listen, &yaml);                // providers, routes, keys, prices
  *     request.text = buf_str(&yaml);
@@ -31,6 +32,8 @@ int demo_start(struct demo **out, uint64_t seed, struct err *e) MUST_CHECK;
 const char *demo_base_url(const struct demo *d);
 /* Model names of that base URL, static. */
 const struct str *demo_models(const struct demo *d, size_t *n);
+/* What they cost: JSON for request.demo_prices. */
+void demo_prices(const struct demo *d, struct buf *json);
 
 /* A whole configuration for `pointsman demo`: three simulated providers, routes with policies,
  * rules and fallbacks, keys with budgets, prices. */

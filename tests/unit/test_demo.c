@@ -168,6 +168,17 @@ static void its_configuration_is_valid(void **state)
     assert_true(c->providers[0].demo && c->providers[1].demo);
     assert_int_equal(c->key_count, 4);
     config_put(c);
+    buf_reset(&yaml);
+    demo_prices(d, &yaml);
+    q = (struct config_request){.environment = none, .demo_url = demo_base_url(d),
+        .demo_prices = buf_str(&yaml)};
+    q.demo_models = demo_models(d, &q.demo_model_count);
+    assert_int_equal(config_load(&q, &c, faults), 0);
+    assert_int_equal(config_complaint_count(faults), 0);
+    assert_int_equal(c->price_override_count, 5);
+    assert_true(str_eq(c->price_overrides[0].key, STR("demo/atlas")));
+    assert_int_equal(c->price_overrides[0].base[0].output, 10000000000);
+    config_put(c);
     config_complaints_free(faults);
     buf_fini(&yaml);
     demo_stop(d);
