@@ -1,0 +1,200 @@
+/* import_write.c: what was read of another gateway's configuration, as our own file. */
+#include "proxy/config/export.h"
+#include "proxy/config/import.h"
+#include "proxy/config/units.h"
+
+static void member(struct buf *out, const char *name, struct str value)
+{
+    if (!value.n)
+        return;
+    buf_printf(out, "    %s: ", name);
+    export_text(out, value);
+    buf_putc(out, '\n');
+}
+
+static void put_provider(struct buf *out, const struct import_provider *p, int64_t timeout_s)
+{
+    struct str url = p->base_url;
+    while (url.n && url.p[url.n - 1] == '/')
+        url.n--;
+    buf_puts(out, "  ");
+    export_text(out, p->name);
+    buf_puts(out, ":\n");
+    member(out, "dialect", p->dialect);
+    member(out, "base_url", url);
+    member(out, "api_key", p->key);
+    member(out, "api_version", p->api_version);
+    member(out, "organization", p->organization);
+    if (p->most_at_once > 0)
+        buf_printf(out, "    max_concurrent: %lld\n", (long long)p->most_at_once);
+    if (timeout_s > 0)
+        buf_printf(out, "    timeouts: { total: %llds }\n", (long long)timeout_s);
+    if (!p->headers || p->headers->kind != YAML_MAP)
+        return;
+    buf_puts(out, "    headers:\n");
+    for (const struct yaml *h = p->headers->first; h; h = h->next) {
+        buf_puts(out, "      ");
+        export_text(out, h->key);
+        buf_puts(out, ": ");
+        export_text(out, h->text);
+        buf_putc(out, '\n');
+    }
+}
+
+static void put_target(const struct import *m, struct buf *out, const struct import_target *t, bool weighs)
+{
+    struct str text = arena_printf(m->a, STR_FMT "/" STR_FMT, STR_ARG(m->providers[t->provider].name),
+        STR_ARG(t->model));
+    bool weight = weighs && t->weight >= 0;
+    buf_puts(out, weight ? "{ to: " : "");
+    export_text(out, text);
+    if (weight)
+        buf_printf(out, ", weight: %lld }", (long long)MIN(t->weight, (int64_t)10000));
+}
+
+static const struct import_route *find(const struct import *m, struct str name)
+{
+    for (size_t i = 0; i < m->route_count; i++)
+        if (str_eq(m->routes[i].name, name))
+            return &m->routes[i];
+    return NULL;
+}
+
+/* A fallback names a route there and targets here. */
+static void put_fallback(const struct import *m, struct buf *out, const struct import_route *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->fallback_count; i++) {
+        const struct import_route *to = find(m, t->fallback[i]);
+        for (size_t k = 0; to && k < to->target_count && n < IMPORT_TARGETS_MAX; k++) {
+            buf_puts(out, n++ ? ", " : "    fallback: [");
+            put_target(m, out, &to->targets[k], false);
+        }
+        if (!to)
+            buf_printf(m->left_out, "fallbacks." STR_FMT ": \"" STR_FMT "\" is no model_name here\n",
+                STR_ARG(t->name), STR_ARG(t->fallback[i]));
+    }
+    if (n)
+        buf_puts(out, "]\n");
+}
+
+/* `order` decides where it is given: then the policy is priority. */
+static bool ordered(const struct import_route *t)
+{
+    for (size_t i = 0; i < t->target_count; i++)
+        if (t->targets[i].order >= 0)
+            return true;
+    return false;
+}
+
+static void sort_targets(struct import_target *t, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        struct import_target one = t[i];
+        size_t k = i;
+        for (; k && t[k - 1].order > one.order; k--)
+            t[k] = t[k - 1];
+        t[k] = one;
+    }
+}
+
+static void put_route(const struct import *m, struct buf *out, const struct import_route *from)
+{
+    struct import_route t = *from;
+    buf_puts(out, "  ");
+    export_text(out, t.name);
+    buf_puts(out, ":\n");
+    if (t.alias_of.n) {
+        buf_puts(out, "    rules: [{ if: {}, use: ");
+        export_text(out, t.alias_of);
+        buf_puts(out, " }]\n");
+        return;
+    }
+    bool order = ordered(&t);
+    if (order)
+        sort_targets(t.targets, t.target_count);
+    bool several = t.target_count > 1 && !order;
+    bool weighs = several && (str_eq(m->policy, STR("weighted")) || str_eq(m->policy, STR("least-busy")));
+    if (several)
+        member(out, "policy", m->policy);
+    buf_puts(out, "    targets: [");
+    for (size_t i = 0; i < t.target_count; i++) {
+        buf_puts(out, i ? ", " : "");
+        put_target(m, out, &t.targets[i], weighs);
+    }
+    buf_puts(out, "]\n");
+    put_fallback(m, out, &t);
+    if (m->retries >= 0)
+        buf_printf(out, "    retry: { attempts: %lld }\n", (long long)MIN(m->retries + 1, (int64_t)10));
+}
+
+static void put_rate(struct buf *out, const char *name, int64_t femto, bool *any)
+{
+    if (femto < 0)
+        return;
+    buf_printf(out, "%s%s: ", *any ? ", " : "", name);
+    unit_put_rate(out, femto);
+    *any = true;
+}
+
+static void put_price(struct buf *out, const struct import_price *p)
+{
+    bool any = false;
+    buf_puts(out, "  ");
+    export_text(out, p->key);
+    buf_puts(out, ": { ");
+    put_rate(out, "input", p->input, &any);
+    put_rate(out, "output", p->output, &any);
+    put_rate(out, "cached", p->cached, &any);
+    put_rate(out, "cache_write", p->cache_write, &any);
+    buf_puts(out, " }\n");
+}
+
+static bool priced_before(const struct import *m, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (str_eq(m->prices[k].key, m->prices[i].key))
+            return true;
+    return false;
+}
+
+static void put_key(const struct import *m, struct buf *out)
+{
+    if (!m->master_key.n)
+        return;
+    buf_puts(out, "\nkeys:\n  master:\n    secret: ");
+    export_text(out, m->master_key);
+    buf_putc(out, '\n');
+    if (m->budget_amount.n)
+        buf_printf(out, "    budget: { " STR_FMT ": " STR_FMT " }\n", STR_ARG(m->budget_window),
+            STR_ARG(m->budget_amount));
+}
+
+/* Exact names first: a pattern above would take them. */
+static void put_routes(const struct import *m, struct buf *out)
+{
+    static const struct str all = {"*", 1};
+    buf_puts(out, m->route_count ? "\nroutes:\n" : "");
+    for (int pass = 0; pass < 3; pass++) {
+        for (size_t i = 0; i < m->route_count; i++) {
+            struct str name = m->routes[i].name;
+            int belongs = str_eq(name, all) ? 2 : str_chr(name, '*') >= 0 ? 1 : 0;
+            if (belongs == pass)
+                put_route(m, out, &m->routes[i]);
+        }
+    }
+}
+
+void import_write(const struct import *m, struct buf *yaml)
+{
+    buf_puts(yaml, "# Imported from a LiteLLM configuration. `pointsman config check` tells what is missing.\n");
+    buf_puts(yaml, m->provider_count ? "\nproviders:\n" : "");
+    for (size_t i = 0; i < m->provider_count; i++)
+        put_provider(yaml, &m->providers[i], m->timeout_s);
+    put_routes(m, yaml);
+    put_key(m, yaml);
+    buf_puts(yaml, m->price_count ? "\nprices:\n" : "");
+    for (size_t i = 0; i < m->price_count; i++)
+        if (!priced_before(m, i))
+            put_price(yaml, &m->prices[i]);
+}
