@@ -15,6 +15,8 @@ enum {
     TOOLS_BOUND = 700,    /* the hidden prompt that comes with tools */
     REQUEST_BOUND = 500,  /* and with every request at some providers (Venice, Snowflake, Groq) */
     MESSAGE_TOKENS = 4,   /* role and separators */
+    TOOLS_TOKENS = 60,    /* what a provider says to the model about tools … */
+    CLAUDE_TOOLS_TOKENS = 340, /* … and Anthropic says more */
     REQUEST_TOKENS = 3,
     COUNT_MAX_BITS = 40,
     PREFIX_BYTES = 1024   /* of spoken text: what tells one cached prompt from another */
@@ -480,6 +482,8 @@ static void conclude(struct reading *r)
     f->n = MAX(f->n, 1);
     f->prompt_bytes += REQUEST_BOUND + (f->tools ? TOOLS_BOUND : 0);
     f->prompt_tokens = tokens_count(&r->text) + r->extra_tokens + REQUEST_TOKENS;
+    if (f->tools)
+        f->prompt_tokens += wire_dialect(r->wire) == DIALECT_ANTHROPIC ? CLAUDE_TOOLS_TOKENS : TOOLS_TOKENS;
     f->session_hint = r->session;
     if (!f->session_hint.n)
         f->session_hint = session_in_user_id(r->user_id, r->arena);

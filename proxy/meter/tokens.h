@@ -18,6 +18,7 @@
 struct tokens_counter {
     int64_t milli;        /* thousandths of a token counted so far */
     unsigned char kind;   /* of the run that the last byte belongs to */
+    unsigned char before; /* kind of the run before it */
     uint32_t run;         /* its length in characters */
     uint32_t exact_bytes; /* fed without sampling */
 };
