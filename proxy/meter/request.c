@@ -416,7 +416,9 @@ static void server_tool(struct reading *r, const struct json_token *t)
     if (t->depth == 3 && t->type == JSON_STRING && key_is(t->key, STR("type"))) {
         struct str type = str_n(t->raw.p + 1, t->raw.n - 2);
         r->f->unbounded_input |= !one_of(type, own, ARRAY_LEN(own));
-    } else if (t->depth == 3 && t->type == JSON_OBJECT && is_gemini(r->wire)) { /* {"google_search":{}} */
+    } else if (t->depth == 3 && t->type == JSON_OBJECT && t->key.type == JSON_STRING &&
+               is_gemini(r->wire)) {
+        /* {"google_search":{}} */
         struct str name = str_n(t->key.raw.p + 1, t->key.raw.n - 2);
         r->f->unbounded_input |= !one_of(name, own, ARRAY_LEN(own));
     }
