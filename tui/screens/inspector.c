@@ -84,16 +84,18 @@ void inspector_first_tab(struct inspector *i, bool live)
     to_top(i);
 }
 
-void inspector_follow_session(struct inspector *i, struct app *a, struct str session)
+bool inspector_follow_session(struct inspector *i, struct app *a, struct str session)
 {
     const struct model *m = app_model(a);
+    i->follow = true;
     for (size_t n = m->row_count; n-- > 0;)
         if (str_eq(m->rows[n]->r.session, session)) {
             inspector_set(i, a, m->rows[n]);
             inspector_first_tab(i, row_is_live(m->rows[n]));
-            break;
+            return true;
         }
-    i->follow = true;
+    inspector_set(i, a, NULL);
+    return false;
 }
 
 /* ---- what is asked for ---- */

@@ -42,7 +42,7 @@ void inspector_set(struct inspector *i, struct app *a, struct row *row);
 /* A request that is in no list (any more): asked for by its id. */
 void inspector_ask(struct inspector *i, struct app *a, struct str id);
 void inspector_first_tab(struct inspector *i, bool live);
-void inspector_follow_session(struct inspector *i, struct app *a, struct str session);
+bool inspector_follow_session(struct inspector *i, struct app *a, struct str session);
 
 void inspector_draw(struct inspector *i, struct app *a, struct rect r, bool focused);
 bool inspector_action(struct inspector *i, struct app *a, enum action action);

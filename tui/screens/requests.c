@@ -282,8 +282,7 @@ static void ask_older(struct state *s)
         buf_puts(&path, "&before=");
         link_path(&path, str_c(s->older_cursor));
     } else if (m->row_count) {
-        buf_puts(&path, "&before=");
-        link_path(&path, m->rows[0]->r.id);
+        buf_printf(&path, "&until=%lld", (long long)m->rows[0]->r.time_ms + 1);
     }
     const char *text = buf_c(&path);
     s->older_asked = text && app_ask_quiet(s->app, s, "GET", text, STR_NULL, on_older);
@@ -881,6 +880,42 @@ void requests_open(struct app *a, struct str id)
     } else {
         inspector_ask(&s->inspector, a, id);
     }
+}
+
+static void on_last_turn(struct app *a, void *state, int status, struct str reply)
+{
+    struct state *s = state;
+    struct row *row = status == 200 ? row_new(json_path(reply, "rows.0").raw) : NULL;
+    if (!row) {
+        s->pane = s->focus_pane = s->zoom = false;
+        app_say(a, ROLE_WARN, "no request of this session is kept");
+        return;
+    }
+    inspector_set(&s->inspector, a, row);
+    inspector_first_tab(&s->inspector, row_is_live(row));
+    row_put(row);
+}
+
+void requests_follow(struct app *a, struct str session)
+{
+    char name[200], path[700];
+    struct buf query;
+    str_copy(name, sizeof name, session);
+    app_show(a, "requests");
+    struct state *s = app_state(a, "requests");
+    if (!s)
+        return;
+    s->table.follow = false;
+    s->pane = s->focus_pane = s->zoom = true;
+    if (inspector_follow_session(&s->inspector, a, str_c(name)))
+        return;
+    buf_init(&query, 600); /* its last turn is older than what the list holds */
+    buf_puts(&query, "exchanges?limit=1&filter=session%3A%3D%22");
+    link_path(&query, str_c(name));
+    buf_puts(&query, "%22");
+    snprintf(path, sizeof path, "%s", query.err ? "exchanges?limit=1" : buf_c(&query));
+    buf_fini(&query);
+    app_ask(a, s, "GET", path, STR_NULL, on_last_turn);
 }
 
 const struct screen screen_requests = {

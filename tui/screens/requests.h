@@ -11,4 +11,7 @@ void requests_filter(struct app *a, const char *filter);
  * what the list holds. */
 void requests_open(struct app *a, struct str id);
 
+/* Shows the newest request of a session and steps to the next turn as it starts. */
+void requests_follow(struct app *a, struct str session);
+
 #endif

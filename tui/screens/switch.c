@@ -110,10 +110,19 @@ static int64_t i64(struct str object, const char *key)
     return json_i64(json_get(object, str_c(key)), &v) == 0 ? v : 0;
 }
 
+/* "0.2500" → "0.25", "3.0000" → "3". */
+static struct str short_price(struct str s)
+{
+    while (str_chr(s, '.') >= 0 && (s.p[s.n - 1] == '0' || s.p[s.n - 1] == '.'))
+        s.n--;
+    return s.n || !s.p ? s : STR("0");
+}
+
 static void fill_figures(struct choice *c, struct str v, struct arena *a)
 {
     str_copy(c->health, sizeof c->health, json_get_str(v, STR("health"), a));
-    struct str in = json_get_str(v, STR("price_in"), a), out = json_get_str(v, STR("price_out"), a);
+    struct str in = short_price(json_text(json_path(v, "price.input"), a));
+    struct str out = short_price(json_text(json_path(v, "price.output"), a));
     if (in.n || out.n)
         snprintf(c->price, sizeof c->price, "$" STR_FMT "/" STR_FMT, STR_ARG(str_first(in, 12)),
                  STR_ARG(str_first(out, 12)));

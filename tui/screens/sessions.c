@@ -1,0 +1,158 @@
+/* sessions.c: one row per agent run or conversation; Enter follows it from turn to turn. */
+#include "tui/screen.h"
+
+#include "tui/format.h"
+#include "tui/screens/requests.h"
+#include "tui/widgets/listing.h"
+
+#include <stdio.h>
+
+struct state {
+    struct listing list;
+};
+
+enum { COL_CACHE = 5 };
+
+static int64_t cache_ppm(struct str row)
+{
+    int64_t in = listing_i64(row, "input_tokens");
+    return in > 0 ? listing_i64(row, "cached_tokens") * 1000000 / in : 0;
+}
+
+static int64_t own_key(struct listing *l, struct str row, int column)
+{
+    (void)l;
+    return column == COL_CACHE ? cache_ppm(row) : listing_i64(row, "live");
+}
+
+static void own(struct listing *l, struct str row, int column, int y, int x, int width)
+{
+    char b[FORMAT_MAX], text[FORMAT_MAX + 8];
+    int64_t live = listing_i64(row, "live");
+    (void)l;
+    if (column == COL_CACHE) {
+        ui_put_right(y, x, width, ROLE_NUMBER, format_share(b, cache_ppm(row)));
+        return;
+    }
+    snprintf(text, sizeof text, "▸ %s", format_count(b, live));
+    ui_put_right(y, x, width, live ? ROLE_LIVE : ROLE_DIM, live ? text : "-");
+}
+
+static const struct listing_column columns[] = {
+    {{"session", "Session", 16, 1, false, 36}, "session", CELL_NAME},
+    {{"client", "Client", 12, 8, false, 24}, "client", CELL_TEXT},
+    {{"turns", "Turns", 5, 4, true, 0}, "turns", CELL_COUNT},
+    {{"in flight", "Live", 4, 3, true, 0}, "live", CELL_OWN},
+    {{"context now", "Ctx", 5, 7, true, 0}, "context_tokens", CELL_COUNT},
+    {{"share from cache", "Cache%", 6, 6, true, 0}, "cached_tokens", CELL_OWN},
+    {{"cost", "$", 7, 2, true, 0}, "cost_nano", CELL_DOLLARS},
+    {{"cost an hour", "$/h", 7, 9, true, 0}, "nano_per_hour", CELL_DOLLARS},
+    {{"model", "Model", 16, 5, false, 28}, "model", CELL_NAME},
+    {{"last", "Last", 4, 10, true, 0}, "last_ms", CELL_AGE},
+    {{"key", "Key", 10, 11, false, 16}, "key", CELL_TEXT},
+    {{"errors", "Err", 4, 12, true, 0}, "errors", CELL_COUNT},
+};
+
+static const struct listing_def def = {.path = "sessions",
+                                       .member = "sessions",
+                                       .id = "session",
+                                       .columns = columns,
+                                       .count = ARRAY_LEN(columns),
+                                       .empty = "no session yet: agents name theirs, /s/NAME/v1 in the base URL "
+                                                "or x-pointsman-session does it too",
+                                       .own = own,
+                                       .own_key = own_key};
+
+static const enum context place[] = {CONTEXT_SESSIONS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_END};
+
+static void open(struct app *a, void *state, const void *arg)
+{
+    struct state *s = state;
+    (void)arg;
+    listing_init(&s->list, a, &def);
+    s->list.table.sort = 9;
+    s->list.table.descending = true;
+}
+
+static void close(struct app *a, void *state)
+{
+    (void)a;
+    listing_fini(&((struct state *)state)->list);
+}
+
+static void draw(struct app *a, void *state, struct rect r)
+{
+    struct state *s = state;
+    (void)a;
+    ui_printf(r.y, 1, r.w - 2, ROLE_DIM, "%zu sessions", s->list.count);
+    listing_draw(&s->list, (struct rect){r.y + 1, r.x, r.h - 1, r.w});
+}
+
+static bool action(struct app *a, void *state, enum action action)
+{
+    struct state *s = state;
+    char session[200], filter[240];
+    if (listing_action(&s->list, action))
+        return true;
+    listing_text(listing_row(&s->list), "session", session, sizeof session);
+    if (action == ACTION_OPEN && session[0]) {
+        requests_follow(a, str_c(session));
+        return true;
+    }
+    if (action == ACTION_FILTER && session[0]) {
+        snprintf(filter, sizeof filter, "session:\"%s\"", session);
+        requests_filter(a, filter);
+        return true;
+    }
+    return false;
+}
+
+static int tick(struct app *a, void *state)
+{
+    (void)a;
+    return listing_tick(&((struct state *)state)->list);
+}
+
+/* What the session asks for now: its newest request knows. */
+static void newest_asked(struct app *a, struct subject *out)
+{
+    const struct model *m = app_model(a);
+    char target[280];
+    for (size_t i = m->row_count; i-- > 0;)
+        if (str_eq(m->rows[i]->r.session, str_c(out->session))) {
+            str_copy(out->asked, sizeof out->asked, m->rows[i]->r.model_asked);
+            str_copy(out->route, sizeof out->route, m->rows[i]->r.route);
+            str_copy(out->target, sizeof out->target, row_target(m->rows[i], target));
+            return;
+        }
+}
+
+static bool subject(struct app *a, void *state, struct subject *out)
+{
+    struct str row = listing_row(&((struct state *)state)->list);
+    if (!row.n)
+        return false;
+    out->kind = SUBJECT_SESSION;
+    listing_text(row, "session", out->session, sizeof out->session);
+    listing_text(row, "key", out->key, sizeof out->key);
+    listing_text(row, "asked", out->asked, sizeof out->asked);
+    if (!out->asked[0])
+        newest_asked(a, out);
+    if (!out->asked[0])
+        listing_text(row, "model", out->asked, sizeof out->asked);
+    out->live = listing_i64(row, "live") > 0;
+    return true;
+}
+
+const struct screen screen_sessions = {.name = "sessions",
+                                       .title = "Sessions",
+                                       .brief = "Ses",
+                                       .digit = '2',
+                                       .size = sizeof(struct state),
+                                       .contexts = place,
+                                       .open = open,
+                                       .close = close,
+                                       .draw = draw,
+                                       .action = action,
+                                       .tick = tick,
+                                       .subject = subject};
