@@ -8,6 +8,7 @@
 
 #include "proxy/admin/api.h"
 #include "store/base/clock.h"
+#include "tui/screens/sheets.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -243,6 +244,12 @@ static void own_action(struct app *a, enum action action)
         a->mouse = !a->mouse;
         terminal_mouse(a->mouse);
         app_say(a, ROLE_MESSAGE, a->mouse ? "mouse on; hold Shift to select text" : "mouse off");
+        break;
+    case ACTION_TROUBLE:
+        if (a->model.trouble_count)
+            providers_select(a, a->model.trouble[0].provider);
+        else
+            app_say(a, ROLE_OK, "no provider is in trouble");
         break;
     default:
         open_sheet(a, action);

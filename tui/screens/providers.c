@@ -1,0 +1,244 @@
+/* providers.c: health, breaker, queue, limits seen and latency of each provider; what a person can do. */
+#include "tui/screen.h"
+
+#include "tui/format.h"
+#include "tui/screens/requests.h"
+#include "tui/screens/sheets.h"
+#include "tui/widgets/listing.h"
+#include "tui/widgets/menu.h"
+
+#include <stdio.h>
+
+struct state {
+    struct listing list;
+};
+
+enum { COL_NAME, COL_STATE, COL_BREAKER, COL_ERR, COL_P95, COL_SPARK, COL_RUN, COL_QUEUE };
+
+static void own(struct listing *l, struct str row, int column, int y, int x, int width)
+{
+    char text[80], b[FORMAT_MAX], breaker[24];
+    int64_t open_us = listing_i64(row, "open_for_us"), most = listing_i64(row, "max_concurrent");
+    (void)l;
+    if (column == COL_RUN) {
+        if (most)
+            snprintf(text, sizeof text, "%lld/%lld", (long long)listing_i64(row, "in_flight"), (long long)most);
+        else
+            snprintf(text, sizeof text, "%lld", (long long)listing_i64(row, "in_flight"));
+        ui_put_right(y, x, width, ROLE_NUMBER, text);
+        return;
+    }
+    listing_text(row, "breaker", breaker, sizeof breaker);
+    if (strcmp(breaker, "closed") == 0 || !breaker[0]) {
+        ui_put(y, x, width, ROLE_OK, "✓ closed");
+        return;
+    }
+    snprintf(text, sizeof text, "✗ %s %s%s", breaker, open_us > 0 ? format_duration(b, open_us / 1000) : "",
+             json_is_true(json_get(row, STR("by_hand"))) ? " by hand" : "");
+    ui_put(y, x, width, ROLE_BAD, text);
+}
+
+static const struct listing_column columns[] = {
+    [COL_NAME] = {{"provider", "Provider", 14, 1, false, 24}, "name", CELL_ACCENT},
+    [COL_STATE] = {{"state", "State", 10, 2, false, 14}, "state", CELL_STATE},
+    [COL_BREAKER] = {{"breaker", "Breaker", 14, 4, false, 24}, "breaker", CELL_OWN},
+    [COL_ERR] = {{"errors", "Err%", 4, 3, true, 0}, "err_ppm", CELL_SHARE},
+    [COL_P95] = {{"first token, p95", "p95", 5, 5, true, 0}, "ttft_p95_us", CELL_SECONDS},
+    [COL_SPARK] = {{"latency", "p95 1h", 10, 9, false, 20}, "history", CELL_SPARK},
+    [COL_RUN] = {{"in flight", "Live", 6, 6, true, 0}, "in_flight", CELL_OWN},
+    [COL_QUEUE] = {{"queued", "Queue", 5, 7, true, 0}, "queued", CELL_COUNT},
+    {{"requests left", "Req left", 8, 10, true, 0}, "requests_left", CELL_COUNT},
+    {{"tokens left", "Tok left", 8, 11, true, 0}, "tokens_left", CELL_COUNT},
+    {{"last error", "Last error", 20, 12, false, 60}, "last_error", CELL_TEXT},
+    {{"dialect", "Dialect", 9, 13, false, 0}, "dialect", CELL_TEXT},
+    {{"base URL", "Base URL", 20, 14, false, 50}, "base_url", CELL_TEXT},
+};
+
+static const struct listing_def def = {.path = "providers",
+                                       .member = "providers",
+                                       .id = "name",
+                                       .columns = columns,
+                                       .count = ARRAY_LEN(columns),
+                                       .empty = "no provider: set OPENAI_API_KEY or another, or write pointsman.yaml",
+                                       .own = own};
+
+static const enum context place[] = {CONTEXT_PROVIDERS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_END};
+
+static void open(struct app *a, void *state, const void *arg)
+{
+    (void)arg;
+    listing_init(&((struct state *)state)->list, a, &def);
+}
+
+static void close(struct app *a, void *state)
+{
+    (void)a;
+    listing_fini(&((struct state *)state)->list);
+}
+
+static void list_line(struct str list, char *out, size_t size)
+{
+    struct json_iter it = json_iter(list);
+    struct json_span k, v;
+    size_t n = 0;
+    out[0] = '\0';
+    while (n + 2 < size && json_next(&it, &k, &v)) {
+        char one[200];
+        struct arena a;
+        arena_init(&a, 256, 4096);
+        str_copy(one, sizeof one, v.type == JSON_STRING ? json_text(v, &a) : json_get_str(v.raw, STR("name"), &a));
+        arena_fini(&a);
+        int more = snprintf(out + n, size - n, "%s%s", n ? ", " : "", one);
+        n += more > 0 ? (size_t)more : 0;
+    }
+}
+
+/* Three lines on the selected one: what uses it, its models, what went wrong last. */
+static void draw_detail(struct state *s, int y, int width)
+{
+    struct str row = listing_row(&s->list);
+    char text[800];
+    if (!row.n)
+        return;
+    list_line(json_get(row, STR("used_by")).raw, text, sizeof text);
+    ui_printf(y, 1, width - 2, ROLE_TEXT, "used by  %s", text[0] ? text : "no route by name");
+    list_line(json_get(row, STR("models")).raw, text, sizeof text);
+    ui_printf(y + 1, 1, width - 2, ROLE_DIM, "models   %s", text[0] ? text : "any it offers");
+    listing_text(row, "last_error", text, sizeof text);
+    ui_printf(y + 2, 1, width - 2, text[0] ? ROLE_WARN : ROLE_DIM, "last error  %s", text[0] ? text : "none");
+}
+
+static void draw(struct app *a, void *state, struct rect r)
+{
+    struct state *s = state;
+    int detail = r.h >= 10 ? 4 : 0;
+    (void)a;
+    ui_printf(r.y, 1, r.w - 2, ROLE_DIM, "%zu providers", s->list.count);
+    listing_draw(&s->list, (struct rect){r.y + 1, r.x, r.h - 1 - detail, r.w});
+    if (detail) {
+        ui_hline(r.y + r.h - detail, r.x, r.w, ROLE_RULE);
+        draw_detail(s, r.y + r.h - detail + 1, r.w);
+    }
+}
+
+static void on_done(struct app *a, void *state, int status, struct str reply)
+{
+    struct state *s = state;
+    char text[300], error[200];
+    if (status != 200)
+        return;
+    listing_text(reply, "marker", text, sizeof text);
+    listing_text(reply, "error", error, sizeof error);
+    if (json_get(reply, STR("ok")).type != JSON_NONE) {
+        char b[FORMAT_MAX];
+        bool ok = json_is_true(json_get(reply, STR("ok")));
+        app_say(a, ok ? ROLE_OK : ROLE_BAD, "%s: %lld in %s s, %zu models %s", ok ? "✓ answers" : "✗ test failed",
+                (long long)listing_i64(reply, "status"), format_seconds(b, listing_i64(reply, "total_us")),
+                json_count(json_get(reply, STR("models"))), error);
+    } else {
+        app_say(a, ROLE_SWITCH, "%s", text[0] ? text : "done");
+    }
+    listing_refresh(&s->list);
+}
+
+static void ask(struct app *a, struct state *s, const char *verb, const char *body)
+{
+    struct buf path;
+    char name[64];
+    listing_text(listing_row(&s->list), "name", name, sizeof name);
+    if (!name[0] || !app_may_change(a))
+        return;
+    buf_init(&path, 400);
+    buf_puts(&path, "providers/");
+    link_path(&path, str_c(name));
+    buf_printf(&path, "/%s", verb);
+    if (!path.err)
+        app_ask(a, s, "POST", buf_c(&path), str_c(body), on_done);
+    buf_fini(&path);
+}
+
+static void chosen(struct app *a, void *ctx, size_t i)
+{
+    static const struct {
+        const char *verb, *body;
+    } verbs[] = {{"test", "{}"}, {"trip", "{\"for_ms\":300000}"}, {"clear", "{}"}, {"undrain", "{}"}};
+    if (i < ARRAY_LEN(verbs))
+        ask(a, ctx, verbs[i].verb, verbs[i].body);
+}
+
+static bool action(struct app *a, void *state, enum action action)
+{
+    static const struct menu_item items[] = {{'t', "test: ask it for its models"},
+                                             {'p', "trip the breaker for 5 min"},
+                                             {'c', "clear the breaker: use it again"},
+                                             {'b', "bring it back from a drain"}};
+    struct state *s = state;
+    char name[64], filter[100];
+    if (listing_action(&s->list, action))
+        return true;
+    listing_text(listing_row(&s->list), "name", name, sizeof name);
+    if (!name[0])
+        return false;
+    switch (action) {
+    case ACTION_OPEN:
+        snprintf(filter, sizeof filter, "provider:=%s", name);
+        requests_filter(a, filter);
+        return true;
+    case ACTION_SWITCH:
+        app_push(a, &sheet_drain, name);
+        return true;
+    case ACTION_PROVIDER_MENU:
+        menu_open(a, &(struct menu_arg){name, items, ARRAY_LEN(items), 0, chosen, s});
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int tick(struct app *a, void *state)
+{
+    (void)a;
+    return listing_tick(&((struct state *)state)->list);
+}
+
+/* The header's trouble mark leads here. */
+static void show(struct app *a, void *state)
+{
+    const struct model *m = app_model(a);
+    struct state *s = state;
+    if (m->trouble_count && !s->list.loaded)
+        listing_select(&s->list, m->trouble[0].provider);
+}
+
+static bool subject(struct app *a, void *state, struct subject *out)
+{
+    struct str row = listing_row(&((struct state *)state)->list);
+    (void)a;
+    if (!row.n)
+        return false;
+    out->kind = SUBJECT_PROVIDER;
+    listing_text(row, "name", out->provider, sizeof out->provider);
+    return true;
+}
+
+void providers_select(struct app *a, const char *provider)
+{
+    app_show(a, "providers");
+    struct state *s = app_state(a, "providers");
+    if (s)
+        listing_select(&s->list, provider);
+}
+
+const struct screen screen_providers = {.name = "providers",
+                                        .title = "Providers",
+                                        .brief = "Prv",
+                                        .digit = '6',
+                                        .size = sizeof(struct state),
+                                        .contexts = place,
+                                        .open = open,
+                                        .close = close,
+                                        .show = show,
+                                        .draw = draw,
+                                        .action = action,
+                                        .tick = tick,
+                                        .subject = subject};
