@@ -1,5 +1,5 @@
-/* app.h: the inside of the console, shared by console.c (life, loop), frame.c (header, last line) and
- * services.c (what screen.h offers). Screens and widgets see screen.h only. */
+/* app.h: the inside of the console, shared by console.c (life, loop), frame.c (header, last line)
+ * and services.c (what screen.h offers). Screens and widgets see screen.h only. */
 #ifndef POINTSMAN_APP_H
 #define POINTSMAN_APP_H
 
@@ -36,7 +36,7 @@ struct app {
     int64_t message_until_us;
     bool leaving, dirty, urgent; /* urgent: a key was pressed, draw now */
     bool connected, asked_once, pasting, mouse;
-    char trouble[256];           /* why there is no connection */
+    char trouble[256];                               /* why there is no connection */
     int64_t frame_us, poll_us, status_us, resize_us; /* last frame; when to ask next; 0: not */
     bool polling;
     int cursor_y, cursor_x;

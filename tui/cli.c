@@ -1,5 +1,5 @@
-/* cli.c: see cli.h. One table of verbs, one of options; parsing, help and dispatch read both, so that
- * none of them can disagree. */
+/* cli.c: see cli.h. One table of verbs, one of options; parsing, help and dispatch read both, so
+ * that none of them can disagree. */
 #include "tui/cli.h"
 
 #include "tui/cli_ask.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 
 const struct cli_command cli_commands[] = {
-#define X(verb, fn, arguments, least, most, options, needs, help)                                   \
+#define X(verb, fn, arguments, least, most, options, needs, help)                                  \
     {verb, fn, arguments, least, most, options, needs, help},
 #include "tui/commands.def"
 #undef X
@@ -23,7 +23,8 @@ struct option {
 };
 
 static const struct option globals[] = {
-    {"config", "FILE", "configuration (else $POINTSMAN_CONFIG, ~/.config/pointsman/pointsman.yaml)"},
+    {"config", "FILE",
+        "configuration (else $POINTSMAN_CONFIG, ~/.config/pointsman/pointsman.yaml)"},
     {"data", "DIR", "data folder (else ~/.local/share/pointsman)"},
     {"socket", "PATH", "control socket (else $POINTSMAN_SOCKET, then the data folder's)"},
     {"json", NULL, "one JSON object, or one a line for lists"},
@@ -189,8 +190,9 @@ static int take_verb(struct cli *c, struct err *e)
     const char *first = c->words[0], *second = c->word_count > 1 ? c->words[1] : NULL;
     c->command = find_command(first, second);
     if (!c->command && is_group(str_c(first)))
-        return err_set(e, ERR_UNKNOWN, second ? "%s has no verb \"%s\"; see: pointsman help %s"
-                                              : "%s needs a verb%.0s; see: pointsman help %s",
+        return err_set(e, ERR_UNKNOWN,
+            second ? "%s has no verb \"%s\"; see: pointsman help %s"
+                   : "%s needs a verb%.0s; see: pointsman help %s",
             first, second ? second : "", first);
     if (!c->command) {
         const char *near = nearest_verb(first);

@@ -27,7 +27,8 @@ struct cli_hooks {
     int (*console)(const struct cli *c, const char *socket_path, bool readonly);
     /* Verbs that work without a gateway: "config check", "db check", … Returns the exit status. */
     int (*alone)(const struct cli *c);
-    /* Where the configuration (and --data, --socket) puts the data folder and the control socket. */
+    /* Where the configuration (and --data, --socket) puts the data folder and the control socket.
+     */
     void (*where)(const struct cli *c, char data[256], char socket[256]);
 };
 
@@ -51,21 +52,21 @@ struct cli {
     const struct cli_command *command; /* NULL: no verb was given */
     const char *config, *data, *socket;
     bool json, quiet, no_color, wants_help;
-    const char *words[CLI_WORDS_MAX];  /* after the verb */
+    const char *words[CLI_WORDS_MAX]; /* after the verb */
     size_t word_count;
-    char **child;                      /* what stands after "--"; NULL: nothing */
+    char **child; /* what stands after "--"; NULL: nothing */
     struct {
-        const char *name, *value;      /* value "" for those that take none */
+        const char *name, *value; /* value "" for those that take none */
     } options[CLI_OPTIONS_MAX];
     size_t option_count;
-    struct link *link;                 /* while a verb that asks the gateway runs */
+    struct link *link; /* while a verb that asks the gateway runs */
     char socket_path[256];
 };
 
 int cli_main(int argc, char **argv, const struct cli_hooks *hooks);
 
-/* 0, or -ERR_UNKNOWN (verb or option; the nearest is named), -ERR_MISSING, -ERR_DUPLICATE, -ERR_RANGE (number
- * of arguments). */
+/* 0, or -ERR_UNKNOWN (verb or option; the nearest is named), -ERR_MISSING, -ERR_DUPLICATE,
+ * -ERR_RANGE (number of arguments). */
 int cli_parse(struct cli *c, int argc, char **argv, struct err *e) MUST_CHECK;
 /* The value of an option of the verb, or NULL. */
 const char *cli_option(const struct cli *c, const char *name);

@@ -43,7 +43,8 @@ int cli_connect(struct cli *c, bool start)
 
 /* ---- asking ---- */
 
-static int ask(struct cli *c, struct reply *r, const char *method, const char *path, struct str body)
+static int ask(
+    struct cli *c, struct reply *r, const char *method, const char *path, struct str body)
 {
     struct err e = {0};
     int status = 0;
@@ -51,7 +52,8 @@ static int ask(struct cli *c, struct reply *r, const char *method, const char *p
     buf_init(&r->text, LINK_REPLY_MAX);
     int rc = link_call(c->link, method, path, body, &status, &r->text, &e);
     if (rc < 0) {
-        fprintf(stderr, "pointsman: the gateway at %s does not answer: %s\n", c->socket_path, e.text);
+        fprintf(
+            stderr, "pointsman: the gateway at %s does not answer: %s\n", c->socket_path, e.text);
         buf_fini(&r->text);
         return CLI_NO_GATEWAY;
     }
@@ -114,7 +116,8 @@ int64_t cli_duration(const char *option, const char *text)
     int64_t ms;
     if (format_read_duration(text, &ms))
         return ms;
-    fprintf(stderr, "pointsman: --%s: \"%s\" is no time such as 30s, 15m, 2h or 7d\n", option, text);
+    fprintf(
+        stderr, "pointsman: --%s: \"%s\" is no time such as 30s, 15m, 2h or 7d\n", option, text);
     return -1;
 }
 

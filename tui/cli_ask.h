@@ -1,8 +1,8 @@
 /* cli_ask.h: what the verbs share: finding the gateway, asking it, printing tables safely.
  *
  * Why: everything that is printed may come from outside (a model's name, a session, an error text),
- * so every cell passes clean.h; colour only on a terminal without NO_COLOR; status is word and sign,
- * never colour alone.
+ * so every cell passes clean.h; colour only on a terminal without NO_COLOR; status is word and
+ * sign, never colour alone.
  *
  *     struct reply r;
  *     int status = cli_get(c, &r, "exchanges?limit=20");
@@ -29,8 +29,8 @@ struct reply {
 int cli_connect(struct cli *c, bool start);
 bool cli_connect_quietly(struct cli *c);
 
-/* Ask; on anything but 2xx the reason is on stderr and the exit status comes back. `json` of the reply
- * is parsed always. */
+/* Ask; on anything but 2xx the reason is on stderr and the exit status comes back. `json` of the
+ * reply is parsed always. */
 int cli_get(struct cli *c, struct reply *r, const char *path);
 int cli_post(struct cli *c, struct reply *r, const char *path, struct str body);
 void reply_free(struct reply *r);
@@ -75,7 +75,7 @@ void table_init(struct table *t, const char *titles);
 void table_cell(struct table *t, struct str text, enum cell_color color);
 void table_text(struct table *t, const char *text);
 void table_json(struct table *t, const struct json *row, const char *member); /* a text */
-void table_count(struct table *t, int64_t n);   /* 12.4k; 0 as "-" */
+void table_count(struct table *t, int64_t n);                                 /* 12.4k; 0 as "-" */
 void table_money(struct table *t, int64_t nano);
 void table_seconds(struct table *t, int64_t us); /* 0 as "-" */
 void table_share(struct table *t, int64_t ppm);

@@ -40,7 +40,8 @@ int cli_open_console(struct cli *c)
 {
     if (!isatty(0) || !isatty(1)) {
         fputs("pointsman: the console needs a terminal; without one use: pointsman serve, status, "
-              "ps, tail (see: pointsman help)\n", stderr);
+              "ps, tail (see: pointsman help)\n",
+            stderr);
         return CLI_USAGE;
     }
     int status = cli_connect(c, true);
@@ -93,8 +94,9 @@ static void print_status(const struct cli *c, const struct json *j)
     cli_say(c, "socket     %s (you: %s, %s)", json_string(j, "socket", ""),
         json_string(you, "user", ""), json_string(you, "role", ""));
     cli_say(c, "data       %s", json_string(j, "data", ""));
-    cli_say(c, "config     %s%s", json_string(j, "config_file", "")[0]
-        ? json_string(j, "config_file", "") : "none (providers from the environment)",
+    cli_say(c, "config     %s%s",
+        json_string(j, "config_file", "")[0] ? json_string(j, "config_file", "")
+                                             : "none (providers from the environment)",
         json_int(j, "drift", 0) ? ", changed live: see pointsman config diff" : "");
     join(json_member(j, "providers"), text, sizeof text);
     cli_say(c, "providers  %s", text[0] ? text : "none");

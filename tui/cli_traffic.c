@@ -144,7 +144,8 @@ static void print_rows(const struct cli *c, const struct reply *r, bool backward
     struct str *raw = calloc(n, sizeof *raw);
     struct json_iter it = json_iter(json_get(buf_str(&r->text), STR("rows")).raw);
     struct json_span key, value;
-    for (const struct json *i = json_first(rows); list && raw && i && at < n; i = json_following(i)) {
+    for (const struct json *i = json_first(rows); list && raw && i && at < n;
+         i = json_following(i)) {
         raw[at] = json_next(&it, &key, &value) ? value.raw : STR_NULL;
         list[at++] = i;
     }
@@ -238,7 +239,8 @@ static int since_text(struct cli *c, char out[32])
         return CLI_DONE;
     int64_t ms = cli_time(since, clock_wall_ms());
     if (ms < 0) {
-        fprintf(stderr, "pointsman: --since: \"%s\" is no time: 2h, today, 2026-11-23T14:00\n", since);
+        fprintf(
+            stderr, "pointsman: --since: \"%s\" is no time: 2h, today, 2026-11-23T14:00\n", since);
         return CLI_USAGE;
     }
     snprintf(out, 32, "%lld", (long long)ms);
@@ -263,8 +265,8 @@ int cli_tail(struct cli *c)
         if (limit == 0 && !since[0] && !c->json && isatty(1))
             limit = 20; /* a person wants the end, a pipe wants all */
     }
-    int status = limit && !since[0] ? print_last(c, MIN(limit, 1000))
-                                    : print_stored(c, since, limit);
+    int status =
+        limit && !since[0] ? print_last(c, MIN(limit, 1000)) : print_stored(c, since, limit);
     fflush(stdout);
     return status == CLI_DONE && following ? follow(c, seq) : status;
 }
@@ -305,7 +307,8 @@ static void show_summary(const struct cli *c, const struct json *j)
         format_dollars(e, json_int(j, "cost_nano", 0)), json_string(j, "cost_source", ""));
     cli_say(c, "timing    first token %s s, whole %s s, in the queue %s s, retries %s s",
         format_seconds(a, json_int(j, "ttft_us", 0)), format_seconds(b, json_int(j, "total_us", 0)),
-        format_seconds(d, json_int(j, "queue_us", 0)), format_seconds(e, json_int(j, "retry_us", 0)));
+        format_seconds(d, json_int(j, "queue_us", 0)),
+        format_seconds(e, json_int(j, "retry_us", 0)));
     if (json_string(j, "sentence", "")[0])
         cli_say(c, "          %s", json_string(j, "sentence", ""));
     if (json_string(error, "message", "")[0])
@@ -336,7 +339,8 @@ static void show_side(const struct cli *c, const struct json *j, const char *mem
 static void show_parts(const struct cli *c, const struct json *message)
 {
     section(c, json_string(message, "role", "?"));
-    for (const struct json *p = json_first(json_member(message, "parts")); p; p = json_following(p)) {
+    for (const struct json *p = json_first(json_member(message, "parts")); p;
+         p = json_following(p)) {
         const char *type = json_string(p, "type", "text");
         if (strcmp(type, "text") != 0)
             cli_say(c, "[%s] %s", type, json_string(p, "name", ""));
@@ -430,8 +434,9 @@ static int export_curl(struct cli *c, const struct json *j)
     buf_printf(&url, "%s%s", json_item_string(json_first(json_member(status.json, "listen")), ""),
         json_string(j, "endpoint", ""));
     shell_quote(&raw, buf_c(&url));
-    buf_puts(&raw, " -H 'content-type: application/json' -H \"authorization: Bearer $OPENAI_API_KEY\""
-                   " --data-binary ");
+    buf_puts(&raw,
+        " -H 'content-type: application/json' -H \"authorization: Bearer $OPENAI_API_KEY\""
+        " --data-binary ");
     shell_quote(&raw, body);
     clean_put_lines(&out, buf_str(&raw));
     printf("%s\n", buf_c(&out) ? buf_c(&out) : "");

@@ -1,5 +1,5 @@
-/* cli_verbs.h: one function a row of commands.def. Each returns the exit status (enum cli_exit). Where
- * the verb asks the gateway, c->link is connected already. */
+/* cli_verbs.h: one function a row of commands.def. Each returns the exit status (enum cli_exit).
+ * Where the verb asks the gateway, c->link is connected already. */
 #ifndef POINTSMAN_CLI_VERBS_H
 #define POINTSMAN_CLI_VERBS_H
 

@@ -1,9 +1,9 @@
 /* clipboard.c: the ways a text can leave a terminal program, best first.
  *
  * Inside tmux its own buffer (with -w tmux hands it on to the outer terminal; raw sequences are
- * dropped by default). Inside screen the sequence wrapped for screen. Else OSC 52. In every case also a
- * file, since nothing tells whether the terminal took it. The text is freed of control bytes first:
- * what is pasted into a shell must not carry any. The clipboard is never read. */
+ * dropped by default). Inside screen the sequence wrapped for screen. Else OSC 52. In every case
+ * also a file, since nothing tells whether the terminal took it. The text is freed of control bytes
+ * first: what is pasted into a shell must not carry any. The clipboard is never read. */
 #include "tui/app.h"
 #include "tui/clean.h"
 
@@ -53,9 +53,10 @@ static void put_base64(struct buf *out, struct str s)
     for (size_t i = 0; i < s.n; i += 3) {
         const unsigned char *p = (const unsigned char *)s.p + i;
         size_t left = s.n - i;
-        unsigned v = (unsigned)p[0] << 16 | (left > 1 ? (unsigned)p[1] << 8 : 0) | (left > 2 ? p[2] : 0);
+        unsigned v =
+            (unsigned)p[0] << 16 | (left > 1 ? (unsigned)p[1] << 8 : 0) | (left > 2 ? p[2] : 0);
         char four[4] = {set[v >> 18], set[v >> 12 & 63], left > 1 ? set[v >> 6 & 63] : '=',
-                        left > 2 ? set[v & 63] : '='};
+            left > 2 ? set[v & 63] : '='};
         buf_put(out, four, 4);
     }
 }
@@ -141,7 +142,9 @@ bool clipboard_put(struct str text, char how[160])
     else if (way)
         snprintf(how, 160, "%s", way);
     else
-        snprintf(how, 160, file ? "too long for the terminal, saved to %.110s"
-                                : "no clipboard and no cache folder to write to%.0s", path);
+        snprintf(how, 160,
+            file ? "too long for the terminal, saved to %.110s"
+                 : "no clipboard and no cache folder to write to%.0s",
+            path);
     return way || file;
 }

@@ -1,9 +1,10 @@
 /* console.c: the life of a console: open, one loop, close.
  *
- * The loop waits in one poll() for the terminal, the link and signals. A key is answered with a frame at
- * once; what the gateway sends is drawn at most ten times a second; with nothing new nothing is sent
- * and nothing wakes it but the gateway's answers and a clock of a second while something counts up.
- * The gateway is asked with a long poll, so a stopped or slow console costs it nothing. */
+ * The loop waits in one poll() for the terminal, the link and signals. A key is answered with a
+ * frame at once; what the gateway sends is drawn at most ten times a second; with nothing new
+ * nothing is sent and nothing wakes it but the gateway's answers and a clock of a second while
+ * something counts up. The gateway is asked with a long poll, so a stopped or slow console costs it
+ * nothing. */
 #include "tui/app.h"
 
 #include "proxy/admin/api.h"
@@ -24,7 +25,7 @@ enum {
     RETRY_US = 1000000,
     STATUS_US = 30000000,
     RESIZE_US = 30000,
-    WAIT_MS = 20000       /* how long the gateway may hold the answer */
+    WAIT_MS = 20000 /* how long the gateway may hold the answer */
 };
 
 #define X(it) extern const struct screen it;
@@ -75,7 +76,8 @@ static void flash_marker(struct app *a)
         return;
     const struct marker *last = &m->markers[m->marker_count - 1];
     if (a->seen_marker && last->seq > a->seen_marker)
-        app_say(a, ROLE_SWITCH, "%s: %s%s", last->who, last->text, last->undo_rev ? "   (u undoes)" : "");
+        app_say(a, ROLE_SWITCH, "%s: %s%s", last->who, last->text,
+            last->undo_rev ? "   (u undoes)" : "");
     a->seen_marker = last->seq ? last->seq : 1;
 }
 
@@ -146,17 +148,17 @@ static void ask_gateway(struct app *a, int64_t now)
     char path[128];
     if (!a->polling && now >= a->poll_us) {
         snprintf(path, sizeof path, "snapshot?since=%lld&limit=500&wait_ms=%d",
-                 (long long)(a->connected ? a->model.seq : 0), a->connected ? WAIT_MS : 0);
+            (long long)(a->connected ? a->model.seq : 0), a->connected ? WAIT_MS : 0);
         a->polling = link_send(a->link, &(struct link_request){.path = path,
-                                                               .timeout_ms = WAIT_MS + 10000,
-                                                               .done = on_snapshot,
-                                                               .arg = a,
-                                                               .owner = a}) != 0;
+                                            .timeout_ms = WAIT_MS + 10000,
+                                            .done = on_snapshot,
+                                            .arg = a,
+                                            .owner = a}) != 0;
         a->poll_us = now + POLL_GAP_US;
     }
     if (now >= a->status_us && a->connected) {
-        link_send(a->link, &(struct link_request){
-                               .path = "status", .done = on_status, .arg = a, .owner = a});
+        link_send(a->link,
+            &(struct link_request){.path = "status", .done = on_status, .arg = a, .owner = a});
         if (!a->status_us)
             say_hello(a);
         a->status_us = now + STATUS_US;
@@ -397,7 +399,7 @@ static void loop(struct app *a, int signals)
         bool late = (a->dirty || a->urgent) && !terminal_busy();
         struct pollfd p[] = {
             {.fd = terminal_fd(),
-             .events = (short)(POLLIN | (terminal_busy() || a->urgent ? POLLOUT : 0))},
+                .events = (short)(POLLIN | (terminal_busy() || a->urgent ? POLLOUT : 0))},
             {.fd = link_fd(a->link), .events = POLLIN},
             {.fd = signals, .events = POLLIN},
         };
@@ -507,7 +509,7 @@ static void say_goodbye(const struct app *a)
         fprintf(stderr, "no gateway answers on %s\n", a->options.socket);
     else if (g->known)
         fprintf(stderr, "gateway still running (pid %lld, %s, %lld live); end it: pointsman down\n",
-                (long long)g->pid, g->listen, (long long)a->model.now.live);
+            (long long)g->pid, g->listen, (long long)a->model.now.live);
 }
 
 int console_main(const struct console_options *options)

@@ -6,7 +6,8 @@
  *
  *     ui_text(y, x, 20, ROLE_TEXT, row->model);           // cut with … when longer
  *     ui_put(y, 0, 8, ROLE_TITLE, "pointsman");           // a literal of ours
- *     ui_under(ROLE_SELECTED); ... ui_under(ROLE_NONE);   // cells painted between get its background
+ *     ui_under(ROLE_SELECTED); ... ui_under(ROLE_NONE);   // cells painted between get its
+ * background
  *
  * All return the columns that were painted. */
 #ifndef POINTSMAN_DRAW_H
@@ -27,8 +28,9 @@ bool ui_ascii(void);
 void ui_under(enum role role);
 
 int ui_text(int y, int x, int width, enum role role, struct str s);
-int ui_text_middle(int y, int x, int width, enum role role, struct str s); /* a…z: the end is kept */
-int ui_text_right(int y, int x, int width, enum role role, struct str s);  /* flush right */
+int ui_text_middle(
+    int y, int x, int width, enum role role, struct str s); /* a…z: the end is kept */
+int ui_text_right(int y, int x, int width, enum role role, struct str s); /* flush right */
 int ui_put(int y, int x, int width, enum role role, const char *text);
 int ui_put_right(int y, int x, int width, enum role role, const char *text);
 int ui_printf(int y, int x, int width, enum role role, const char *fmt, ...) PRINTF_LIKE(5, 6);
@@ -36,9 +38,9 @@ int ui_printf(int y, int x, int width, enum role role, const char *fmt, ...) PRI
 /* From byte `skip` columns on, without an ellipsis: for texts that scroll sideways. */
 int ui_text_from(int y, int x, int width, enum role role, struct str s, int skip);
 
-void ui_fill(struct rect r, enum role role);               /* blanks */
+void ui_fill(struct rect r, enum role role); /* blanks */
 void ui_hline(int y, int x, int width, enum role role);
 void ui_vline(int y, int x, int height, enum role role);
-void ui_box(struct rect r, const char *title);             /* frame with blanks inside */
+void ui_box(struct rect r, const char *title); /* frame with blanks inside */
 
 #endif

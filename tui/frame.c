@@ -53,17 +53,21 @@ static void gather(struct app *a, struct segments *all, int width)
     snprintf(line, sizeof line, brief ? "%slive" : "%s live", format_count(b, f->live));
     add(all, 5, f->live ? ROLE_LIVE : ROLE_HEADER, line);
     snprintf(line, sizeof line, brief ? "%s%%e" : "%s%% err", format_share(b, f->err_ppm));
-    add(all, 6, f->err_ppm >= 50000 ? ROLE_BAD : f->err_ppm >= 10000 ? ROLE_WARN : ROLE_HEADER, line);
+    add(all, 6,
+        f->err_ppm >= 50000   ? ROLE_BAD
+        : f->err_ppm >= 10000 ? ROLE_WARN
+                              : ROLE_HEADER,
+        line);
     snprintf(line, sizeof line, brief ? "%s" : "%s today", format_dollars(b, f->today_nano));
     add(all, 5, ROLE_MONEY, line);
-    snprintf(line, sizeof line, "%s/h%s%.20s", format_dollars(b, f->hour_nano), f->top_key[0] ? " ▲" : "",
-             f->top_key);
+    snprintf(line, sizeof line, "%s/h%s%.20s", format_dollars(b, f->hour_nano),
+        f->top_key[0] ? " ▲" : "", f->top_key);
     add(all, 8, ROLE_MONEY, line);
     if (width >= 120) {
         snprintf(line, sizeof line, "mem %s", format_bytes(b, f->mem_bytes));
         add(all, 10, ROLE_DIM, line);
         snprintf(line, sizeof line, "%.40s@%.40s", g->owner,
-                 strstr(g->listen, "//") ? strstr(g->listen, "//") + 2 : g->listen);
+            strstr(g->listen, "//") ? strstr(g->listen, "//") + 2 : g->listen);
         add(all, 9, ROLE_DIM, g->owner[0] ? line : "");
     }
     if (f->consoles > 1) {
@@ -115,7 +119,7 @@ static int draw_tabs(struct app *a, int width)
         if (width < 70 && !on)
             continue;
         snprintf(label, sizeof label, width >= 150 ? "%c %s" : "%c%s", s->digit,
-                 width >= 120 ? s->title : s->brief);
+            width >= 120 ? s->title : s->brief);
         x += ui_put(0, x, width - x, on ? ROLE_TAB_ON : ROLE_TAB, label);
         x += ui_put(0, x, 1, ROLE_TAB, " ");
     }
@@ -129,8 +133,8 @@ static void draw_header(struct app *a, int width)
     gather(a, &all, width);
     fit(&all, width - x - 3 - spark);
     if (spark && a->connected)
-        chart_spark(0, width - columns_of(&all) - spark - 1, 8, ROLE_CHART, a->model.now.req_history,
-                    a->model.now.history);
+        chart_spark(0, width - columns_of(&all) - spark - 1, 8, ROLE_CHART,
+            a->model.now.req_history, a->model.now.history);
     x = width - columns_of(&all) - 1;
     for (int i = 0; i < all.n; i++)
         if (all.s[i].on)
@@ -192,7 +196,7 @@ static void draw_tiny(struct app *a, int width)
         return;
     }
     ui_printf(0, 0, width, ROLE_TEXT, "%s/s  %s%% err  %s", format_rate(r, f->req_per_s),
-              format_share(e, f->err_ppm), format_dollars(m, f->today_nano));
+        format_share(e, f->err_ppm), format_dollars(m, f->today_nano));
 }
 
 void frame_draw(struct app *a)

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 const struct key_row key_rows[] = {
-#define KEY(context, action, keys, label, rank, help) \
+#define KEY(context, action, keys, label, rank, help)                                              \
     {CONTEXT_##context, ACTION_##action, #action, keys, label, help, rank},
 #include "tui/keys.def"
 };
@@ -23,11 +23,20 @@ static const struct {
     const char *name, *shown;
     int key;
 } names[] = {
-    {"Up", "↑", KEY_N_UP},         {"Down", "↓", KEY_N_DOWN},     {"Left", "←", KEY_N_LEFT},
-    {"Right", "→", KEY_N_RIGHT},   {"Home", "Home", KEY_N_HOME},  {"End", "End", KEY_N_END},
-    {"PgUp", "PgUp", KEY_N_PGUP},  {"PgDn", "PgDn", KEY_N_PGDN},  {"Enter", "Enter", '\r'},
-    {"Esc", "Esc", 27},            {"Tab", "Tab", '\t'},          {"S-Tab", "S-Tab", KEY_N_BACKTAB},
-    {"Space", "Space", ' '},       {"Ins", "Ins", KEY_N_INSERT},
+    {"Up", "↑", KEY_N_UP},
+    {"Down", "↓", KEY_N_DOWN},
+    {"Left", "←", KEY_N_LEFT},
+    {"Right", "→", KEY_N_RIGHT},
+    {"Home", "Home", KEY_N_HOME},
+    {"End", "End", KEY_N_END},
+    {"PgUp", "PgUp", KEY_N_PGUP},
+    {"PgDn", "PgDn", KEY_N_PGDN},
+    {"Enter", "Enter", '\r'},
+    {"Esc", "Esc", 27},
+    {"Tab", "Tab", '\t'},
+    {"S-Tab", "S-Tab", KEY_N_BACKTAB},
+    {"Space", "Space", ' '},
+    {"Ins", "Ins", KEY_N_INSERT},
 };
 
 const char *context_title(enum context c)

@@ -3,7 +3,8 @@
  * Why: one table has five readers, so that what is drawn in the last line, the help and the palette
  * is what a key really does. Letters of other keyboard layouts count as the key in the same place.
  *
- *     enum action a = keymap_action((enum context[]){CONTEXT_REQUESTS, CONTEXT_LIST, CONTEXT_END}, key);
+ *     enum action a = keymap_action((enum context[]){CONTEXT_REQUESTS, CONTEXT_LIST, CONTEXT_END},
+ * key);
  *
  * CONTEXT_GLOBAL is looked at last without being listed. */
 #ifndef POINTSMAN_KEYMAP_H

@@ -37,16 +37,22 @@ static int denied(const char *path, struct err *e)
 {
     struct stat st;
     if (stat(path, &st) < 0)
-        return err_set(e, ERR_DENIED, "%s: a gateway may be there, but its folder is closed to you; "
-            "ask its owner for a place in access.group", path);
+        return err_set(e, ERR_DENIED,
+            "%s: a gateway may be there, but its folder is closed to you; "
+            "ask its owner for a place in access.group",
+            path);
     struct group *g = getgrgid(st.st_gid);
     struct passwd *p = getpwuid(st.st_uid);
     const char *group = g ? g->gr_name : "?", *owner = p ? p->pw_name : "?";
     if ((st.st_mode & S_IWGRP) == 0)
-        return err_set(e, ERR_DENIED, "%s: the gateway is open to %s alone; ask for access.group to "
-            "be set", path, owner);
-    return err_set(e, ERR_DENIED, "%s: the gateway of %s is open to group %s: join it (sudo usermod "
-        "-aG %s $USER), then log in anew", path, owner, group, group);
+        return err_set(e, ERR_DENIED,
+            "%s: the gateway is open to %s alone; ask for access.group to "
+            "be set",
+            path, owner);
+    return err_set(e, ERR_DENIED,
+        "%s: the gateway of %s is open to group %s: join it (sudo usermod "
+        "-aG %s $USER), then log in anew",
+        path, owner, group, group);
 }
 
 /* 0 when it answers. What was refused is remembered: worth more than "none answers". */
@@ -99,8 +105,8 @@ static int make_folder(const char *path, struct err *e)
         memcpy(part, path, i);
         part[i] = 0;
         if (mkdir(part, 0700) < 0 && errno != EEXIST)
-            return err_set(e, ERR_IO, "%s: %s; choose another folder with --data", part,
-                strerror(errno));
+            return err_set(
+                e, ERR_IO, "%s: %s; choose another folder with --data", part, strerror(errno));
     }
     return 0;
 }
@@ -117,8 +123,8 @@ static int open_log(const char *data, off_t *from, char path[300], struct err *e
     }
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return err_set(e, ERR_IO, "%s: %s; choose another folder with --data", path,
-            strerror(errno));
+        return err_set(
+            e, ERR_IO, "%s: %s; choose another folder with --data", path, strerror(errno));
     *from = fstat(fd, &st) == 0 ? st.st_size : 0;
     return fd;
 }
@@ -132,8 +138,8 @@ static void become_gateway(const struct cli *c, int log)
     dup2(log, 2);
     char *argv[10] = {"pointsman", "serve"};
     size_t n = 2;
-    const char *const pairs[][2] = {{"--config", c->config}, {"--data", c->data},
-        {"--socket", c->socket}};
+    const char *const pairs[][2] = {
+        {"--config", c->config}, {"--data", c->data}, {"--socket", c->socket}};
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
         if (pairs[i][1]) {
             argv[n++] = (char *)(uintptr_t)pairs[i][0];
@@ -166,7 +172,8 @@ static int say_reason(const char *log_path, off_t from, struct err *e)
     if (str_starts(last, STR("pointsman: ")))
         last = str_from(last, strlen("pointsman: "));
     if (last.n == 0)
-        return err_set(e, ERR_STATE, "the gateway ended at once and gave no reason; see %s", log_path);
+        return err_set(
+            e, ERR_STATE, "the gateway ended at once and gave no reason; see %s", log_path);
     return err_set(e, ERR_STATE, "the gateway could not start: " STR_FMT, STR_ARG(last));
 }
 
@@ -192,7 +199,8 @@ static int wait_for_it(const struct cli *c, pid_t child, char path[256], const c
 int launch_start(const struct cli *c, char path[256], struct err *e)
 {
     if (geteuid() == 0 && !c->data)
-        return err_set(e, ERR_DENIED, "as root a gateway is started only with --data DIR or as a "
+        return err_set(e, ERR_DENIED,
+            "as root a gateway is started only with --data DIR or as a "
             "service (pointsman serve): its files would belong to root");
     char data[256] = "", own[256] = "", log_path[300];
     c->hooks->where(c, data, own);

@@ -1,9 +1,9 @@
 /* launch.h: who starts what: finds a running gateway, or starts one that outlives this terminal.
  *
- * Order: --socket (only that), --data (only its socket), else $POINTSMAN_SOCKET, the own data folder,
- * /run/pointsman/control.sock: the first that answers. A gateway started here is a session of its
- * own (setsid), reads nothing, and writes to gateway.log in the data folder. Two that start at once:
- * the lock of the data folder decides, and the loser's caller attaches to the winner. */
+ * Order: --socket (only that), --data (only its socket), else $POINTSMAN_SOCKET, the own data
+ * folder, /run/pointsman/control.sock: the first that answers. A gateway started here is a session
+ * of its own (setsid), reads nothing, and writes to gateway.log in the data folder. Two that start
+ * at once: the lock of the data folder decides, and the loser's caller attaches to the winner. */
 #ifndef POINTSMAN_LAUNCH_H
 #define POINTSMAN_LAUNCH_H
 

@@ -151,8 +151,8 @@ static bool set_up(struct link *l, struct transfer *t)
     curl_easy_setopt(c, CURLOPT_PRIVATE, t);
     curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, r->method ? r->method : "GET");
     if (r->timeout_ms >= 0)
-        curl_easy_setopt(c, CURLOPT_TIMEOUT_MS,
-                         r->timeout_ms ? r->timeout_ms : (long)LINK_DEFAULT_TIMEOUT_MS);
+        curl_easy_setopt(
+            c, CURLOPT_TIMEOUT_MS, r->timeout_ms ? r->timeout_ms : (long)LINK_DEFAULT_TIMEOUT_MS);
     if (r->body.n) {
         t->headers = curl_slist_append(t->headers, "Content-Type: application/json");
         t->headers = curl_slist_append(t->headers, "Expect:");
@@ -249,7 +249,7 @@ static void report(struct transfer *t)
         status = 0, err_set(&e, ERR_TIMEOUT, "the gateway did not answer in time");
     else if (t->result != CURLE_OK && !t->stopped)
         status = 0, err_set(&e, ERR_NETWORK, "no gateway answers on its socket (%s)",
-                            curl_easy_strerror(t->result));
+                        curl_easy_strerror(t->result));
     t->gone = true;
     if (t->request.done)
         t->request.done(t->request.arg, (int)status, buf_str(&t->reply), &e);
@@ -327,12 +327,16 @@ static void blocking_done(void *arg, int status, struct str reply, const struct 
 }
 
 int link_call(struct link *l, const char *method, const char *path, struct str body, int *status,
-              struct buf *reply, struct err *e)
+    struct buf *reply, struct err *e)
 {
     int ignored;
     struct blocking b = {.status = status ? status : &ignored, .reply = reply, .e = e};
-    struct link_request r = {
-        .method = method, .path = path, .body = body, .done = blocking_done, .arg = &b, .owner = &b};
+    struct link_request r = {.method = method,
+        .path = path,
+        .body = body,
+        .done = blocking_done,
+        .arg = &b,
+        .owner = &b};
     if (!link_send(l, &r))
         return err_set(e, ERR_NOMEM, "the request could not be built (path too long or no memory)");
     while (!b.done)
@@ -349,7 +353,7 @@ int link_error(struct str reply, int status, struct err *e)
         int status;
         enum err_code code;
     } codes[] = {{400, ERR_SYNTAX}, {401, ERR_DENIED}, {403, ERR_DENIED}, {404, ERR_NOT_FOUND},
-                 {409, ERR_CONFLICT}, {501, ERR_UNSUPPORTED}, {503, ERR_BUSY}};
+        {409, ERR_CONFLICT}, {501, ERR_UNSUPPORTED}, {503, ERR_BUSY}};
     enum err_code code = ERR_IO;
     struct arena a;
     for (size_t i = 0; i < ARRAY_LEN(codes); i++)

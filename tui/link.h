@@ -12,8 +12,9 @@
  *     poll(link_fd(l)), then link_run(l);
  *
  * Paths are below ADMIN_PREFIX; names inside them are put there with link_path(), which escapes.
- * Ownership: bodies are copied when sent; the reply belongs to the link during the callback. Callbacks
- * run only inside link_run(), link_wait() and link_call(), and may send and cancel. One thread. */
+ * Ownership: bodies are copied when sent; the reply belongs to the link during the callback.
+ * Callbacks run only inside link_run(), link_wait() and link_call(), and may send and cancel. One
+ * thread. */
 #ifndef POINTSMAN_LINK_H
 #define POINTSMAN_LINK_H
 
@@ -58,7 +59,7 @@ bool link_wait(struct link *l, int wait_ms);
 
 /* Blocking: 0 and the status and reply of whatever was answered, or -ERR_NETWORK, -ERR_TIMEOUT. */
 int link_call(struct link *l, const char *method, const char *path, struct str body, int *status,
-              struct buf *reply, struct err *e) MUST_CHECK;
+    struct buf *reply, struct err *e) MUST_CHECK;
 
 /* Turns {"error":{"message":…}} into *e and returns its code (by status: 403 DENIED …). */
 int link_error(struct str reply, int status, struct err *e);

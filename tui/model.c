@@ -53,16 +53,16 @@ static int64_t named(struct str s, const char *(*name)(int64_t), int64_t count)
 /* The members that record_json() writes under the names of record.def. */
 static void read_plain(struct record *r, struct str key, struct json_span v, struct arena *a)
 {
-#define TEXT(name, most)                          \
-    if (str_eq(key, STR(#name)) && v.type == JSON_STRING) { \
-        r->name = json_text(v, a);                \
-        return;                                   \
+#define TEXT(name, most)                                                                           \
+    if (str_eq(key, STR(#name)) && v.type == JSON_STRING) {                                        \
+        r->name = json_text(v, a);                                                                 \
+        return;                                                                                    \
     }
-#define INT(name)                       \
-    if (str_eq(key, STR(#name)) && v.type == JSON_NUMBER) { \
-        if (json_i64(v, &r->name) < 0) \
-            r->name = 0;                \
-        return;                         \
+#define INT(name)                                                                                  \
+    if (str_eq(key, STR(#name)) && v.type == JSON_NUMBER) {                                        \
+        if (json_i64(v, &r->name) < 0)                                                             \
+            r->name = 0;                                                                           \
+        return;                                                                                    \
     }
 #include "store/record.def"
 }
@@ -143,11 +143,11 @@ static struct row *row_pack(const struct row *from)
     *row = *from;
     row->refs = 1;
     char *at = (char *)(row + 1);
-#define TEXT(name, most)                                  \
-    row->r.name = str_first(row->r.name, (size_t)most);   \
-    if (row->r.name.n)                                    \
-        memcpy(at, row->r.name.p, row->r.name.n);         \
-    row->r.name.p = at;                                   \
+#define TEXT(name, most)                                                                           \
+    row->r.name = str_first(row->r.name, (size_t)most);                                            \
+    if (row->r.name.n)                                                                             \
+        memcpy(at, row->r.name.p, row->r.name.n);                                                  \
+    row->r.name.p = at;                                                                            \
     at += row->r.name.n;
 #define INT(name)
 #include "store/record.def"
@@ -207,7 +207,7 @@ struct str row_target(const struct row *row, char out[280])
     if (!row->r.provider.n)
         return row->r.model;
     snprintf(out, 280, "%.*s/%.*s", (int)MIN(row->r.provider.n, 64), row->r.provider.p,
-             (int)MIN(row->r.model.n, 200), row->r.model.p);
+        (int)MIN(row->r.model.n, 200), row->r.model.p);
     return str_c(out);
 }
 
@@ -395,8 +395,8 @@ static bool has_marker(const struct model *m, int64_t seq)
 static void take_marker(struct model *m, struct str v)
 {
     struct marker fresh = {.seq = get_i64(v, "seq"),
-                           .time_ms = get_i64(v, "time_ms"),
-                           .undo_rev = get_i64(v, "undo_rev")};
+        .time_ms = get_i64(v, "time_ms"),
+        .undo_rev = get_i64(v, "undo_rev")};
     if (has_marker(m, fresh.seq))
         return;
     GET_TEXT(v, "who", fresh.who);
@@ -425,8 +425,8 @@ static void take_trouble(struct model *m, struct str v)
 static void take_event(struct model *m, struct str v)
 {
     struct console_event fresh = {.seq = get_i64(v, "seq"),
-                                  .time_ms = get_i64(v, "time_ms"),
-                                  .repeated = get_i64(v, "repeated")};
+        .time_ms = get_i64(v, "time_ms"),
+        .repeated = get_i64(v, "repeated")};
     if (!m->events && !(m->events = calloc(MODEL_EVENTS_MAX, sizeof *m->events)))
         return;
     for (size_t i = m->event_count; i-- > 0 && m->events[i].seq >= fresh.seq;)
@@ -475,10 +475,10 @@ static void forget_rows(struct model *m)
 
 int model_take(struct model *m, struct str s, struct err *e)
 {
-    struct json_want w[] = {{.key = STR("seq")},     {.key = STR("time_ms")}, {.key = STR("resynced")},
-                            {.key = STR("counters")}, {.key = STR("live")},   {.key = STR("recent")},
-                            {.key = STR("markers")}, {.key = STR("trouble")}, {.key = STR("events")},
-                            {.key = STR("refused")}};
+    struct json_want w[] = {{.key = STR("seq")}, {.key = STR("time_ms")}, {.key = STR("resynced")},
+        {.key = STR("counters")}, {.key = STR("live")}, {.key = STR("recent")},
+        {.key = STR("markers")}, {.key = STR("trouble")}, {.key = STR("events")},
+        {.key = STR("refused")}};
     int64_t seq;
     if (json_scan(s, w, ARRAY_LEN(w)) < 0 || json_i64(w[0].value, &seq) < 0)
         return err_set(e, ERR_SYNTAX, "the gateway's answer is not a snapshot");

@@ -28,9 +28,9 @@ enum {
 
 struct row {
     unsigned refs;
-    struct record r;    /* texts point behind the struct */
-    int64_t tps10;      /* tokens a second, times ten, as the gateway says */
-    int64_t missing_ms; /* in flight, but no longer in the list since then; 0: it is */
+    struct record r;     /* texts point behind the struct */
+    int64_t tps10;       /* tokens a second, times ten, as the gateway says */
+    int64_t missing_ms;  /* in flight, but no longer in the list since then; 0: it is */
     unsigned generation; /* of the filter that `match` is the answer of */
     bool match;
 };

@@ -1,14 +1,15 @@
 /* screen.h: what a screen is, and what the console does for it.
  *
  * Why: a screen is a const table of functions over its own zeroed state; the console finds it in
- * screens.def, shows it, hands it keys and data. A sheet (overlay) is the same thing drawn on top of a
- * screen: pushed, and popped when it is done.
+ * screens.def, shows it, hands it keys and data. A sheet (overlay) is the same thing drawn on top
+ * of a screen: pushed, and popped when it is done.
  *
- *     static const struct screen screen_models = {.name = "models", .title = "Models", .digit = '3', …};
+ *     static const struct screen screen_models = {.name = "models", .title = "Models", .digit =
+ * '3', …};
  *
- * Order of a key: the top sheet's (or the screen's) key(), then its action() for what keys.def says,
- * then the console's own actions. Answers of app_ask() never arrive after close().
- * The state lives as long as the console (screens) or until popped (sheets). */
+ * Order of a key: the top sheet's (or the screen's) key(), then its action() for what keys.def
+ * says, then the console's own actions. Answers of app_ask() never arrive after close(). The state
+ * lives as long as the console (screens) or until popped (sheets). */
 #ifndef POINTSMAN_SCREEN_H
 #define POINTSMAN_SCREEN_H
 
@@ -40,32 +41,34 @@ struct subject {
 };
 
 struct screen {
-    const char *name;        /* "requests": palette, app_show() */
-    const char *title;       /* "Requests" */
-    const char *brief;       /* "Req": tabs of narrow terminals */
-    char digit;              /* '1' to '8'; 0 for sheets */
-    bool full;               /* a sheet that covers the screen: what is below is not drawn */
-    size_t size;             /* bytes of state, zeroed before open() */
+    const char *name;             /* "requests": palette, app_show() */
+    const char *title;            /* "Requests" */
+    const char *brief;            /* "Req": tabs of narrow terminals */
+    char digit;                   /* '1' to '8'; 0 for sheets */
+    bool full;                    /* a sheet that covers the screen: what is below is not drawn */
+    size_t size;                  /* bytes of state, zeroed before open() */
     const enum context *contexts; /* ends with CONTEXT_END; NULL: only the global keys */
-    const enum context *(*place)(struct app *a, void *state); /* where the keys depend on the focus */
+    const enum context *(*place)(
+        struct app *a, void *state); /* where the keys depend on the focus */
     void (*open)(struct app *a, void *state, const void *arg); /* arg: sheets only */
     void (*close)(struct app *a, void *state);
-    void (*show)(struct app *a, void *state);   /* comes to the front */
+    void (*show)(struct app *a, void *state); /* comes to the front */
     void (*draw)(struct app *a, void *state, struct rect r);
-    bool (*key)(struct app *a, void *state, int key);          /* true: used up */
+    bool (*key)(struct app *a, void *state, int key); /* true: used up */
     bool (*action)(struct app *a, void *state, enum action action);
     void (*data)(struct app *a, void *state);   /* the model changed */
     int (*tick)(struct app *a, void *state);    /* called when due and before waiting; ms until it
                                                    wants to be drawn again, or -1 */
     bool (*typing)(struct app *a, void *state); /* a text field has the keys: pasting is allowed */
-    const char *(*hint)(struct app *a, void *state); /* last line instead of the keys; may be NULL */
+    const char *(*hint)(
+        struct app *a, void *state); /* last line instead of the keys; may be NULL */
     bool (*subject)(struct app *a, void *state, struct subject *s);
 };
 
 struct model *app_model(struct app *a);
 struct link *app_link(struct app *a);
-int64_t app_now_ms(struct app *a);       /* wall clock of the gateway's machine */
-void app_dirty(struct app *a);           /* draw soon */
+int64_t app_now_ms(struct app *a); /* wall clock of the gateway's machine */
+void app_dirty(struct app *a);     /* draw soon */
 void app_say(struct app *a, enum role role, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 void app_show(struct app *a, const char *screen);
@@ -74,7 +77,7 @@ bool app_front(struct app *a, const void *state);   /* nothing lies over it */
 void app_push(struct app *a, const struct screen *sheet, const void *arg);
 void app_pop(struct app *a, const void *state);
 bool app_subject(struct app *a, struct subject *s); /* of the screen, whatever lies over it */
-void app_do(struct app *a, enum action action);     /* as if its key had been pressed on the screen */
+void app_do(struct app *a, enum action action); /* as if its key had been pressed on the screen */
 
 /* The cursor rests here after the frame: on the selected row, or in a text field. */
 void app_cursor(struct app *a, int y, int x);
@@ -82,16 +85,17 @@ void app_cursor(struct app *a, int y, int x);
 /* So little room that a screen leaves out its own line of counts. */
 bool app_compact(struct app *a);
 
-/* Asks the gateway; `done` gets the answer (status 200) or, with status 0 or an error, has nothing to
- * do but stop waiting: the reason is said in the last line. False: could not be sent. */
+/* Asks the gateway; `done` gets the answer (status 200) or, with status 0 or an error, has nothing
+ * to do but stop waiting: the reason is said in the last line. False: could not be sent. */
 typedef void (*app_answer)(struct app *a, void *state, int status, struct str reply);
 bool app_ask(struct app *a, void *state, const char *method, const char *path, struct str body,
-             app_answer done);
+    app_answer done);
 /* The same, errors left to `done`: status and {"error"…}, or 0 and the reason as plain text. */
 bool app_ask_quiet(struct app *a, void *state, const char *method, const char *path,
-                   struct str body, app_answer done);
+    struct str body, app_answer done);
 
-/* Drops the questions and streams that `owner` (as `state` above, or as a link_request's owner) asked. */
+/* Drops the questions and streams that `owner` (as `state` above, or as a link_request's owner)
+ * asked. */
 void app_forget(struct app *a, const void *owner);
 
 /* False, with a message, when this console may only look. */

@@ -129,7 +129,7 @@ bool app_may_change(struct app *a)
         app_say(a, ROLE_WARN, "this console only looks: it was started with --readonly");
     else if (strcmp(a->model.gateway.role, "viewer") == 0)
         app_say(a, ROLE_WARN, "as a viewer you may look, not change: ask %s for the role operator",
-                a->model.gateway.owner);
+            a->model.gateway.owner);
     else
         return true;
     return false;
@@ -187,7 +187,7 @@ static void on_answer(void *arg, int status, struct str reply, const struct err 
 }
 
 static bool ask(struct app *a, void *state, const char *method, const char *path, struct str body,
-                app_answer done, bool quiet)
+    app_answer done, bool quiet)
 {
     struct ask *fresh = calloc(1, sizeof *fresh);
     if (!fresh)
@@ -195,11 +195,11 @@ static bool ask(struct app *a, void *state, const char *method, const char *path
     *fresh = (struct ask){.next = a->asks, .app = a, .state = state, .done = done, .quiet = quiet};
     a->asks = fresh;
     if (link_send(a->link, &(struct link_request){.method = method,
-                                                  .path = path,
-                                                  .body = body,
-                                                  .done = on_answer,
-                                                  .arg = fresh,
-                                                  .owner = fresh}))
+                               .path = path,
+                               .body = body,
+                               .done = on_answer,
+                               .arg = fresh,
+                               .owner = fresh}))
         return true;
     unlink_ask(a, fresh);
     free(fresh);
@@ -208,13 +208,13 @@ static bool ask(struct app *a, void *state, const char *method, const char *path
 }
 
 bool app_ask(struct app *a, void *state, const char *method, const char *path, struct str body,
-             app_answer done)
+    app_answer done)
 {
     return ask(a, state, method, path, body, done, false);
 }
 
-bool app_ask_quiet(struct app *a, void *state, const char *method, const char *path, struct str body,
-                   app_answer done)
+bool app_ask_quiet(struct app *a, void *state, const char *method, const char *path,
+    struct str body, app_answer done)
 {
     return ask(a, state, method, path, body, done, true);
 }

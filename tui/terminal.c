@@ -30,12 +30,12 @@ enum { MY_PASTE_BEGIN = KEY_MAX + 1, MY_PASTE_END, MY_FOCUS_IN, MY_FOCUS_OUT };
 enum { PIPE_BYTES = 1 << 20 };
 
 static struct {
-    int fd;          /* the terminal */
-    int pipe[2];     /* ncurses writes [1] */
+    int fd;      /* the terminal */
+    int pipe[2]; /* ncurses writes [1] */
     FILE *in, *to;
     SCREEN *screen;
     struct termios saved, raw;
-    struct buf out;  /* bytes the terminal has still to take */
+    struct buf out; /* bytes the terminal has still to take */
     bool open, gone, ascii, sync, extras, mouse, dropped;
     unsigned esc_ms;
     enum theme_depth depth;
@@ -86,8 +86,10 @@ static int open_tty(struct err *e)
         name = ttyname(STDOUT_FILENO);
     t.fd = open(name ? name : "/dev/tty", O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (t.fd < 0)
-        return err_set(e, ERR_IO, "the console needs a terminal (%s): use `pointsman ps` or "
-                                  "`pointsman tail` without one", strerror(errno));
+        return err_set(e, ERR_IO,
+            "the console needs a terminal (%s): use `pointsman ps` or "
+            "`pointsman tail` without one",
+            strerror(errno));
     if (tcgetattr(t.fd, &t.saved) < 0)
         return err_set(e, ERR_IO, "the terminal's modes can't be read: %s", strerror(errno));
     t.raw = t.saved;
@@ -123,18 +125,20 @@ static int open_screen(struct err *e)
         str_copy(t.name, sizeof t.name, str_c(tries[i]));
     }
     if (!t.screen)
-        return err_set(e, ERR_IO, "no terminal description found for TERM=%.40s, nor for "
-                                  "xterm-256color, screen or vt100: install ncurses-base or ncurses-term",
-                       term ? term : "(unset)");
+        return err_set(e, ERR_IO,
+            "no terminal description found for TERM=%.40s, nor for "
+            "xterm-256color, screen or vt100: install ncurses-base or ncurses-term",
+            term ? term : "(unset)");
     if (!term || strcmp(term, t.name) != 0)
         snprintf(t.notice, sizeof t.notice, "no terminal description for TERM=%.40s: taken as %s",
-                 term ? term : "(unset)", t.name);
+            term ? term : "(unset)", t.name);
     return 0;
 }
 
 static bool knows_sync(void)
 {
-    static const char *const terms[] = {"kitty", "foot", "alacritty", "ghostty", "wezterm", "contour"};
+    static const char *const terms[] = {
+        "kitty", "foot", "alacritty", "ghostty", "wezterm", "contour"};
     const char *program = getenv("TERM_PROGRAM"), *term = getenv("TERM");
     if (getenv("TMUX") || getenv("STY"))
         return false;
@@ -142,7 +146,7 @@ static bool knows_sync(void)
         if (term && strstr(term, terms[i]))
             return true;
     return program && (!strcmp(program, "WezTerm") || !strcmp(program, "ghostty") ||
-                       !strcmp(program, "iTerm.app"));
+                          !strcmp(program, "iTerm.app"));
 }
 
 /* Where bracketed paste and focus reports may be asked for without showing rubbish. */
@@ -322,18 +326,14 @@ static int named(wint_t code)
 {
     static const struct {
         int curses, ours;
-    } names[] = {{KEY_UP, KEY_N_UP},       {KEY_DOWN, KEY_N_DOWN},
-                 {KEY_LEFT, KEY_N_LEFT},   {KEY_RIGHT, KEY_N_RIGHT},
-                 {KEY_HOME, KEY_N_HOME},   {KEY_END, KEY_N_END},
-                 {KEY_PPAGE, KEY_N_PGUP},  {KEY_NPAGE, KEY_N_PGDN},
-                 {KEY_IC, KEY_N_INSERT},   {KEY_DC, KEY_N_DELETE},
-                 {KEY_BTAB, KEY_N_BACKTAB}, {KEY_BACKSPACE, KEY_N_BACKSPACE},
-                 {KEY_ENTER, '\r'},        {KEY_A1, KEY_N_HOME},
-                 {KEY_A3, KEY_N_PGUP},     {KEY_C1, KEY_N_END},
-                 {KEY_C3, KEY_N_PGDN},     {KEY_FIND, KEY_N_HOME},
-                 {KEY_SELECT, KEY_N_END},  {MY_PASTE_BEGIN, KEY_N_PASTE_BEGIN},
-                 {MY_PASTE_END, KEY_N_PASTE_END}, {MY_FOCUS_IN, KEY_N_FOCUS_IN},
-                 {MY_FOCUS_OUT, KEY_N_FOCUS_OUT}};
+    } names[] = {{KEY_UP, KEY_N_UP}, {KEY_DOWN, KEY_N_DOWN}, {KEY_LEFT, KEY_N_LEFT},
+        {KEY_RIGHT, KEY_N_RIGHT}, {KEY_HOME, KEY_N_HOME}, {KEY_END, KEY_N_END},
+        {KEY_PPAGE, KEY_N_PGUP}, {KEY_NPAGE, KEY_N_PGDN}, {KEY_IC, KEY_N_INSERT},
+        {KEY_DC, KEY_N_DELETE}, {KEY_BTAB, KEY_N_BACKTAB}, {KEY_BACKSPACE, KEY_N_BACKSPACE},
+        {KEY_ENTER, '\r'}, {KEY_A1, KEY_N_HOME}, {KEY_A3, KEY_N_PGUP}, {KEY_C1, KEY_N_END},
+        {KEY_C3, KEY_N_PGDN}, {KEY_FIND, KEY_N_HOME}, {KEY_SELECT, KEY_N_END},
+        {MY_PASTE_BEGIN, KEY_N_PASTE_BEGIN}, {MY_PASTE_END, KEY_N_PASTE_END},
+        {MY_FOCUS_IN, KEY_N_FOCUS_IN}, {MY_FOCUS_OUT, KEY_N_FOCUS_OUT}};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (names[i].curses == (int)code)
             return names[i].ours;

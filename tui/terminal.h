@@ -40,7 +40,7 @@ enum {
     KEY_N_FOCUS_OUT,
     KEY_N_WHEEL_UP,
     KEY_N_WHEEL_DOWN,
-    KEY_N_CLICK,  /* terminal_click() says where */
+    KEY_N_CLICK,         /* terminal_click() says where */
     KEY_N_F0 = 0x200100, /* + n */
     KEY_ALT = 0x1000000
 };
@@ -55,7 +55,8 @@ struct terminal_options {
 int terminal_open(const struct terminal_options *o, struct err *e) MUST_CHECK;
 void terminal_close(void);
 
-/* What terminal_open() had to do that a person should know ("no entry for xterm-ghostty …"), or "". */
+/* What terminal_open() had to do that a person should know ("no entry for xterm-ghostty …"), or "".
+ */
 const char *terminal_notice(void);
 
 int terminal_fd(void);
@@ -76,11 +77,12 @@ void terminal_mouse(bool on);
 bool terminal_frame_begin(void);
 /* Sends what changed, and leaves the cursor at y, x (hidden when y < 0). */
 void terminal_frame_end(int y, int x);
-bool terminal_busy(void);  /* bytes wait for POLLOUT */
-void terminal_flush(void); /* when POLLOUT came */
+bool terminal_busy(void);   /* bytes wait for POLLOUT */
+void terminal_flush(void);  /* when POLLOUT came */
 void terminal_redraw(void); /* the next frame paints everything */
 
-/* Bytes outside of frames: title, bell, clipboard sequence. Already safe; queued behind the frame. */
+/* Bytes outside of frames: title, bell, clipboard sequence. Already safe; queued behind the frame.
+ */
 void terminal_send(struct str bytes);
 
 /* Hands the screen to the shell (Ctrl-Z) or to a child program, and takes it back. */

@@ -25,14 +25,13 @@ static const char *const role_names[] = {
 #undef X
 };
 
-static const char *const color_names[] = {"black", "red", "green", "yellow", "blue", "magenta", "cyan",
-                                          "white", "gray", "brightred", "brightgreen",
-                                          "brightyellow", "brightblue", "brightmagenta",
-                                          "brightcyan", "brightwhite"};
+static const char *const color_names[] = {"black", "red", "green", "yellow", "blue", "magenta",
+    "cyan", "white", "gray", "brightred", "brightgreen", "brightyellow", "brightblue",
+    "brightmagenta", "brightcyan", "brightwhite"};
 
 static const unsigned base16[] = {0x000000, 0xcd0000, 0x00cd00, 0xcdcd00, 0x3465e5, 0xcd00cd,
-                                  0x00cdcd, 0xd0d0d0, 0x7f7f7f, 0xff0000, 0x00ff00, 0xffff00,
-                                  0x5c5cff, 0xff00ff, 0x00ffff, 0xffffff};
+    0x00cdcd, 0xd0d0d0, 0x7f7f7f, 0xff0000, 0x00ff00, 0xffff00, 0x5c5cff, 0xff00ff, 0x00ffff,
+    0xffffff};
 
 const char *role_name(enum role role)
 {
@@ -122,12 +121,8 @@ static bool read_flag(struct str w, unsigned char *flags)
     static const struct {
         const char *name;
         unsigned char flag;
-    } names[] = {{"bold", STYLE_BOLD},
-                 {"dim", STYLE_DIM},
-                 {"underline", STYLE_UNDERLINE},
-                 {"reverse", STYLE_REVERSE},
-                 {"italic", STYLE_ITALIC},
-                 {"plain", 0}};
+    } names[] = {{"bold", STYLE_BOLD}, {"dim", STYLE_DIM}, {"underline", STYLE_UNDERLINE},
+        {"reverse", STYLE_REVERSE}, {"italic", STYLE_ITALIC}, {"plain", 0}};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (str_eq(w, str_c(names[i].name))) {
             *flags |= names[i].flag;
@@ -193,8 +188,8 @@ static int read_line(struct theme *t, struct str line, bool base, unsigned depth
         char parent[32];
         str_copy(parent, sizeof parent, str_trim(line));
         if (!str_eq(key, STR("inherit")))
-            return err_set(e, ERR_UNKNOWN, "\"" STR_FMT "\" under [base]: only inherit stands there",
-                           STR_ARG(key));
+            return err_set(e, ERR_UNKNOWN,
+                "\"" STR_FMT "\" under [base]: only inherit stands there", STR_ARG(key));
         if (depth >= INHERIT_MAX)
             return err_set(e, ERR_LIMIT, "themes inherit in a circle or too deep");
         return load_at(t, parent, depth + 1, e);
@@ -204,7 +199,7 @@ static int read_line(struct theme *t, struct str line, bool base, unsigned depth
             struct style s[DEPTH_COUNT];
             if (!read_role(line, s))
                 return err_set(e, ERR_SYNTAX, "\"" STR_FMT "\" is not: true colour, 256, 16, mono",
-                               STR_ARG(str_trim(line)));
+                    STR_ARG(str_trim(line)));
             memcpy(t->style[role], s, sizeof s);
             return 0;
         }

@@ -10,9 +10,9 @@
  *     accent = #7aa2f7, 111, blue, bold          ; true colour, 256, 16, mono
  *     selected = - on #283457, - on 238, reverse, reverse
  *
- * Each entry is [foreground] [on background] [bold|dim|underline|reverse|italic ...]; `-` or nothing
- * is the terminal's own. A missing 256 entry is the nearest to the true colour, a missing 16 entry
- * the nearest to the 256 one. Pure but for theme_load(). Values; nothing to free. */
+ * Each entry is [foreground] [on background] [bold|dim|underline|reverse|italic ...]; `-` or
+ * nothing is the terminal's own. A missing 256 entry is the nearest to the true colour, a missing
+ * 16 entry the nearest to the 256 one. Pure but for theme_load(). Values; nothing to free. */
 #ifndef POINTSMAN_THEME_H
 #define POINTSMAN_THEME_H
 

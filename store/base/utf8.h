@@ -24,7 +24,8 @@ enum utf8_class {
     UTF8_PRIVATE    /* private use, non-characters, unassigned planes */
 };
 
-/* Bytes of the sequence that starts at p (1 to 4), or 0 when it is not valid. n is what is there. */
+/* Bytes of the sequence that starts at p (1 to 4), or 0 when it is not valid. n is what is there.
+ */
 unsigned utf8_decode(const char *p, size_t n, uint32_t *cp);
 
 /* Writes 1 to 4 bytes; U+FFFD for what is no scalar value. */

@@ -1,4 +1,5 @@
-/* cancel.c: the sheet behind X: leaves it be unless told otherwise; a request, or its whole session. */
+/* cancel.c: the sheet behind X: leaves it be unless told otherwise; a request, or its whole
+ * session. */
 #include "tui/app.h"
 
 #include "tui/screens/sheets.h"
@@ -20,7 +21,8 @@ static void on_cancelled(struct app *a, void *state, int status, struct str repl
 {
     int64_t n = 0;
     if (status == 200 && json_i64(json_get(reply, STR("cancelled")), &n) == 0)
-        app_say(a, ROLE_MESSAGE, n == 1 ? "1 request cancelled" : "%lld requests cancelled", (long long)n);
+        app_say(a, ROLE_MESSAGE, n == 1 ? "1 request cancelled" : "%lld requests cancelled",
+            (long long)n);
     app_pop(a, state);
 }
 
@@ -50,7 +52,7 @@ static void draw_option(void *ctx, size_t i, int y, int x, int width)
         break;
     case REQUEST:
         ui_printf(y, x, width, ROLE_BAD, "cancel this request (%s, key %s)", s->subject.asked,
-                  s->subject.key[0] ? s->subject.key : "-");
+            s->subject.key[0] ? s->subject.key : "-");
         break;
     case SESSION:
         ui_printf(y, x, width, ROLE_BAD, "cancel all that runs in session %s", s->subject.session);
@@ -64,9 +66,9 @@ static void draw(struct app *a, void *state, struct rect r)
     struct rect box = sheet_rect(r, (int)s->count + 4, 72);
     ui_box(box, "Cancel");
     ui_put(box.y + 1, box.x + 2, box.w - 4, ROLE_DIM,
-           "The client gets an error at once; what was used so far is charged.");
+        "The client gets an error at once; what was used so far is charged.");
     pick_draw(&s->pick, (struct rect){box.y + 2, box.x + 2, (int)s->count, box.w - 4}, s->count,
-              draw_option, s, a);
+        draw_option, s, a);
 }
 
 static bool key(struct app *a, void *state, int key)
@@ -91,7 +93,8 @@ static void open(struct app *a, void *state, const void *arg)
     if (s->subject.session[0])
         s->options[s->count++] = SESSION;
     if (s->count == 1) {
-        app_say(a, ROLE_WARN, "nothing is in flight here: put the cursor on a ▸ request or a session");
+        app_say(
+            a, ROLE_WARN, "nothing is in flight here: put the cursor on a ▸ request or a session");
         app_pop(a, s);
     }
 }
@@ -104,8 +107,8 @@ static const char *hint(struct app *a, void *state)
 }
 
 const struct screen sheet_cancel = {.name = "cancel",
-                                    .size = sizeof(struct state),
-                                    .open = open,
-                                    .draw = draw,
-                                    .key = key,
-                                    .hint = hint};
+    .size = sizeof(struct state),
+    .open = open,
+    .draw = draw,
+    .key = key,
+    .hint = hint};

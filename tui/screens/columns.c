@@ -1,5 +1,5 @@
-/* columns.c: see columns.h. The order of the table is the order on the screen; priorities say what is
- * dropped first when the terminal is narrow. */
+/* columns.c: see columns.h. The order of the table is the order on the screen; priorities say what
+ * is dropped first when the terminal is narrow. */
 #include "tui/screens/columns.h"
 
 #include "tui/format.h"
@@ -7,9 +7,26 @@
 #include <stdio.h>
 
 enum column {
-    COL_TIME, COL_STATE, COL_MODEL, COL_IN, COL_OUT, COL_TTFT, COL_DUR, COL_COST, COL_KEY,
-    COL_ROUTE, COL_FLAGS, COL_TPS, COL_CACHE, COL_TARGET, COL_CLIENT, COL_FINISH, COL_TOOLS,
-    COL_SESSION, COL_ENDPOINT, COL_ID
+    COL_TIME,
+    COL_STATE,
+    COL_MODEL,
+    COL_IN,
+    COL_OUT,
+    COL_TTFT,
+    COL_DUR,
+    COL_COST,
+    COL_KEY,
+    COL_ROUTE,
+    COL_FLAGS,
+    COL_TPS,
+    COL_CACHE,
+    COL_TARGET,
+    COL_CLIENT,
+    COL_FINISH,
+    COL_TOOLS,
+    COL_SESSION,
+    COL_ENDPOINT,
+    COL_ID
 };
 
 const struct table_column request_columns[] = {
@@ -41,9 +58,12 @@ static const struct {
     const char *glyph, *word;
     enum role role;
 } outcomes[] = {
-    {OUTCOME_TIMEOUT, "✗", "time", ROLE_BAD},     {OUTCOME_TRUNCATED, "✗", "cut", ROLE_BAD},
-    {OUTCOME_CANCELLED, "!", "left", ROLE_WARN},  {OUTCOME_INTERRUPTED, "✗", "died", ROLE_BAD},
-    {OUTCOME_REFUSED, "!", NULL, ROLE_WARN},      {OUTCOME_UPSTREAM_ERROR, "✗", NULL, ROLE_BAD},
+    {OUTCOME_TIMEOUT, "✗", "time", ROLE_BAD},
+    {OUTCOME_TRUNCATED, "✗", "cut", ROLE_BAD},
+    {OUTCOME_CANCELLED, "!", "left", ROLE_WARN},
+    {OUTCOME_INTERRUPTED, "✗", "died", ROLE_BAD},
+    {OUTCOME_REFUSED, "!", NULL, ROLE_WARN},
+    {OUTCOME_UPSTREAM_ERROR, "✗", NULL, ROLE_BAD},
     {OUTCOME_CLIENT_ERROR, "!", NULL, ROLE_WARN},
 };
 
@@ -53,8 +73,10 @@ static enum role state_role(const struct row *row)
     for (size_t i = 0; i < ARRAY_LEN(outcomes); i++)
         if (outcomes[i].outcome == r->outcome)
             return outcomes[i].role;
-    return r->status >= 500 ? ROLE_BAD : r->status >= 400 ? ROLE_WARN
-         : row_attempts(row) > 1 ? ROLE_RETRIED : ROLE_OK;
+    return r->status >= 500        ? ROLE_BAD
+           : r->status >= 400      ? ROLE_WARN
+           : row_attempts(row) > 1 ? ROLE_RETRIED
+                                   : ROLE_OK;
 }
 
 enum role request_state(const struct row *row, char out[16])
@@ -87,7 +109,8 @@ static void count_cell(int64_t n, bool growing, int y, int x, int width)
     ui_put_right(y, x, width, ROLE_NUMBER, text);
 }
 
-static void time_cell(const struct row *row, int y, int x, int width, int64_t now, enum time_form form)
+static void time_cell(
+    const struct row *row, int y, int x, int width, int64_t now, enum time_form form)
 {
     char b[FORMAT_MAX];
     int64_t at = row->r.time_ms;
@@ -103,10 +126,11 @@ static void cost_cell(const struct record *r, bool live, int y, int x, int width
 {
     char b[FORMAT_MAX], text[FORMAT_MAX + 4];
     bool unknown = r->cost_source == COST_NONE && !r->cost_nano;
-    const char *mark = r->cost_source == COST_ESTIMATED ? "~"
-                     : r->cost_source == COST_SUBSCRIPTION ? "s" : "";
+    const char *mark = r->cost_source == COST_ESTIMATED      ? "~"
+                       : r->cost_source == COST_SUBSCRIPTION ? "s"
+                                                             : "";
     snprintf(text, sizeof text, "%s%.20s%s", mark, unknown ? "-" : format_money(b, r->cost_nano),
-             live && !unknown ? "+" : "");
+        live && !unknown ? "+" : "");
     ui_put_right(y, x, width, ROLE_MONEY, text);
 }
 
@@ -127,11 +151,11 @@ static void flags_cell(const struct row *row, int y, int x, int width)
     char text[64];
     unsigned attempts = row_attempts(row);
     snprintf(text, sizeof text, "%s%s%s%s%s%s", r->stream ? "S" : "", r->tool_calls ? "T" : "",
-             attempts > 1 ? "R" : "", r->override_by.n ? "O" : "", r->dropped.n ? "D" : "",
-             r->redacted ? "!" : "");
+        attempts > 1 ? "R" : "", r->override_by.n ? "O" : "", r->dropped.n ? "D" : "",
+        r->redacted ? "!" : "");
     if (r->tool_calls > 1 && strlen(text) < 4)
         snprintf(text, sizeof text, "%s%sT%lld%s", r->stream ? "S" : "", attempts > 1 ? "R" : "",
-                 (long long)MIN(r->tool_calls, 99), r->override_by.n ? "O" : "");
+            (long long)MIN(r->tool_calls, 99), r->override_by.n ? "O" : "");
     ui_put(y, x, width, ROLE_DIM, text);
 }
 
@@ -140,8 +164,8 @@ static int64_t cache_ppm(const struct record *r)
     return r->input_tokens > 0 ? r->cached_tokens * 1000000 / r->input_tokens : 0;
 }
 
-void request_cell(const struct row *row, int column, int y, int x, int width, int64_t now,
-                  enum time_form form)
+void request_cell(
+    const struct row *row, int column, int y, int x, int width, int64_t now, enum time_form form)
 {
     const struct record *r = &row->r;
     bool live = row_is_live(row);
@@ -169,7 +193,7 @@ void request_cell(const struct row *row, int column, int y, int x, int width, in
         break;
     case COL_DUR:
         snprintf(text, sizeof text, "%.20s%s", format_seconds(b, row_total_us(row, now)),
-                 live ? "+" : "");
+            live ? "+" : "");
         ui_put_right(y, x, width, ROLE_NUMBER, text);
         break;
     case COL_COST:
@@ -185,8 +209,9 @@ void request_cell(const struct row *row, int column, int y, int x, int width, in
         flags_cell(row, y, x, width);
         break;
     case COL_TPS:
-        snprintf(text, sizeof text, "%.20s%s", row->tps10 ? format_rate(b, (double)row->tps10 / 10) : "-",
-                 live && row->tps10 ? "+" : "");
+        snprintf(text, sizeof text, "%.20s%s",
+            row->tps10 ? format_rate(b, (double)row->tps10 / 10) : "-",
+            live && row->tps10 ? "+" : "");
         ui_put_right(y, x, width, ROLE_NUMBER, text);
         break;
     case COL_CACHE:
@@ -319,6 +344,7 @@ bool request_term(const struct row *row, int column, char *out, size_t size)
         return false;
     }
     bool quote = str_chr(value, ' ') >= 0;
-    snprintf(out, size, "%s:%s" STR_FMT "%s", field, quote ? "\"" : "", STR_ARG(value), quote ? "\"" : "");
+    snprintf(out, size, "%s:%s" STR_FMT "%s", field, quote ? "\"" : "", STR_ARG(value),
+        quote ? "\"" : "");
     return value.n > 0;
 }

@@ -1,6 +1,7 @@
 /* columns.h: the columns of a list of requests: what is in a cell, and what orders by it.
  *
- * Readers: the Requests screen and its order menu. One row of the table in columns.c is a column. */
+ * Readers: the Requests screen and its order menu. One row of the table in columns.c is a column.
+ */
 #ifndef POINTSMAN_COLUMNS_H
 #define POINTSMAN_COLUMNS_H
 
@@ -12,7 +13,7 @@ extern const struct table_column request_columns[];
 extern const size_t request_column_count;
 
 void request_cell(const struct row *row, int column, int y, int x, int width, int64_t now_ms,
-                  enum time_form form);
+    enum time_form form);
 
 /* <0, 0, >0; the order of the column, ascending. Ties: by id. */
 int request_compare(const struct row *a, const struct row *b, int column, int64_t now_ms);

@@ -1,7 +1,8 @@
-/* copy.c: the copy menu: body, curl, headers, response text, id, base URL; on the first screen its blocks.
+/* copy.c: the copy menu: body, curl, headers, response text, id, base URL; on the first screen its
+ * blocks.
  *
- * What the row does not hold is asked for when it is chosen. A curl line carries no secret: it names the variable
- * that holds the key; every byte outside printable ASCII is quoted. */
+ * What the row does not hold is asked for when it is chosen. A curl line carries no secret: it
+ * names the variable that holds the key; every byte outside printable ASCII is quoted. */
 #include "tui/app.h"
 
 #include "tui/screens/sheets.h"
@@ -10,7 +11,16 @@
 
 #include <stdio.h>
 
-enum what { COPY_BODY, COPY_CURL, COPY_HEADERS, COPY_RESPONSE, COPY_ID, COPY_URL, COPY_SESSION, COPY_BLOCK };
+enum what {
+    COPY_BODY,
+    COPY_CURL,
+    COPY_HEADERS,
+    COPY_RESPONSE,
+    COPY_ID,
+    COPY_URL,
+    COPY_SESSION,
+    COPY_BLOCK
+};
 
 struct option {
     enum what what;
@@ -73,7 +83,8 @@ static void draw(struct app *a, void *state, struct rect r)
     }
 }
 
-/* 'single quoted' for a shell; control bytes as $'\xNN', so that a paste can't run or hide anything. */
+/* 'single quoted' for a shell; control bytes as $'\xNN', so that a paste can't run or hide
+ * anything. */
 static void put_quoted(struct buf *out, struct str s)
 {
     buf_puts(out, "$'");
@@ -113,16 +124,19 @@ static void write_curl(struct app *a, struct str detail, struct buf *out, struct
 
 static void write_headers(struct str detail, const char *side, struct buf *out, struct arena *mem)
 {
-    struct json_iter it = json_iter(json_get(json_get(detail, str_c(side)).raw, STR("headers")).raw);
+    struct json_iter it =
+        json_iter(json_get(json_get(detail, str_c(side)).raw, STR("headers")).raw);
     struct json_span k, v;
     buf_printf(out, "# %s\n", side);
     while (json_next(&it, &k, &v)) {
         bool pair = v.type == JSON_OBJECT;
-        buf_put_str(out, it.object ? json_text(k, mem) : pair ? json_get_str(v.raw, STR("name"), mem)
-                                                              : json_text(json_path(v.raw, "0"), mem));
+        buf_put_str(out, it.object ? json_text(k, mem)
+                         : pair    ? json_get_str(v.raw, STR("name"), mem)
+                                   : json_text(json_path(v.raw, "0"), mem));
         buf_puts(out, ": ");
-        buf_put_str(out, it.object ? json_text(v, mem) : pair ? json_get_str(v.raw, STR("value"), mem)
-                                                              : json_text(json_path(v.raw, "1"), mem));
+        buf_put_str(out, it.object ? json_text(v, mem)
+                         : pair    ? json_get_str(v.raw, STR("value"), mem)
+                                   : json_text(json_path(v.raw, "1"), mem));
         buf_putc(out, '\n');
     }
 }
@@ -145,8 +159,11 @@ static void on_detail(struct app *a, void *state, int status, struct str reply)
             write_headers(reply, "request", &out, &mem);
             write_headers(reply, "response", &out, &mem);
         }
-        app_copy(a, buf_str(&out), s->asked == COPY_BODY ? "body" : s->asked == COPY_RESPONSE ? "response"
-                                                              : s->asked == COPY_CURL ? "curl command" : "headers");
+        app_copy(a, buf_str(&out),
+            s->asked == COPY_BODY       ? "body"
+            : s->asked == COPY_RESPONSE ? "response"
+            : s->asked == COPY_CURL     ? "curl command"
+                                        : "headers");
     }
     buf_fini(&out);
     arena_fini(&mem);
@@ -169,7 +186,8 @@ static void choose(struct app *a, struct state *s, const struct option *o)
     switch (o->what) {
     case COPY_ID:
     case COPY_SESSION:
-        app_copy(a, str_c(o->what == COPY_ID ? s->subject.id : s->subject.session), o->what == COPY_ID ? "id" : "name");
+        app_copy(a, str_c(o->what == COPY_ID ? s->subject.id : s->subject.session),
+            o->what == COPY_ID ? "id" : "name");
         app_pop(a, s);
         return;
     case COPY_URL:
@@ -215,8 +233,8 @@ static const char *hint(struct app *a, void *state)
 }
 
 const struct screen sheet_copy = {.name = "copy",
-                                  .size = sizeof(struct state),
-                                  .open = open,
-                                  .draw = draw,
-                                  .key = key,
-                                  .hint = hint};
+    .size = sizeof(struct state),
+    .open = open,
+    .draw = draw,
+    .key = key,
+    .hint = hint};

@@ -1,7 +1,8 @@
 /* drain.c: the sheet behind D: everything off a provider, as one change.
  *
- * Above: every route and switch that uses it, and where each goes by its own fallbacks. Below: one target for
- * those that have nowhere to go. Back when its probes pass for five minutes, or after a time. */
+ * Above: every route and switch that uses it, and where each goes by its own fallbacks. Below: one
+ * target for those that have nowhere to go. Back when its probes pass for five minutes, or after a
+ * time. */
 #include "tui/app.h"
 
 #include "store/base/clock.h"
@@ -38,10 +39,8 @@ static const struct {
     const char *text;
     int64_t ms;
     bool well;
-} returns[] = {{"when it is well for 5 min", 0, true},
-               {"after 15 min", 900000, false},
-               {"after 1 h", 3600000, false},
-               {"never by itself", 0, false}};
+} returns[] = {{"when it is well for 5 min", 0, true}, {"after 15 min", 900000, false},
+    {"after 1 h", 3600000, false}, {"never by itself", 0, false}};
 
 static void refind(struct state *s)
 {
@@ -53,7 +52,8 @@ static void refind(struct state *s)
 
 static const char *to_of(const struct state *s)
 {
-    return s->chosen && s->pick.selected < s->found_count ? s->targets[s->found[s->pick.selected]] : "";
+    return s->chosen && s->pick.selected < s->found_count ? s->targets[s->found[s->pick.selected]]
+                                                          : "";
 }
 
 static void write_body(const struct state *s, bool dry, struct buf *out)
@@ -165,8 +165,8 @@ static int draw_moves(const struct state *s, int y, int x, int width, int room)
         }
         ui_put(y, x, 26, ROLE_ACCENT, m->what);
         if (m->to[0])
-            ui_printf(y, x + 27, width - 27, m->by_itself ? ROLE_TEXT : ROLE_SWITCH, "→ %s%s", m->to,
-                      m->by_itself ? "  (its own)" : "");
+            ui_printf(y, x + 27, width - 27, m->by_itself ? ROLE_TEXT : ROLE_SWITCH, "→ %s%s",
+                m->to, m->by_itself ? "  (its own)" : "");
         else
             ui_put(y, x + 27, width - 27, ROLE_BAD, "✗ nowhere to go");
     }
@@ -188,7 +188,7 @@ static void draw(struct app *a, void *state, struct rect r)
     ui_put(y++, x, w, ROLE_BAD, s->trouble);
     if (s->nowhere || s->chosen) {
         ui_printf(y++, x, w, ROLE_HEADING, "to one target, those with nowhere to go: %s",
-                  s->pick.edit.n ? s->pick.edit.text : "(type or choose)");
+            s->pick.edit.n ? s->pick.edit.text : "(type or choose)");
         pick_draw(&s->pick, (struct rect){y, x, end - y, w}, s->found_count, draw_target, s, a);
     }
 }
@@ -219,6 +219,8 @@ static bool key(struct app *a, void *state, int key)
         try_it(a, s);
         return true;
     case PICK_MOVED:
+        if (!s->chosen)
+            s->pick.selected = 0; /* the first move only begins to choose */
         s->chosen = true;
         try_it(a, s);
         return true;
@@ -260,9 +262,9 @@ static const char *hint(struct app *a, void *state)
 }
 
 const struct screen sheet_drain = {.name = "drain",
-                                   .size = sizeof(struct state),
-                                   .open = open,
-                                   .draw = draw,
-                                   .key = key,
-                                   .typing = typing,
-                                   .hint = hint};
+    .size = sizeof(struct state),
+    .open = open,
+    .draw = draw,
+    .key = key,
+    .typing = typing,
+    .hint = hint};

@@ -78,11 +78,11 @@ static void cell(void *ctx, int row, int column, int y, int x, int width)
 static struct table_view view_of(struct state *s)
 {
     return (struct table_view){.columns = columns,
-                               .column_count = ARRAY_LEN(columns),
-                               .rows = s->count,
-                               .ctx = s,
-                               .cell = cell,
-                               .empty = "nothing happened yet at this level (L shows more)"};
+        .column_count = ARRAY_LEN(columns),
+        .rows = s->count,
+        .ctx = s,
+        .cell = cell,
+        .empty = "nothing happened yet at this level (L shows more)"};
 }
 
 static void open(struct app *a, void *state, const void *arg)
@@ -103,7 +103,7 @@ static void draw(struct app *a, void *state, struct rect r)
         build(s);
     s->seen = m->version;
     ui_printf(r.y, 1, r.w - 2, ROLE_DIM, "level ≥ %s (L)   %d of %zu%s", levels[s->level], s->count,
-              m->event_count, s->table.follow ? "   FOLLOW" : "");
+        m->event_count, s->table.follow ? "   FOLLOW" : "");
     struct table_view v = view_of(s);
     table_draw(&s->table, &v, (struct rect){r.y + 1, r.x, r.h - 1, r.w}, a);
 }
@@ -142,12 +142,12 @@ static void data(struct app *a, void *state)
 }
 
 const struct screen screen_events = {.name = "events",
-                                     .title = "Events",
-                                     .brief = "Ev",
-                                     .digit = '8',
-                                     .size = sizeof(struct state),
-                                     .contexts = place,
-                                     .open = open,
-                                     .draw = draw,
-                                     .action = action,
-                                     .data = data};
+    .title = "Events",
+    .brief = "Ev",
+    .digit = '8',
+    .size = sizeof(struct state),
+    .contexts = place,
+    .open = open,
+    .draw = draw,
+    .action = action,
+    .data = data};

@@ -1,4 +1,5 @@
-/* explain.c: T: which way this name (or this very request) would take now, and why not the others. */
+/* explain.c: T: which way this name (or this very request) would take now, and why not the others.
+ */
 #include "tui/app.h"
 
 #include "tui/screens/sheets.h"
@@ -49,8 +50,8 @@ static void fill(struct text *t, void *ctx)
     text_printf(t, ROLE_HEADING, "asked for %s", asked);
     if (went[0])
         text_printf(t, ROLE_TEXT, "this request went to %s; the next one like it would go:", went);
-    text_printf(t, ROLE_TEXT, "route %s%s%s%s%s", route[0] ? route : "(none: by its name)", rule[0] ? ", rule " : "",
-                rule, by[0] ? ", switched for " : "", by);
+    text_printf(t, ROLE_TEXT, "route %s%s%s%s%s", route[0] ? route : "(none: by its name)",
+        rule[0] ? ", rule " : "", rule, by[0] ? ", switched for " : "", by);
     if (error[0])
         text_printf(t, ROLE_BAD, "%s", error);
     lay_list(t, json_path(reply, "plan.candidates").raw, "✓", ROLE_OK);

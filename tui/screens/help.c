@@ -42,16 +42,20 @@ static void open(struct app *a, void *state, const void *arg)
     text_add(&s->text, ROLE_HEADING, "screens");
     for (size_t i = 0; app_screen(i); i++)
         text_printf(&s->text, ROLE_TEXT, "  %c M-%c           %s", app_screen(i)->digit,
-                    app_screen(i)->digit, app_screen(i)->title);
+            app_screen(i)->digit, app_screen(i)->title);
     text_add(&s->text, ROLE_TEXT, "");
     text_add(&s->text, ROLE_HEADING, "filter");
-    text_add(&s->text, ROLE_TEXT, "  model:claude*  st:>=400  dur:>2s  ttft:>1s  in:>10k  cost:>0.01  key:ci");
+    text_add(&s->text, ROLE_TEXT,
+        "  model:claude*  st:>=400  dur:>2s  ttft:>1s  in:>10k  cost:>0.01  key:ci");
     text_add(&s->text, ROLE_TEXT, "  -route:fallback  \"rate limit\"  a | b  is:live  age:<10m");
     text_add(&s->text, ROLE_HEADING, "marks");
-    text_add(&s->text, ROLE_TEXT, "  ▸ live  ✓ done  ! 4xx, limit  ✗ failed  ↻ after a retry  → another model answers");
-    text_add(&s->text, ROLE_TEXT, "  • marked  » selected  ~ estimated cost  s paid by a subscription");
+    text_add(&s->text, ROLE_TEXT,
+        "  ▸ live  ✓ done  ! 4xx, limit  ✗ failed  ↻ after a retry  → another model answers");
+    text_add(
+        &s->text, ROLE_TEXT, "  • marked  » selected  ~ estimated cost  s paid by a subscription");
     text_add(&s->text, ROLE_DIM, "");
-    text_add(&s->text, ROLE_DIM, "Old tmux: set -sg escape-time 10, else Esc is slow. Mouse on (F2): hold Shift to select.");
+    text_add(&s->text, ROLE_DIM,
+        "Old tmux: set -sg escape-time 10, else Esc is slow. Mouse on (F2): hold Shift to select.");
 }
 
 static void close(struct app *a, void *state)
@@ -111,13 +115,13 @@ static const char *hint(struct app *a, void *state)
 }
 
 const struct screen sheet_help = {.name = "help",
-                                  .full = true,
-                                  .size = sizeof(struct state),
-                                  .contexts = place,
-                                  .open = open,
-                                  .close = close,
-                                  .draw = draw,
-                                  .key = key,
-                                  .action = action,
-                                  .typing = typing,
-                                  .hint = hint};
+    .full = true,
+    .size = sizeof(struct state),
+    .contexts = place,
+    .open = open,
+    .close = close,
+    .draw = draw,
+    .key = key,
+    .action = action,
+    .typing = typing,
+    .hint = hint};

@@ -1,7 +1,7 @@
 /* inspect_tabs.c: the contents of the inspector's tabs, as lines of text.
  *
- * What stands in the row is shown at once; what only the gateway has (bodies, headers, messages, the
- * sentence on timing) when its answer is there. */
+ * What stands in the row is shown at once; what only the gateway has (bodies, headers, messages,
+ * the sentence on timing) when its answer is there. */
 #include "tui/screens/inspector.h"
 
 #include "tui/format.h"
@@ -55,11 +55,11 @@ static void lay_way(struct text *t, const struct row *row)
     char line[900], target[280];
     struct str to = row_target(row, target);
     snprintf(line, sizeof line, STR_FMT " → " STR_FMT "%s" STR_FMT "%s", STR_ARG(r->model_asked),
-             STR_ARG(to.n ? to : STR("(nowhere)")), r->model_served.n ? "  (answered as " : "",
-             STR_ARG(r->model_served), r->model_served.n ? ")" : "");
+        STR_ARG(to.n ? to : STR("(nowhere)")), r->model_served.n ? "  (answered as " : "",
+        STR_ARG(r->model_served), r->model_served.n ? ")" : "");
     pair(t, "model", line);
     snprintf(line, sizeof line, STR_FMT "%s" STR_FMT, STR_ARG(r->route), r->rule.n ? "  rule " : "",
-             STR_ARG(r->rule));
+        STR_ARG(r->rule));
     pair(t, "route", line);
     pair_str(t, "switched by", r->override_by);
     if (row_attempts(row) > 1) {
@@ -76,12 +76,12 @@ static void lay_who(struct text *t, const struct row *row)
     snprintf(line, sizeof line, "%s   id " STR_FMT, format_iso(time, r->time_ms), STR_ARG(r->id));
     pair(t, "time", line);
     snprintf(line, sizeof line, STR_FMT "%s" STR_FMT, STR_ARG(r->key.n ? r->key : STR("(open)")),
-             r->team.n ? "   team " : "", STR_ARG(r->team));
+        r->team.n ? "   team " : "", STR_ARG(r->team));
     pair(t, "key", line);
     pair_str(t, "session", r->session);
     pair_str(t, "tags", r->tags);
-    snprintf(line, sizeof line, STR_FMT "  from " STR_FMT, STR_ARG(r->user_agent),
-             STR_ARG(r->peer));
+    snprintf(
+        line, sizeof line, STR_FMT "  from " STR_FMT, STR_ARG(r->user_agent), STR_ARG(r->peer));
     pair(t, "client", line);
     pair_str(t, "endpoint", r->endpoint);
 }
@@ -92,14 +92,14 @@ static void lay_use(struct text *t, const struct row *row)
     char line[300], a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
     int64_t cached = r->input_tokens > 0 ? r->cached_tokens * 1000000 / r->input_tokens : 0;
     snprintf(line, sizeof line, "%s in (%s%% cached, %s written)", format_count(a, r->input_tokens),
-             format_share(b, cached), format_count(c, r->cache_write_tokens));
+        format_share(b, cached), format_count(c, r->cache_write_tokens));
     pair(t, "tokens", line);
     snprintf(line, sizeof line, "%s out (%s reasoning)   %s tok/s   usage %s",
-             format_count(a, r->output_tokens), format_count(b, r->reasoning_tokens),
-             format_rate(c, (double)row->tps10 / 10), usage_source_name(r->usage_source));
+        format_count(a, r->output_tokens), format_count(b, r->reasoning_tokens),
+        format_rate(c, (double)row->tps10 / 10), usage_source_name(r->usage_source));
     pair(t, "  ", line);
     snprintf(line, sizeof line, "%s   %s%s" STR_FMT, format_dollars(a, r->cost_nano),
-             cost_source_name(r->cost_source), r->price_key.n ? "   price " : "", STR_ARG(r->price_key));
+        cost_source_name(r->cost_source), r->price_key.n ? "   price " : "", STR_ARG(r->price_key));
     pair(t, "cost", line);
 }
 
@@ -107,8 +107,9 @@ static void lay_speed(struct text *t, const struct row *row, int64_t now)
 {
     const struct record *r = &row->r;
     char line[300], a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
-    snprintf(line, sizeof line, "first token %s s   whole %s s   longest gap %s s", format_seconds(a, r->ttft_us),
-             format_seconds(b, row_total_us(row, now)), format_seconds(c, r->max_gap_us));
+    snprintf(line, sizeof line, "first token %s s   whole %s s   longest gap %s s",
+        format_seconds(a, r->ttft_us), format_seconds(b, row_total_us(row, now)),
+        format_seconds(c, r->max_gap_us));
     pair(t, "time", line);
 }
 
@@ -118,13 +119,14 @@ static void lay_summary(struct inspector *i, struct app *a)
     const struct record *r = &i->row->r;
     char state[16], line[800];
     enum role role = request_state(i->row, state);
-    const char *outcome = row_is_live(i->row) ? record_state_name(r->state) : record_outcome_name(r->outcome);
-    snprintf(line, sizeof line, "%s  %s%s" STR_FMT, state, outcome, r->finish_reason.n ? ", finish " : "",
-             STR_ARG(r->finish_reason));
+    const char *outcome =
+        row_is_live(i->row) ? record_state_name(r->state) : record_outcome_name(r->outcome);
+    snprintf(line, sizeof line, "%s  %s%s" STR_FMT, state, outcome,
+        r->finish_reason.n ? ", finish " : "", STR_ARG(r->finish_reason));
     text_add(t, role, line);
     if (r->error_code.n || r->error_message.n) {
         snprintf(line, sizeof line, STR_FMT ": " STR_FMT, STR_ARG(r->error_code),
-                 STR_ARG(r->error_message));
+            STR_ARG(r->error_message));
         text_add(t, ROLE_BAD, line);
     }
     lay_way(t, i->row);
@@ -166,7 +168,8 @@ static void lay_body(struct inspector *i, const char *side, bool pretty)
 static void lay_headers(struct inspector *i, const char *side)
 {
     struct text *t = &i->text;
-    struct json_iter it = json_iter(json_get(json_get(detail(i), str_c(side)).raw, STR("headers")).raw);
+    struct json_iter it =
+        json_iter(json_get(json_get(detail(i), str_c(side)).raw, STR("headers")).raw);
     struct json_span k, v;
     struct arena a;
     size_t n = 0;
@@ -246,7 +249,8 @@ static void lay_messages(struct inspector *i)
     if (folded)
         text_printf(t, ROLE_DIM, "▸ %zu messages as before (Enter unfolds)", folded);
     if (!n)
-        text_add(t, ROLE_DIM, "no readable messages: the body was not kept, or is of a kind not known");
+        text_add(
+            t, ROLE_DIM, "no readable messages: the body was not kept, or is of a kind not known");
 }
 
 /* ---- Stream ---- */
@@ -264,7 +268,7 @@ static void load_kept_stream(struct inspector *i)
         if (json_i64(json_get(v.raw, STR("us")), &us) < 0)
             us = 0;
         transcript_add(&i->stream, us, json_get_str(v.raw, STR("name"), &a),
-                   json_get_str(v.raw, STR("data"), &a));
+            json_get_str(v.raw, STR("data"), &a));
         arena_fini(&a);
     }
 }
@@ -312,13 +316,9 @@ static void lay_timing(struct inspector *i, struct app *a)
     const struct {
         const char *name;
         int64_t us;
-    } parts[] = {{"queue", r->queue_us},
-                 {"retries", r->retry_us},
-                 {"connect", r->connect_us},
-                 {"provider thinking", MAX(thinking, 0)},
-                 {"streaming", MAX(streaming, 0)},
-                 {"client not reading", r->client_stall_us},
-                 {"our own", r->overhead_us}};
+    } parts[] = {{"queue", r->queue_us}, {"retries", r->retry_us}, {"connect", r->connect_us},
+        {"provider thinking", MAX(thinking, 0)}, {"streaming", MAX(streaming, 0)},
+        {"client not reading", r->client_stall_us}, {"our own", r->overhead_us}};
     struct arena mem;
     char line[300], blocks[128];
     arena_init(&mem, 1024, 65536);
@@ -328,8 +328,8 @@ static void lay_timing(struct inspector *i, struct app *a)
     arena_fini(&mem);
     for (size_t n = 0; n < ARRAY_LEN(parts); n++) {
         snprintf(line, sizeof line, "%-19s %10.3f s  %5.1f %%  %s", parts[n].name,
-                 (double)parts[n].us / 1e6, total ? 100.0 * (double)parts[n].us / (double)total : 0.0,
-                 bar(blocks, parts[n].us, total));
+            (double)parts[n].us / 1e6, total ? 100.0 * (double)parts[n].us / (double)total : 0.0,
+            bar(blocks, parts[n].us, total));
         text_add(&i->text, parts[n].us ? ROLE_TEXT : ROLE_DIM, line);
     }
     snprintf(line, sizeof line, "%-19s %10.3f s", "whole", (double)total / 1e6);
@@ -352,9 +352,9 @@ static void lay_attempts(struct inspector *i)
         struct str reason = json_get_str(v.raw, STR("reason"), &a);
         struct str target = json_get_str(v.raw, STR("target"), &a);
         text_printf(&i->text, str_eq(outcome, STR("ok")) ? ROLE_OK : ROLE_BAD,
-                    "%2zu  " STR_FMT "  " STR_FMT "  " STR_FMT "  " STR_FMT " ms  " STR_FMT, ++n,
-                    STR_ARG(target), STR_ARG(json_get(v.raw, STR("status")).raw), STR_ARG(outcome),
-                    STR_ARG(json_get(v.raw, STR("ms")).raw), STR_ARG(reason));
+            "%2zu  " STR_FMT "  " STR_FMT "  " STR_FMT "  " STR_FMT " ms  " STR_FMT, ++n,
+            STR_ARG(target), STR_ARG(json_get(v.raw, STR("status")).raw), STR_ARG(outcome),
+            STR_ARG(json_get(v.raw, STR("ms")).raw), STR_ARG(reason));
     }
     arena_fini(&a);
     if (!n)

@@ -10,8 +10,8 @@
 
 enum { REST_US = 120000, DETAIL_MAX = 80 << 20 };
 
-static const char *const tab_titles[] = {"Summary", "Request", "Messages", "Stream", "Response",
-                                         "Headers", "Timing", "Attempts", "Raw"};
+static const char *const tab_titles[] = {
+    "Summary", "Request", "Messages", "Stream", "Response", "Headers", "Timing", "Attempts", "Raw"};
 static const char *const form_names[] = {"text", "events", "raw"};
 
 static void forget(struct inspector *i, struct app *a)
@@ -197,11 +197,11 @@ static void ask_stream(struct inspector *i, struct app *a)
     char path[96];
     path_of(i, "/stream", path, sizeof path);
     i->streaming = link_send(app_link(a), &(struct link_request){.path = path,
-                                                                 .timeout_ms = -1,
-                                                                 .owner = i,
-                                                                 .arg = i,
-                                                                 .piece = on_piece,
-                                                                 .done = on_stream_end}) != 0;
+                                              .timeout_ms = -1,
+                                              .owner = i,
+                                              .arg = i,
+                                              .piece = on_piece,
+                                              .done = on_stream_end}) != 0;
 }
 
 /* Called while on show: asks for what the tab needs, once the cursor has rested. */
@@ -270,11 +270,12 @@ static void draw_title(const struct inspector *i, struct app *a, struct rect r)
     struct str to = row_target(i->row, target);
     char right[96];
     snprintf(right, sizeof right, " %s  %s s%s ", state,
-             format_seconds(dur, row_total_us(i->row, app_now_ms(a))), i->follow ? "  FOLLOW" : "");
+        format_seconds(dur, row_total_us(i->row, app_now_ms(a))), i->follow ? "  FOLLOW" : "");
     int room = r.w - 28;
-    ui_printf(r.y, x, MAX(room, 10), ROLE_TITLE, " " STR_FMT " ─ " STR_FMT " ─ " STR_FMT " ─ " STR_FMT " ",
-              STR_ARG(str_first(q->endpoint, 60)), STR_ARG(q->key.n ? q->key : q->peer),
-              STR_ARG(q->route.n ? q->route : q->model_asked), STR_ARG(to));
+    ui_printf(r.y, x, MAX(room, 10), ROLE_TITLE,
+        " " STR_FMT " ─ " STR_FMT " ─ " STR_FMT " ─ " STR_FMT " ",
+        STR_ARG(str_first(q->endpoint, 60)), STR_ARG(q->key.n ? q->key : q->peer),
+        STR_ARG(q->route.n ? q->route : q->model_asked), STR_ARG(to));
     ui_put_right(r.y, r.x + r.w - 27, 26, role, right);
 }
 
@@ -286,12 +287,14 @@ static void draw_tabs(const struct inspector *i, struct rect r)
         char label[32];
         bool on = n == (int)i->tab;
         bool live = n == TAB_STREAM && i->row && row_is_live(i->row);
-        snprintf(label, sizeof label, "%.*s%s", brief && !on ? 4 : 12, tab_titles[n], live ? "▸" : "");
+        snprintf(
+            label, sizeof label, "%.*s%s", brief && !on ? 4 : 12, tab_titles[n], live ? "▸" : "");
         x += ui_put(r.y, x, r.x + r.w - x, on ? ROLE_TAB_ON : ROLE_TAB, label) + 1;
     }
     if (i->tab == TAB_STREAM && r.x + r.w - x > 18) {
         char label[64];
-        snprintf(label, sizeof label, "%st: %s", i->text.stay ? "" : "following  ", form_names[i->form]);
+        snprintf(
+            label, sizeof label, "%st: %s", i->text.stay ? "" : "following  ", form_names[i->form]);
         ui_put_right(r.y, x, r.x + r.w - x - 1, ROLE_DIM, label);
     }
 }
@@ -302,7 +305,8 @@ void inspector_draw(struct inspector *i, struct app *a, struct rect r, bool focu
     draw_title(i, a, r);
     draw_tabs(i, (struct rect){r.y + 1, r.x, 1, r.w});
     struct rect body = {r.y + 2, r.x + 1, r.h - 2, r.w - 2};
-    if (!i->laid || i->tab == TAB_STREAM || (i->row && row_is_live(i->row) && i->tab == TAB_SUMMARY))
+    if (!i->laid || i->tab == TAB_STREAM ||
+        (i->row && row_is_live(i->row) && i->tab == TAB_SUMMARY))
         inspect_lay(i, a);
     if (i->searching) {
         body.h--;

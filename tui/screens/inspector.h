@@ -1,10 +1,11 @@
-/* inspector.h: everything about one request, in tabs: beside the list, below it, or over the screen.
+/* inspector.h: everything about one request, in tabs: beside the list, below it, or over the
+ * screen.
  *
- * Why: the Requests screen owns it and tells it which row is looked at; what is not in the row (bodies,
- * headers, messages, the running stream) is asked for when the cursor has rested a moment.
+ * Why: the Requests screen owns it and tells it which row is looked at; what is not in the row
+ * (bodies, headers, messages, the running stream) is asked for when the cursor has rested a moment.
  *
- * Follow (F): the pane steps to the newest request of the same session as it starts and rests on the
- * last; moving or scrolling stops that. */
+ * Follow (F): the pane steps to the newest request of the same session as it starts and rests on
+ * the last; moving or scrolling stops that. */
 #ifndef POINTSMAN_INSPECTOR_H
 #define POINTSMAN_INSPECTOR_H
 
@@ -13,26 +14,34 @@
 #include "tui/widgets/text.h"
 
 enum inspect_tab {
-    TAB_SUMMARY, TAB_REQUEST, TAB_MESSAGES, TAB_STREAM, TAB_RESPONSE, TAB_HEADERS, TAB_TIMING,
-    TAB_ATTEMPTS, TAB_RAW, TAB_COUNT
+    TAB_SUMMARY,
+    TAB_REQUEST,
+    TAB_MESSAGES,
+    TAB_STREAM,
+    TAB_RESPONSE,
+    TAB_HEADERS,
+    TAB_TIMING,
+    TAB_ATTEMPTS,
+    TAB_RAW,
+    TAB_COUNT
 };
 
 struct inspector {
     struct app *app;
     char id[40];
-    struct row *row;        /* counted; NULL until known */
+    struct row *row; /* counted; NULL until known */
     enum inspect_tab tab;
     enum transcript_form form;
     struct text text;
     struct transcript stream;
     struct buf detail, messages; /* answers of the gateway, JSON */
-    struct buf wire;        /* of the running stream, not yet whole events */
+    struct buf wire;             /* of the running stream, not yet whole events */
     bool detail_asked, messages_asked, detail_final;
-    bool laid;              /* the text is that of this tab and row */
-    bool unfolded;          /* Messages: what was there before, too */
-    bool follow;            /* the session's newest turn */
+    bool laid;     /* the text is that of this tab and row */
+    bool unfolded; /* Messages: what was there before, too */
+    bool follow;   /* the session's newest turn */
     bool streaming;
-    int64_t set_us;         /* when this row was put here */
+    int64_t set_us; /* when this row was put here */
     struct edit search;
     bool searching;
 };

@@ -26,8 +26,11 @@ static void own(struct listing *l, struct str row, int column, int y, int x, int
     int64_t ppm = error_ppm(row);
     (void)l;
     (void)column;
-    ui_put_right(y, x, width, ppm >= 50000 ? ROLE_BAD : ppm >= 10000 ? ROLE_WARN : ROLE_NUMBER,
-                 format_share(b, ppm));
+    ui_put_right(y, x, width,
+        ppm >= 50000   ? ROLE_BAD
+        : ppm >= 10000 ? ROLE_WARN
+                       : ROLE_NUMBER,
+        format_share(b, ppm));
 }
 
 static int64_t own_key(struct listing *l, struct str row, int column)
@@ -58,13 +61,13 @@ static const struct listing_column columns[] = {
 };
 
 static const struct listing_def def = {.path = "models",
-                                       .member = "models",
-                                       .id = "target",
-                                       .columns = columns,
-                                       .count = ARRAY_LEN(columns),
-                                       .empty = "no model was asked in this time (+ for a longer one)",
-                                       .own = own,
-                                       .own_key = own_key};
+    .member = "models",
+    .id = "target",
+    .columns = columns,
+    .count = ARRAY_LEN(columns),
+    .empty = "no model was asked in this time (+ for a longer one)",
+    .own = own,
+    .own_key = own_key};
 
 static const enum context place[] = {CONTEXT_MODELS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_END};
 
@@ -100,15 +103,16 @@ static void draw_detail(struct state *s, int y, int width)
         return;
     listing_text(row, "model", model, sizeof model);
     ui_printf(y, 1, width - 2, ROLE_DIM, "%s   429: %lld   5xx: %lld   timeouts: %lld", model,
-              (long long)listing_i64(row, "limited"), (long long)listing_i64(row, "server_errors"),
-              (long long)listing_i64(row, "timeouts"));
+        (long long)listing_i64(row, "limited"), (long long)listing_i64(row, "server_errors"),
+        (long long)listing_i64(row, "timeouts"));
 }
 
 static void draw(struct app *a, void *state, struct rect r)
 {
     struct state *s = state;
     (void)a;
-    ui_printf(r.y, 1, r.w - 2, ROLE_DIM, "window %s (+ -)   %zu models", windows[s->window], s->list.count);
+    ui_printf(r.y, 1, r.w - 2, ROLE_DIM, "window %s (+ -)   %zu models", windows[s->window],
+        s->list.count);
     listing_draw(&s->list, (struct rect){r.y + 1, r.x, r.h - 2, r.w});
     draw_detail(s, r.y + r.h - 1, r.w);
 }
@@ -156,14 +160,14 @@ static bool subject(struct app *a, void *state, struct subject *out)
 }
 
 const struct screen screen_models = {.name = "models",
-                                     .title = "Models",
-                                     .brief = "Mod",
-                                     .digit = '3',
-                                     .size = sizeof(struct state),
-                                     .contexts = place,
-                                     .open = open,
-                                     .close = close,
-                                     .draw = draw,
-                                     .action = action,
-                                     .tick = tick,
-                                     .subject = subject};
+    .title = "Models",
+    .brief = "Mod",
+    .digit = '3',
+    .size = sizeof(struct state),
+    .contexts = place,
+    .open = open,
+    .close = close,
+    .draw = draw,
+    .action = action,
+    .tick = tick,
+    .subject = subject};

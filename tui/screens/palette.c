@@ -1,7 +1,7 @@
 /* palette.c: everything that can be done here, found by typing part of its name, with its key.
  *
- * Made from keys.def and screens.def, so that it never knows less or more than the keys do. A pasted
- * request id jumps to that request; `theme NAME` sets colours. */
+ * Made from keys.def and screens.def, so that it never knows less or more than the keys do. A
+ * pasted request id jumps to that request; `theme NAME` sets colours. */
 #include "tui/app.h"
 
 #include "tui/screens/requests.h"
@@ -15,9 +15,9 @@ enum { ENTRIES_MAX = 160 };
 struct entry {
     char name[40];
     const char *help;
-    const struct key_row *row;    /* an action, … */
-    const struct screen *screen;  /* … a screen, … */
-    const char *theme;            /* … or colours */
+    const struct key_row *row;   /* an action, … */
+    const struct screen *screen; /* … a screen, … */
+    const char *theme;           /* … or colours */
 };
 
 struct state {
@@ -62,7 +62,8 @@ static void find(struct state *s)
     s->found_count = 0;
     for (int pass = 0; pass < 2; pass++) /* names that begin so come first */
         for (size_t i = 0; i < s->all_count; i++)
-            if (fits(s, &s->all[i]) && str_starts_nocase(str_c(s->all[i].name), text) == (pass == 0))
+            if (fits(s, &s->all[i]) &&
+                str_starts_nocase(str_c(s->all[i].name), text) == (pass == 0))
                 s->found[s->found_count++] = i;
     s->selected = s->top = 0;
 }
@@ -186,9 +187,9 @@ static const char *hint(struct app *a, void *state)
 }
 
 const struct screen sheet_palette = {.name = "palette",
-                                     .size = sizeof(struct state),
-                                     .open = open,
-                                     .draw = draw,
-                                     .key = key,
-                                     .typing = typing,
-                                     .hint = hint};
+    .size = sizeof(struct state),
+    .open = open,
+    .draw = draw,
+    .key = key,
+    .typing = typing,
+    .hint = hint};

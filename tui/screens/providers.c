@@ -1,4 +1,5 @@
-/* providers.c: health, breaker, queue, limits seen and latency of each provider; what a person can do. */
+/* providers.c: health, breaker, queue, limits seen and latency of each provider; what a person can
+ * do. */
 #include "tui/screen.h"
 
 #include "tui/format.h"
@@ -22,7 +23,8 @@ static void own(struct listing *l, struct str row, int column, int y, int x, int
     (void)l;
     if (column == COL_RUN) {
         if (most)
-            snprintf(text, sizeof text, "%lld/%lld", (long long)listing_i64(row, "in_flight"), (long long)most);
+            snprintf(text, sizeof text, "%lld/%lld", (long long)listing_i64(row, "in_flight"),
+                (long long)most);
         else
             snprintf(text, sizeof text, "%lld", (long long)listing_i64(row, "in_flight"));
         ui_put_right(y, x, width, ROLE_NUMBER, text);
@@ -33,8 +35,9 @@ static void own(struct listing *l, struct str row, int column, int y, int x, int
         ui_put(y, x, width, ROLE_OK, "✓ closed");
         return;
     }
-    snprintf(text, sizeof text, "✗ %s %s%s", breaker, open_us > 0 ? format_duration(b, open_us / 1000) : "",
-             json_is_true(json_get(row, STR("by_hand"))) ? " by hand" : "");
+    snprintf(text, sizeof text, "✗ %s %s%s", breaker,
+        open_us > 0 ? format_duration(b, open_us / 1000) : "",
+        json_is_true(json_get(row, STR("by_hand"))) ? " by hand" : "");
     ui_put(y, x, width, ROLE_BAD, text);
 }
 
@@ -55,12 +58,12 @@ static const struct listing_column columns[] = {
 };
 
 static const struct listing_def def = {.path = "providers",
-                                       .member = "providers",
-                                       .id = "name",
-                                       .columns = columns,
-                                       .count = ARRAY_LEN(columns),
-                                       .empty = "no provider: set OPENAI_API_KEY or another, or write pointsman.yaml",
-                                       .own = own};
+    .member = "providers",
+    .id = "name",
+    .columns = columns,
+    .count = ARRAY_LEN(columns),
+    .empty = "no provider: set OPENAI_API_KEY or another, or write pointsman.yaml",
+    .own = own};
 
 static const enum context place[] = {CONTEXT_PROVIDERS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_END};
 
@@ -86,7 +89,8 @@ static void list_line(struct str list, char *out, size_t size)
         char one[200];
         struct arena a;
         arena_init(&a, 256, 4096);
-        str_copy(one, sizeof one, v.type == JSON_STRING ? json_text(v, &a) : json_get_str(v.raw, STR("name"), &a));
+        str_copy(one, sizeof one,
+            v.type == JSON_STRING ? json_text(v, &a) : json_get_str(v.raw, STR("name"), &a));
         arena_fini(&a);
         int more = snprintf(out + n, size - n, "%s%s", n ? ", " : "", one);
         n += more > 0 ? (size_t)more : 0;
@@ -105,7 +109,8 @@ static void draw_detail(struct state *s, int y, int width)
     list_line(json_get(row, STR("models")).raw, text, sizeof text);
     ui_printf(y + 1, 1, width - 2, ROLE_DIM, "models   %s", text[0] ? text : "any it offers");
     listing_text(row, "last_error", text, sizeof text);
-    ui_printf(y + 2, 1, width - 2, text[0] ? ROLE_WARN : ROLE_DIM, "last error  %s", text[0] ? text : "none");
+    ui_printf(y + 2, 1, width - 2, text[0] ? ROLE_WARN : ROLE_DIM, "last error  %s",
+        text[0] ? text : "none");
 }
 
 static void draw(struct app *a, void *state, struct rect r)
@@ -132,9 +137,10 @@ static void on_done(struct app *a, void *state, int status, struct str reply)
     if (json_get(reply, STR("ok")).type != JSON_NONE) {
         char b[FORMAT_MAX];
         bool ok = json_is_true(json_get(reply, STR("ok")));
-        app_say(a, ok ? ROLE_OK : ROLE_BAD, "%s: %lld in %s s, %zu models %s", ok ? "✓ answers" : "✗ test failed",
-                (long long)listing_i64(reply, "status"), format_seconds(b, listing_i64(reply, "total_us")),
-                json_count(json_get(reply, STR("models"))), error);
+        app_say(a, ok ? ROLE_OK : ROLE_BAD, "%s: %lld in %s s, %zu models %s",
+            ok ? "✓ answers" : "✗ test failed", (long long)listing_i64(reply, "status"),
+            format_seconds(b, listing_i64(reply, "total_us")),
+            json_count(json_get(reply, STR("models"))), error);
     } else {
         app_say(a, ROLE_SWITCH, "%s", text[0] ? text : "done");
     }
@@ -161,7 +167,8 @@ static void chosen(struct app *a, void *ctx, size_t i)
 {
     static const struct {
         const char *verb, *body;
-    } verbs[] = {{"test", "{}"}, {"trip", "{\"for_ms\":300000}"}, {"clear", "{}"}, {"undrain", "{}"}};
+    } verbs[] = {
+        {"test", "{}"}, {"trip", "{\"for_ms\":300000}"}, {"clear", "{}"}, {"undrain", "{}"}};
     if (i < ARRAY_LEN(verbs))
         ask(a, ctx, verbs[i].verb, verbs[i].body);
 }
@@ -169,9 +176,8 @@ static void chosen(struct app *a, void *ctx, size_t i)
 static bool action(struct app *a, void *state, enum action action)
 {
     static const struct menu_item items[] = {{'t', "test: ask it for its models"},
-                                             {'p', "trip the breaker for 5 min"},
-                                             {'c', "clear the breaker: use it again"},
-                                             {'b', "bring it back from a drain"}};
+        {'p', "trip the breaker for 5 min"}, {'c', "clear the breaker: use it again"},
+        {'b', "bring it back from a drain"}};
     struct state *s = state;
     char name[64], filter[100];
     if (listing_action(&s->list, action))
@@ -230,15 +236,15 @@ void providers_select(struct app *a, const char *provider)
 }
 
 const struct screen screen_providers = {.name = "providers",
-                                        .title = "Providers",
-                                        .brief = "Prv",
-                                        .digit = '6',
-                                        .size = sizeof(struct state),
-                                        .contexts = place,
-                                        .open = open,
-                                        .close = close,
-                                        .show = show,
-                                        .draw = draw,
-                                        .action = action,
-                                        .tick = tick,
-                                        .subject = subject};
+    .title = "Providers",
+    .brief = "Prv",
+    .digit = '6',
+    .size = sizeof(struct state),
+    .contexts = place,
+    .open = open,
+    .close = close,
+    .show = show,
+    .draw = draw,
+    .action = action,
+    .tick = tick,
+    .subject = subject};

@@ -1,8 +1,8 @@
 /* requests.c: the live list, and beside or over it the inspector.
  *
- * The list shown is an array of counted rows and of lines that tell of switches, built anew when the model,
- * the filter or the order changes. Paused, it is simply not built. The cursor stays on its request,
- * whatever comes or goes around it; following keeps it on the newest. */
+ * The list shown is an array of counted rows and of lines that tell of switches, built anew when
+ * the model, the filter or the order changes. Paused, it is simply not built. The cursor stays on
+ * its request, whatever comes or goes around it; following keeps it on the newest. */
 #include "tui/screens/requests.h"
 
 #include "proxy/admin/filter.h"
@@ -44,7 +44,7 @@ struct state {
     uint64_t seen_version, paused_version;
     size_t paused_count;
     int64_t sorted_us;
-    bool stale;         /* to be built again */
+    bool stale; /* to be built again */
     char marks[MARKS_MAX][40];
     size_t mark_count;
     enum time_form time_form;
@@ -54,8 +54,10 @@ struct state {
     int64_t now_ms;
 };
 
-static const enum context list_place[] = {CONTEXT_REQUESTS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_END};
-static const enum context pane_place[] = {CONTEXT_INSPECT, CONTEXT_SUBJECT, CONTEXT_TEXT, CONTEXT_END};
+static const enum context list_place[] = {
+    CONTEXT_REQUESTS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_END};
+static const enum context pane_place[] = {
+    CONTEXT_INSPECT, CONTEXT_SUBJECT, CONTEXT_TEXT, CONTEXT_END};
 
 static int column_time(void)
 {
@@ -139,13 +141,14 @@ static void gather(struct state *s)
     size_t marker = 0;
     bool lines = by_time(s) && !s->marks_only;
     int64_t first = s->older_count ? s->older[0]->r.time_ms
-                  : m->row_count ? m->rows[0]->r.time_ms : 0;
+                    : m->row_count ? m->rows[0]->r.time_ms
+                                   : 0;
     while (marker < m->marker_count && m->markers[marker].time_ms < first)
         marker++;
     for (size_t i = 0; i < s->older_count + m->row_count; i++) {
         struct row *row = i < s->older_count ? s->older[i] : m->rows[i - s->older_count];
-        for (; lines && marker < m->marker_count &&
-               m->markers[marker].time_ms <= row->r.time_ms; marker++)
+        for (; lines && marker < m->marker_count && m->markers[marker].time_ms <= row->r.time_ms;
+             marker++)
             push_item(s, NULL, (int)marker);
         if (passes(s, row))
             push_item(s, row, 0);
@@ -259,7 +262,7 @@ static void on_older(struct app *a, void *state, int status, struct str reply)
     arena_init(&mem, 512, 8192);
     str_copy(s->older_cursor, sizeof s->older_cursor, json_get_str(reply, STR("cursor"), &mem));
     str_copy(s->searched_back, sizeof s->searched_back,
-             json_get_str(reply, STR("searched_back_to"), &mem));
+        json_get_str(reply, STR("searched_back_to"), &mem));
     arena_fini(&mem);
     s->older_done = json_is_true(json_get(reply, STR("done"))) || !s->older_cursor[0] ||
                     s->older_count >= OLDER_MAX;
@@ -338,7 +341,8 @@ static void add_to_filter(struct state *s)
     char term[400], text[EDIT_MAX + 1];
     struct row *row = selected_row(s);
     if (!row || !request_term(row, s->table.sort, term, sizeof term)) {
-        app_say(s->app, ROLE_WARN, "this column has no value to filter by (< and > choose the column)");
+        app_say(
+            s->app, ROLE_WARN, "this column has no value to filter by (< and > choose the column)");
         return;
     }
     snprintf(text, sizeof text, "%.500s%s%s", s->filter_text, s->filter_text[0] ? " " : "", term);
@@ -397,8 +401,9 @@ static bool rule(void *ctx, int row, int y, int x, int width)
         return false;
     ui_hline(y, x, width, ROLE_SWITCH);
     if (i < m->marker_count)
-        ui_printf(y, x + 2, width - 4, ROLE_SWITCH, " %s %s: %s%s ", format_clock(clock, m->markers[i].time_ms),
-                  m->markers[i].who, m->markers[i].text, m->markers[i].undo_rev ? " (u)" : "");
+        ui_printf(y, x + 2, width - 4, ROLE_SWITCH, " %s %s: %s%s ",
+            format_clock(clock, m->markers[i].time_ms), m->markers[i].who, m->markers[i].text,
+            m->markers[i].undo_rev ? " (u)" : "");
     return true;
 }
 
@@ -413,8 +418,9 @@ static struct table_view view_of(struct state *s)
         .lead = lead,
         .rule = rule,
         .is_rule = is_rule,
-        .empty = s->filter_on ? s->older_asked ? "searching…" : "nothing passes the filter (\\ turns it off)"
-                              : "no request yet",
+        .empty = s->filter_on
+                     ? s->older_asked ? "searching…" : "nothing passes the filter (\\ turns it off)"
+                     : "no request yet",
     };
 }
 
@@ -423,8 +429,8 @@ static void draw_filter(struct state *s, int y, int width)
     int x = 1;
     x += ui_put(y, x, 2, ROLE_BAR_KEY, "/") + 1;
     if (s->editing) {
-        edit_draw(&s->edit, y, x, MAX(width / 2, 10), s->filter_error[0] ? ROLE_INPUT_BAD : ROLE_INPUT,
-                  s->app);
+        edit_draw(&s->edit, y, x, MAX(width / 2, 10),
+            s->filter_error[0] ? ROLE_INPUT_BAD : ROLE_INPUT, s->app);
         x += MAX(width / 2, 10) + 1;
         ui_put(y, x, width - x - 1, ROLE_BAD, s->filter_error);
     } else if (!s->filter_text[0]) {
@@ -463,8 +469,8 @@ static void draw_counts(struct state *s, int y, int width)
     else if (s->table.follow)
         snprintf(state, sizeof state, "   FOLLOW");
     snprintf(right, sizeof right, "%s%s%s   %s%s%s", s->marks_only ? "marked " : "", count,
-             s->searched_back[0] && narrowed && !s->older_done ? "  searching back…" : "",
-             s->table.descending ? "▼" : "▲", request_columns[s->table.sort].title, state);
+        s->searched_back[0] && narrowed && !s->older_done ? "  searching back…" : "",
+        s->table.descending ? "▼" : "▲", request_columns[s->table.sort].title, state);
     ui_put_right(y, width / 2 + 2, width - width / 2 - 3, s->paused ? ROLE_WARN : ROLE_DIM, right);
 }
 
@@ -698,9 +704,8 @@ static bool list_action(struct state *s, enum action action)
         return true;
     case ACTION_OTHER_DOWN:
     case ACTION_OTHER_UP:
-        return s->pane && inspector_action(&s->inspector, s->app, action == ACTION_OTHER_DOWN
-                                                                     ? ACTION_SCROLL_DOWN
-                                                                     : ACTION_SCROLL_UP);
+        return s->pane && inspector_action(&s->inspector, s->app,
+                              action == ACTION_OTHER_DOWN ? ACTION_SCROLL_DOWN : ACTION_SCROLL_UP);
     case ACTION_ZOOM:
         if (s->pane)
             s->zoom = s->focus_pane = true;
@@ -710,7 +715,7 @@ static bool list_action(struct state *s, enum action action)
         return true;
     case ACTION_SORT_MENU:
         order_menu(s->app, &(struct order_arg){"Order by", request_columns, request_column_count,
-                                               s->table.sort, on_order, s});
+                               s->table.sort, on_order, s});
         return true;
     default:
         return false;
@@ -788,7 +793,8 @@ static const char *hint(struct app *a, void *state)
 {
     const struct state *s = state;
     (void)a;
-    return s->editing ? "model:claude  st:>=400  dur:>2s  key:ci  -route:x  a | b  \"text\"   Enter keep  Esc back"
+    return s->editing ? "model:claude  st:>=400  dur:>2s  key:ci  -route:x  a | b  \"text\"   "
+                        "Enter keep  Esc back"
                       : NULL;
 }
 

@@ -7,8 +7,8 @@
 /* Shows the screen with this filter ("model:gpt-5"). */
 void requests_filter(struct app *a, const char *filter);
 
-/* Shows the screen with the cursor on this request and its inspector open. The request may be older than
- * what the list holds. */
+/* Shows the screen with the cursor on this request and its inspector open. The request may be older
+ * than what the list holds. */
 void requests_open(struct app *a, struct str id);
 
 /* Shows the newest request of a session and steps to the next turn as it starts. */

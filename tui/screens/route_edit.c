@@ -115,7 +115,7 @@ static void on_applied(struct app *a, void *state, int status, struct str reply)
         return;
     }
     app_say(a, ROLE_SWITCH, "rules of %s are in force, rev %lld   (u undoes)", s->name,
-            (long long)listing_i64(reply, "revision"));
+        (long long)listing_i64(reply, "revision"));
     app_pop(a, s);
 }
 
@@ -128,7 +128,7 @@ static void send(struct app *a, struct state *s, bool dry, app_answer done)
     link_path(&path, str_c(s->name));
     buf_puts(&path, "/set");
     buf_printf(&body, "{\"revision\":%lld,\"dry_run\":%s,\"route\":", (long long)s->revision,
-               dry ? "true" : "false");
+        dry ? "true" : "false");
     buf_put_str(&body, buf_str(&s->after));
     buf_puts(&body, "}");
     if (!path.err && !body.err)
@@ -169,8 +169,13 @@ static void draw(struct app *a, void *state, struct rect r)
     char title[240];
     snprintf(title, sizeof title, "Staged: rules of %s", s->name);
     ui_box(box, title);
-    ui_put(box.y + 1, box.x + 2, box.w - 4, s->trouble[0] ? ROLE_BAD : s->checked ? ROLE_OK : ROLE_DIM,
-           s->trouble[0] ? s->trouble : s->checked ? "✓ valid: Enter applies it as one change" : "checking…");
+    ui_put(box.y + 1, box.x + 2, box.w - 4,
+        s->trouble[0] ? ROLE_BAD
+        : s->checked  ? ROLE_OK
+                      : ROLE_DIM,
+        s->trouble[0] ? s->trouble
+        : s->checked  ? "✓ valid: Enter applies it as one change"
+                      : "checking…");
     text_draw(&s->diff, (struct rect){box.y + 2, box.x + 2, box.h - 3, box.w - 4}, a);
 }
 
@@ -200,14 +205,14 @@ static const char *hint(struct app *a, void *state)
 }
 
 static const struct screen sheet_staged = {.name = "staged",
-                                           .size = sizeof(struct state),
-                                           .contexts = place,
-                                           .open = open_sheet,
-                                           .close = close_sheet,
-                                           .draw = draw,
-                                           .key = key,
-                                           .action = action,
-                                           .hint = hint};
+    .size = sizeof(struct state),
+    .contexts = place,
+    .open = open_sheet,
+    .close = close_sheet,
+    .draw = draw,
+    .key = key,
+    .action = action,
+    .hint = hint};
 
 /* ---- the editor ---- */
 
@@ -226,7 +231,8 @@ static bool write_file(int fd, struct str object)
     return ok;
 }
 
-/* Runs the person's editor on the whole terminal; the console is stopped meanwhile, the traffic is not. */
+/* Runs the person's editor on the whole terminal; the console is stopped meanwhile, the traffic is
+ * not. */
 static bool run_editor(const char *path)
 {
     const char *editor = getenv("VISUAL") ? getenv("VISUAL") : getenv("EDITOR");

@@ -1,4 +1,5 @@
-/* route_edit.h: editing a route's rules: staged in $EDITOR, checked, shown as a diff, applied by Enter.
+/* route_edit.h: editing a route's rules: staged in $EDITOR, checked, shown as a diff, applied by
+ * Enter.
  *
  * The revision that the edit began with goes along: when somebody changed the route meanwhile, the
  * gateway refuses and nothing is lost (the text stays in the file that is named). */

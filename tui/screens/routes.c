@@ -1,5 +1,5 @@
-/* routes.c: what the names mean: routes, patterns and names that only a switch defines, with the targets
- * of the selected one and its rules below. A switch (`s`) starts at everyone here. */
+/* routes.c: what the names mean: routes, patterns and names that only a switch defines, with the
+ * targets of the selected one and its rules below. A switch (`s`) starts at everyone here. */
 #include "tui/screen.h"
 
 #include "tui/format.h"
@@ -50,7 +50,7 @@ static void goes_cell(struct str row, int y, int x, int width)
     listing_text(row, "override.who", who, sizeof who);
     if (to[0]) {
         snprintf(text, sizeof text, "→ %s  (%s%s%s)", to, who, until ? ", back " : "",
-                 until ? format_minute(clock, until) : "");
+            until ? format_minute(clock, until) : "");
         ui_put(y, x, width, ROLE_SWITCH, text);
         return;
     }
@@ -71,7 +71,8 @@ static void health_cell(struct str row, int y, int x, int width)
     else if (!bad)
         ui_put(y, x, width, ROLE_OK, "✓ ok");
     else
-        ui_printf(y, x, width, bad == all ? ROLE_BAD : ROLE_WARN, "%s %zu of %zu", bad == all ? "✗" : "!", bad, all);
+        ui_printf(y, x, width, bad == all ? ROLE_BAD : ROLE_WARN, "%s %zu of %zu",
+            bad == all ? "✗" : "!", bad, all);
 }
 
 static void own(struct listing *l, struct str row, int column, int y, int x, int width)
@@ -83,7 +84,10 @@ static void own(struct listing *l, struct str row, int column, int y, int x, int
     case COL_HOW:
         listing_text(row, "goal", goal, sizeof goal);
         listing_text(row, "policy", policy, sizeof policy);
-        ui_put(y, x, width, ROLE_DIM, json_is_true(json_get(row, STR("live"))) ? "(live)" : goal[0] ? goal : policy);
+        ui_put(y, x, width, ROLE_DIM,
+            json_is_true(json_get(row, STR("live"))) ? "(live)"
+            : goal[0]                                ? goal
+                                                     : policy);
         break;
     case COL_GOES:
         goes_cell(row, y, x, width);
@@ -98,17 +102,20 @@ static void own(struct listing *l, struct str row, int column, int y, int x, int
         ui_put_right(y, x, width, ROLE_LIVE, format_count(b, (int64_t)sum_of(row, "in_flight")));
         break;
     default:
-        ui_put_right(y, x, width, ppm >= 50000 ? ROLE_BAD : ppm >= 10000 ? ROLE_WARN : ROLE_NUMBER,
-                     format_share(b, ppm));
+        ui_put_right(y, x, width,
+            ppm >= 50000   ? ROLE_BAD
+            : ppm >= 10000 ? ROLE_WARN
+                           : ROLE_NUMBER,
+            format_share(b, ppm));
     }
 }
 
 static int64_t own_key(struct listing *l, struct str row, int column)
 {
     (void)l;
-    return column == COL_ERR ? error_ppm(row)
-         : column == COL_LIVE ? (int64_t)sum_of(row, "in_flight")
-                              : (int64_t)(sum_of(row, "requests_per_min") * 1000);
+    return column == COL_ERR    ? error_ppm(row)
+           : column == COL_LIVE ? (int64_t)sum_of(row, "in_flight")
+                                : (int64_t)(sum_of(row, "requests_per_min") * 1000);
 }
 
 static const struct listing_column columns[] = {
@@ -122,14 +129,14 @@ static const struct listing_column columns[] = {
 };
 
 static const struct listing_def def = {.path = "routes",
-                                       .member = "routes",
-                                       .id = "name",
-                                       .columns = columns,
-                                       .count = ARRAY_LEN(columns),
-                                       .empty = "no route: names go to the provider that lists them; "
-                                                "s on any request makes one",
-                                       .own = own,
-                                       .own_key = own_key};
+    .member = "routes",
+    .id = "name",
+    .columns = columns,
+    .count = ARRAY_LEN(columns),
+    .empty = "no route: names go to the provider that lists them; "
+             "s on any request makes one",
+    .own = own,
+    .own_key = own_key};
 
 static const enum context place[] = {CONTEXT_ROUTES, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_END};
 
@@ -151,17 +158,20 @@ static void close(struct app *a, void *state)
 
 static void lay_target(struct text *t, struct str v)
 {
-    char to[280], health[32], p95[FORMAT_MAX], err[FORMAT_MAX], rate[FORMAT_MAX], share[FORMAT_MAX], open[FORMAT_MAX];
+    char to[280], health[32], p95[FORMAT_MAX], err[FORMAT_MAX], rate[FORMAT_MAX], share[FORMAT_MAX],
+        open[FORMAT_MAX];
     int64_t open_us = listing_i64(v, "open_for_us");
     listing_text(v, "target", to, sizeof to);
     listing_text(v, "health", health, sizeof health);
     bool ok = strcmp(health, "ok") == 0;
-    text_printf(t, ok ? ROLE_TEXT : ROLE_BAD, "%s %-30s w%-4lld %5s%%  %6s/m  err %4s%%  p95 %5s  %s%s%s",
-                ok ? "✓" : "✗", to, (long long)listing_i64(v, "weight"),
-                format_share(share, listing_i64(v, "share_ppm")), format_rate(rate, listing_double(v, "requests_per_min")),
-                format_share(err, listing_i64(v, "err_ppm")), format_seconds(p95, listing_i64(v, "ttft_p95_us")),
-                ok ? "" : health, open_us > 0 ? ", tried again in " : "",
-                open_us > 0 ? format_duration(open, open_us / 1000) : "");
+    text_printf(t, ok ? ROLE_TEXT : ROLE_BAD,
+        "%s %-30s w%-3lld %4s%% %5s/m err %4s%% p95 %5s%s%s%s%s", ok ? "✓" : "✗", to,
+        (long long)listing_i64(v, "weight"), format_share(share, listing_i64(v, "share_ppm")),
+        format_rate(rate, listing_double(v, "requests_per_min")),
+        format_share(err, listing_i64(v, "err_ppm")),
+        format_seconds(p95, listing_i64(v, "ttft_p95_us")), ok ? "" : "  ", ok ? "" : health,
+        open_us > 0 ? ", tried again in " : "",
+        open_us > 0 ? format_duration(open, open_us / 1000) : "");
 }
 
 static void lay_rule(struct text *t, struct str v, size_t n)
@@ -184,8 +194,8 @@ static void lay_override(struct text *t, struct str v)
     listing_text(v, "who", who, sizeof who);
     int64_t until = listing_i64(v, "until_ms");
     if (to[0])
-        text_printf(t, ROLE_SWITCH, "→ %s  for %s %s  by %s %s%s", to, scope, name, who, until ? "back " : "",
-                    until ? format_minute(clock, until) : "");
+        text_printf(t, ROLE_SWITCH, "→ %s  for %s %s  by %s %s%s", to, scope, name, who,
+            until ? "back " : "", until ? format_minute(clock, until) : "");
 }
 
 static void each(struct text *t, struct str list, void (*lay)(struct text *, struct str))
@@ -228,7 +238,7 @@ static void draw(struct app *a, void *state, struct rect r)
     int cursor_y = r.y + 2 + s->list.table.selected - s->list.table.top;
     int detail = r.h >= 14 ? MAX(r.h * 2 / 5, 6) : 0;
     ui_printf(r.y, 1, r.w - 2, ROLE_DIM, "rev %lld   %zu routes",
-              (long long)listing_i64(buf_str(&s->list.reply), "revision"), s->list.count);
+        (long long)listing_i64(buf_str(&s->list.reply), "revision"), s->list.count);
     listing_draw(&s->list, (struct rect){r.y + 1, r.x, r.h - 1 - detail, r.w});
     if (!detail)
         return;
@@ -255,7 +265,7 @@ static bool action(struct app *a, void *state, enum action action)
     }
     if (action == ACTION_EDIT) {
         route_edit(a, name, json_get(row, STR("object")).raw,
-                   listing_i64(buf_str(&s->list.reply), "revision"));
+            listing_i64(buf_str(&s->list.reply), "revision"));
         return true;
     }
     return false;
@@ -293,15 +303,15 @@ static bool subject(struct app *a, void *state, struct subject *out)
 }
 
 const struct screen screen_routes = {.name = "routes",
-                                     .title = "Routes",
-                                     .brief = "Rt",
-                                     .digit = '4',
-                                     .size = sizeof(struct state),
-                                     .contexts = place,
-                                     .open = open,
-                                     .close = close,
-                                     .draw = draw,
-                                     .action = action,
-                                     .data = data,
-                                     .tick = tick,
-                                     .subject = subject};
+    .title = "Routes",
+    .brief = "Rt",
+    .digit = '4',
+    .size = sizeof(struct state),
+    .contexts = place,
+    .open = open,
+    .close = close,
+    .draw = draw,
+    .action = action,
+    .data = data,
+    .tick = tick,
+    .subject = subject};

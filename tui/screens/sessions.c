@@ -54,14 +54,14 @@ static const struct listing_column columns[] = {
 };
 
 static const struct listing_def def = {.path = "sessions",
-                                       .member = "sessions",
-                                       .id = "session",
-                                       .columns = columns,
-                                       .count = ARRAY_LEN(columns),
-                                       .empty = "no session yet: agents name theirs, /s/NAME/v1 in the base URL "
-                                                "or x-pointsman-session does it too",
-                                       .own = own,
-                                       .own_key = own_key};
+    .member = "sessions",
+    .id = "session",
+    .columns = columns,
+    .count = ARRAY_LEN(columns),
+    .empty = "no session yet: agents name theirs, /s/NAME/v1 in the base URL "
+             "or x-pointsman-session does it too",
+    .own = own,
+    .own_key = own_key};
 
 static const enum context place[] = {CONTEXT_SESSIONS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_END};
 
@@ -145,14 +145,14 @@ static bool subject(struct app *a, void *state, struct subject *out)
 }
 
 const struct screen screen_sessions = {.name = "sessions",
-                                       .title = "Sessions",
-                                       .brief = "Ses",
-                                       .digit = '2',
-                                       .size = sizeof(struct state),
-                                       .contexts = place,
-                                       .open = open,
-                                       .close = close,
-                                       .draw = draw,
-                                       .action = action,
-                                       .tick = tick,
-                                       .subject = subject};
+    .title = "Sessions",
+    .brief = "Ses",
+    .digit = '2',
+    .size = sizeof(struct state),
+    .contexts = place,
+    .open = open,
+    .close = close,
+    .draw = draw,
+    .action = action,
+    .tick = tick,
+    .subject = subject};

@@ -11,7 +11,7 @@ extern const struct screen sheet_undo;
 extern const struct screen sheet_cancel; /* arg: const struct subject *, or NULL */
 extern const struct screen sheet_copy;   /* arg: NULL */
 
-extern const struct screen sheet_drain;  /* arg: const char *provider, or NULL */
+extern const struct screen sheet_drain; /* arg: const char *provider, or NULL */
 extern const struct screen sheet_explain;
 
 /* Shows the Providers screen with the cursor on this one. */

@@ -1,9 +1,9 @@
 /* switch.c: the switch sheet: where the next request of this name goes, and for whom.
  *
  * The list holds the route's own targets first, then every model of every provider, then goals and
- * profiles; part of a name finds it. The second line is the scope. Whatever is under the cursor is tried
- * on the gateway (dry_run) and what it would touch is said before Enter. A switch is one atomic,
- * audited change; `u` takes it back. */
+ * profiles; part of a name finds it. The second line is the scope. Whatever is under the cursor is
+ * tried on the gateway (dry_run) and what it would touch is said before Enter. A switch is one
+ * atomic, audited change; `u` takes it back. */
 #include "tui/app.h"
 
 #include "store/base/clock.h"
@@ -48,7 +48,8 @@ struct state {
 static const struct {
     const char *text;
     int64_t ms;
-} returns[] = {{"stays", 0}, {"15 min", 900000}, {"1 h", 3600000}, {"4 h", 14400000}, {"1 day", 86400000}};
+} returns[] = {
+    {"stays", 0}, {"15 min", 900000}, {"1 h", 3600000}, {"4 h", 14400000}, {"1 day", 86400000}};
 
 /* ---- scope ---- */
 
@@ -60,7 +61,9 @@ static bool has_scope(const struct state *s, enum scope scope)
 
 static const char *scope_name(const struct state *s)
 {
-    return s->scope == SCOPE_KEY ? s->subject.key : s->scope == SCOPE_SESSION ? s->subject.session : "";
+    return s->scope == SCOPE_KEY       ? s->subject.key
+           : s->scope == SCOPE_SESSION ? s->subject.session
+                                       : "";
 }
 
 static const char *const scope_words[] = {"everyone", "key", "session"};
@@ -125,7 +128,7 @@ static void fill_figures(struct choice *c, struct str v, struct arena *a)
     struct str out = short_price(json_text(json_path(v, "price.output"), a));
     if (in.n || out.n)
         snprintf(c->price, sizeof c->price, "$" STR_FMT "/" STR_FMT, STR_ARG(str_first(in, 12)),
-                 STR_ARG(str_first(out, 12)));
+            STR_ARG(str_first(out, 12)));
     c->p95_us = i64(v, "ttft_p95_us");
     c->context = i64(v, "context_tokens");
     c->tools = json_is_true(json_get(v, STR("tools")));
@@ -150,8 +153,8 @@ static struct str filled(const struct state *s, struct str to, struct arena *a)
     ptrdiff_t at = str_find(to, STR("$model"));
     if (at < 0)
         return to;
-    return arena_printf(a, STR_FMT "%s" STR_FMT, STR_ARG(str_first(to, (size_t)at)), s->subject.asked,
-                        STR_ARG(str_from(to, (size_t)at + 6)));
+    return arena_printf(a, STR_FMT "%s" STR_FMT, STR_ARG(str_first(to, (size_t)at)),
+        s->subject.asked, STR_ARG(str_from(to, (size_t)at + 6)));
 }
 
 static void add_own(struct state *s, struct str list, const char *note, struct arena *a)
@@ -159,7 +162,8 @@ static void add_own(struct state *s, struct str list, const char *note, struct a
     struct json_iter it = json_iter(list);
     struct json_span k, v;
     while (json_next(&it, &k, &v)) {
-        struct str to = v.type == JSON_STRING ? json_text(v, a) : json_get_str(v.raw, STR("target"), a);
+        struct str to =
+            v.type == JSON_STRING ? json_text(v, a) : json_get_str(v.raw, STR("target"), a);
         struct choice *c = add(s, CHOICE_OWN, filled(s, to, a));
         if (!c)
             continue;
@@ -189,8 +193,10 @@ static void add_list(struct state *s, const char *member, enum choice_kind kind,
     struct json_iter it = json_iter(json_get(buf_str(&s->targets), str_c(member)).raw);
     struct json_span k, v;
     while (json_next(&it, &k, &v)) {
-        struct str name = v.type == JSON_STRING ? json_text(v, a)
-                        : json_get_str(v.raw, kind == CHOICE_TARGET ? STR("target") : STR("name"), a);
+        struct str name =
+            v.type == JSON_STRING
+                ? json_text(v, a)
+                : json_get_str(v.raw, kind == CHOICE_TARGET ? STR("target") : STR("name"), a);
         struct choice *c = add(s, kind, name);
         if (c && kind == CHOICE_TARGET)
             fill_figures(c, v.raw, a);
@@ -281,7 +287,7 @@ static void write_switch(const struct state *s, const struct choice *c, bool dry
     char to[300];
     struct json_writer w = json_writer(out);
     snprintf(to, sizeof to, "%s%s", c->kind == CHOICE_GOAL ? "goal:" : "",
-             c->kind == CHOICE_BACK ? "" : c->to);
+        c->kind == CHOICE_BACK ? "" : c->to);
     json_object_begin(&w, NULL);
     json_put_c(&w, "to", to);
     json_put_c(&w, "scope", scope_words[s->scope]);
@@ -311,7 +317,8 @@ static bool send(struct app *a, struct state *s, const struct choice *c, bool dr
         buf_puts(&path, "/switch");
         write_switch(s, c, dry, &body);
     }
-    sent = !path.err && !body.err && app_ask_quiet(a, s, "POST", buf_c(&path), buf_str(&body), done);
+    sent =
+        !path.err && !body.err && app_ask_quiet(a, s, "POST", buf_c(&path), buf_str(&body), done);
     buf_fini(&path);
     buf_fini(&body);
     return sent;
@@ -332,7 +339,8 @@ static void read_preview(struct state *s, struct str reply)
     char money[FORMAT_MAX];
     struct arena a;
     arena_init(&a, 2048, 65536);
-    struct str sentence = json_get_str(p, STR("sentence"), &a), diff = json_get_str(reply, STR("diff"), &a);
+    struct str sentence = json_get_str(p, STR("sentence"), &a),
+               diff = json_get_str(reply, STR("diff"), &a);
     str_copy(s->preview, sizeof s->preview, sentence.n ? sentence : diff);
     size_t n = strlen(s->preview);
     s->trouble[0] = '\0';
@@ -341,7 +349,7 @@ static void read_preview(struct state *s, struct str reply)
         put_share(s->trouble, sizeof s->trouble, i64(p, "tools_ppm"), "use tools: target has none");
     if (i64(p, "cold_cache_nano") > 0)
         snprintf(s->preview + n, sizeof s->preview - n, "; cold prompt cache costs %s",
-                 format_dollars(money, i64(p, "cold_cache_nano")));
+            format_dollars(money, i64(p, "cold_cache_nano")));
     arena_fini(&a);
 }
 
@@ -430,7 +438,9 @@ static void draw_scope(const struct state *s, int y, int x, int width)
         if (!has_scope(s, (enum scope)i))
             continue;
         snprintf(text, sizeof text, "%s%s%s", scope_words[i], i ? " " : "",
-                 i == SCOPE_KEY ? s->subject.key : i == SCOPE_SESSION ? s->subject.session : "");
+            i == SCOPE_KEY       ? s->subject.key
+            : i == SCOPE_SESSION ? s->subject.session
+                                 : "");
         x += ui_put(y, x, end - x, (int)s->scope == i ? ROLE_TAB_ON : ROLE_TAB, text);
         x += ui_put(y, x, MAX(end - x, 0), ROLE_DIM, " · ");
     }
@@ -471,11 +481,13 @@ static void draw(struct app *a, void *state, struct rect r)
     y += draw_preview(s, y, x + 6, w - 6);
     ui_put(y, x + 6, w - 6, ROLE_WARN, s->trouble[0] ? s->trouble + 2 : "");
     y++;
-    pick_draw(&s->pick, (struct rect){y, x, box.y + box.h - 1 - y, w}, s->found_count, draw_choice, s, a);
+    pick_draw(
+        &s->pick, (struct rect){y, x, box.y + box.h - 1 - y, w}, s->found_count, draw_choice, s, a);
     if (!s->found_count)
         ui_put(y, x, w, ROLE_DIM, s->loaded ? "nothing is called so" : "asking the gateway…");
     if (field.n)
-        app_cursor(a, box.y + 1, x + 6 + (int)clean_columns(str_n(field.text, field.at), ui_ascii()));
+        app_cursor(
+            a, box.y + 1, x + 6 + (int)clean_columns(str_n(field.text, field.at), ui_ascii()));
 }
 
 /* ---- keys and life ---- */
@@ -549,7 +561,8 @@ static void open(struct app *a, void *state, const void *arg)
     else
         app_subject(a, &s->subject);
     if (!s->choices || !s->found || !s->subject.asked[0]) {
-        app_say(a, ROLE_WARN, "nothing here can be switched: put the cursor on a request, session, route or model");
+        app_say(a, ROLE_WARN,
+            "nothing here can be switched: put the cursor on a request, session, route or model");
         app_pop(a, s);
         return;
     }
@@ -584,11 +597,11 @@ static const char *hint(struct app *a, void *state)
 }
 
 const struct screen sheet_switch = {.name = "switch",
-                                    .size = sizeof(struct state),
-                                    .open = open,
-                                    .close = close,
-                                    .draw = draw,
-                                    .key = key,
-                                    .tick = tick,
-                                    .typing = typing,
-                                    .hint = hint};
+    .size = sizeof(struct state),
+    .open = open,
+    .close = close,
+    .draw = draw,
+    .key = key,
+    .tick = tick,
+    .typing = typing,
+    .hint = hint};

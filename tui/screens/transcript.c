@@ -76,7 +76,8 @@ static void parse_event(struct transcript *s, size_t from, size_t n, int64_t us)
         ptrdiff_t colon = str_chr(line, ':');
         if (colon <= 0)
             continue;
-        struct str field = str_first(line, (size_t)colon), value = str_from(line, (size_t)colon + 1);
+        struct str field = str_first(line, (size_t)colon),
+                   value = str_from(line, (size_t)colon + 1);
         if (value.n && value.p[0] == ' ')
             value = str_from(value, 1);
         if (str_eq(field, STR("event"))) {
@@ -226,8 +227,8 @@ static void show_event(struct transcript *s, struct text *t, size_t i)
         name = STR("message");
     bool stall = i && gap >= STALL_US;
     char line[96];
-    snprintf(line, sizeof line, "%7lld%c %4zu  %-20.*s ", (long long)(gap / 1000), stall ? '!' : ' ',
-             i + 1, (int)MIN(name.n, 20), name.p);
+    snprintf(line, sizeof line, "%7lld%c %4zu  %-20.*s ", (long long)(gap / 1000),
+        stall ? '!' : ' ', i + 1, (int)MIN(name.n, 20), name.p);
     text_put(t, stall ? ROLE_WARN : ROLE_TEXT, str_c(line));
     text_extend(t, ROLE_TEXT, str_first(data, 4096));
 }

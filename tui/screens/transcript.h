@@ -7,7 +7,8 @@
  *     transcript_add(&s, us, name, data);        // kept: one event
  *     transcript_text(&s, &text, FORM_TEXT);     // lays what is new into the pane
  *
- * Bounded by TRANSCRIPT_BYTES_MAX and TRANSCRIPT_EVENTS_MAX: then it stops and says so. transcript_fini() frees. */
+ * Bounded by TRANSCRIPT_BYTES_MAX and TRANSCRIPT_EVENTS_MAX: then it stops and says so.
+ * transcript_fini() frees. */
 #ifndef POINTSMAN_TRANSCRIPT_H
 #define POINTSMAN_TRANSCRIPT_H
 
@@ -26,10 +27,10 @@ struct transcript {
     struct buf bytes; /* as received, then names and data of kept events */
     struct transcript_event *events;
     size_t count, room;
-    size_t parsed;     /* bytes up to the last whole event */
-    size_t shown;      /* events (or bytes, raw) already laid into the pane */
+    size_t parsed; /* bytes up to the last whole event */
+    size_t shown;  /* events (or bytes, raw) already laid into the pane */
     int64_t last_us, max_gap_us;
-    char kind[48];     /* of the text shown last: text, thinking, tool */
+    char kind[48]; /* of the text shown last: text, thinking, tool */
     bool full, ended;
 };
 

@@ -1,7 +1,7 @@
 /* undo.c: the undo sheet: who changed what, newest first; my own latest is selected.
  *
- * Enter takes the selected change back, whole. One that was overwritten since is refused by the gateway, which
- * names the newer one; that text is shown as it is. */
+ * Enter takes the selected change back, whole. One that was overwritten since is refused by the
+ * gateway, which names the newer one; that text is shown as it is. */
 #include "tui/app.h"
 
 #include "tui/format.h"
@@ -36,7 +36,7 @@ static void take(struct state *s, struct str v)
     int64_t n;
     arena_init(&a, 1024, 65536);
     *c = (struct change){.mine = json_is_true(json_get(v, STR("mine"))),
-                         .undoable = json_is_true(json_get(v, STR("undoable")))};
+        .undoable = json_is_true(json_get(v, STR("undoable")))};
     c->revision = json_i64(json_get(v, STR("revision")), &n) == 0 ? n : 0;
     c->time_ms = json_i64(json_get(v, STR("time_ms")), &n) == 0 ? n : 0;
     str_copy(c->who, sizeof c->who, json_get_str(v, STR("who"), &a));
@@ -97,7 +97,8 @@ static void undo(struct app *a, struct state *s)
     if (s->sending || !app_may_change(a))
         return;
     if (!c->undoable) {
-        str_copy(s->refused, sizeof s->refused, STR("this change can't be undone (or was already)"));
+        str_copy(
+            s->refused, sizeof s->refused, STR("this change can't be undone (or was already)"));
         return;
     }
     snprintf(body, sizeof body, "{\"revision\":%lld}", (long long)c->revision);
@@ -123,10 +124,10 @@ static void draw_diff(const struct state *s, int y, int x, int width)
     struct str all = buf_str(&s->reply);
     ui_put(y, x, 2, ROLE_REMOVED, "−");
     ui_text(y, x + 2, width - 2, ROLE_REMOVED,
-            c->after_n ? str_first(str_from(all, c->after_at), c->after_n) : STR("{}"));
+        c->after_n ? str_first(str_from(all, c->after_at), c->after_n) : STR("{}"));
     ui_put(y + 1, x, 2, ROLE_ADDED, "+");
     ui_text(y + 1, x + 2, width - 2, ROLE_ADDED,
-            c->before_n ? str_first(str_from(all, c->before_at), c->before_n) : STR("{}"));
+        c->before_n ? str_first(str_from(all, c->before_at), c->before_n) : STR("{}"));
 }
 
 static void draw(struct app *a, void *state, struct rect r)
@@ -135,9 +136,11 @@ static void draw(struct app *a, void *state, struct rect r)
     struct rect box = sheet_rect(r, MIN(r.h, MAX((int)s->count + 6, 9)), MIN(r.w, 110));
     int x = box.x + 2, w = box.w - 4, bottom = box.y + box.h - 4;
     ui_box(box, "Undo");
-    pick_draw(&s->pick, (struct rect){box.y + 1, x, bottom - box.y - 1, w}, s->count, draw_change, s, a);
+    pick_draw(
+        &s->pick, (struct rect){box.y + 1, x, bottom - box.y - 1, w}, s->count, draw_change, s, a);
     if (!s->count)
-        ui_put(box.y + 1, x, w, ROLE_DIM, s->loaded ? "nothing was changed yet" : "asking the gateway…");
+        ui_put(box.y + 1, x, w, ROLE_DIM,
+            s->loaded ? "nothing was changed yet" : "asking the gateway…");
     ui_hline(bottom, box.x + 1, box.w - 2, ROLE_BOX);
     if (s->refused[0])
         ui_put(bottom + 1, x, w, ROLE_BAD, s->refused);
@@ -178,9 +181,9 @@ static const char *hint(struct app *a, void *state)
 }
 
 const struct screen sheet_undo = {.name = "undo",
-                                  .size = sizeof(struct state),
-                                  .open = open,
-                                  .close = close,
-                                  .draw = draw,
-                                  .key = key,
-                                  .hint = hint};
+    .size = sizeof(struct state),
+    .open = open,
+    .close = close,
+    .draw = draw,
+    .key = key,
+    .hint = hint};

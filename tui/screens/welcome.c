@@ -26,9 +26,9 @@ void welcome_text(struct app *a, size_t n, struct buf *out)
         buf_puts(out, "pointsman run -- claude\n");
     else
         buf_printf(out,
-                   "curl %s/v1/chat/completions -H 'content-type: application/json' \\\n"
-                   "  -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'\n",
-                   base, model);
+            "curl %s/v1/chat/completions -H 'content-type: application/json' \\\n"
+            "  -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'\n",
+            base, model);
 }
 
 /* One block; returns the line below it. */
@@ -53,10 +53,11 @@ static void kept_line(struct app *a, char *out, size_t size)
     if (strcmp(g->capture, "off") == 0)
         snprintf(out, size, "Kept: figures of every request, no bodies (capture: off).");
     else
-        snprintf(out, size, "Kept: figures of every request; bodies (%s) for %s, at most %s. "
-                            "capture: { bodies: off } stops that.",
-                 g->capture[0] ? g->capture : "all", format_duration(keep, g->keep_ms),
-                 format_bytes(bytes, g->keep_bytes));
+        snprintf(out, size,
+            "Kept: figures of every request; bodies (%s) for %s, at most %s. "
+            "capture: { bodies: off } stops that.",
+            g->capture[0] ? g->capture : "all", format_duration(keep, g->keep_ms),
+            format_bytes(bytes, g->keep_bytes));
 }
 
 static int draw_refused(struct app *a, int y, struct rect r)
@@ -68,8 +69,8 @@ static int draw_refused(struct app *a, int y, struct rect r)
     ui_put(y++, r.x + 2, r.w - 3, ROLE_WARN, "Refused in the last minute:");
     for (size_t i = 0; i < m->refused_count && y < r.y + r.h; i++) {
         const struct refused *f = &m->refused[i];
-        ui_printf(y++, r.x + 2, r.w - 3, ROLE_BAD, "%s  %lld  %s  %s", format_clock(clock, f->time_ms),
-                  (long long)f->status, f->peer, f->reason);
+        ui_printf(y++, r.x + 2, r.w - 3, ROLE_BAD, "%s  %lld  %s  %s",
+            format_clock(clock, f->time_ms), (long long)f->status, f->peer, f->reason);
     }
     return y;
 }
@@ -79,11 +80,11 @@ void welcome_draw(struct app *a, struct rect r)
     const struct gateway *g = &app_model(a)->gateway;
     char line[300];
     int y = r.y + (r.h > 20 ? 1 : 0);
-    ui_printf(y++, r.x + 2, r.w - 3, ROLE_TITLE, "No request yet. Point a client at %s:",
-              g->listen[0] ? g->listen : "the gateway");
+    ui_printf(y++, r.x + 2, r.w - 3, ROLE_TITLE,
+        "No request yet. Point a client at %s:", g->listen[0] ? g->listen : "the gateway");
     if (g->demo)
         ui_put(y++, r.x + 2, r.w - 3, ROLE_WARN,
-               "No provider key was found: models demo/… answer from a simulated provider.");
+            "No provider key was found: models demo/… answer from a simulated provider.");
     if (g->warning[0])
         ui_put(y++, r.x + 2, r.w - 3, ROLE_WARN, g->warning);
     for (size_t n = 0; n < ARRAY_LEN(titles) && y < r.y + r.h - 2; n++) {
@@ -95,6 +96,7 @@ void welcome_draw(struct app *a, struct rect r)
     if (y < r.y + r.h)
         ui_put(y++, r.x + 2, r.w - 3, ROLE_DIM, line);
     if (y < r.y + r.h)
-        ui_put(y++, r.x + 2, r.w - 3, ROLE_DIM, "y copies a block. This turns into the list with the first request.");
+        ui_put(y++, r.x + 2, r.w - 3, ROLE_DIM,
+            "y copies a block. This turns into the list with the first request.");
     draw_refused(a, y, r);
 }

@@ -32,7 +32,10 @@ void listing_text(struct str object, const char *path, char *out, size_t size)
     struct arena a;
     struct json_span v = json_path(object, path);
     arena_init(&a, 512, 65536);
-    str_copy(out, size, v.type == JSON_STRING ? json_text(v, &a) : v.type == JSON_NUMBER ? v.raw : STR(""));
+    str_copy(out, size,
+        v.type == JSON_STRING   ? json_text(v, &a)
+        : v.type == JSON_NUMBER ? v.raw
+                                : STR(""));
     arena_fini(&a);
 }
 
@@ -99,7 +102,8 @@ static double key_of(struct str row)
 {
     if (order.column->kind != CELL_OWN)
         return listing_double(row, order.column->path);
-    return order.list->def->own_key ? (double)order.list->def->own_key(order.list, row, order.index) : 0;
+    return order.list->def->own_key ? (double)order.list->def->own_key(order.list, row, order.index)
+                                    : 0;
 }
 
 static int compare_rows(const void *p, const void *q)
@@ -194,9 +198,9 @@ static void state_cell(const char *text, int y, int x, int width)
     static const struct {
         const char *word, *glyph;
         enum role role;
-    } states[] = {{"ok", "✓", ROLE_OK},       {"closed", "✓", ROLE_OK},   {"active", "✓", ROLE_OK},
-                  {"paused", "!", ROLE_WARN}, {"drained", "!", ROLE_WARN}, {"expired", "!", ROLE_WARN},
-                  {"probing", "↻", ROLE_WARN}, {"half_open", "↻", ROLE_WARN}, {"limited", "!", ROLE_WARN}};
+    } states[] = {{"ok", "✓", ROLE_OK}, {"closed", "✓", ROLE_OK}, {"active", "✓", ROLE_OK},
+        {"paused", "!", ROLE_WARN}, {"drained", "!", ROLE_WARN}, {"expired", "!", ROLE_WARN},
+        {"probing", "↻", ROLE_WARN}, {"half_open", "↻", ROLE_WARN}, {"limited", "!", ROLE_WARN}};
     char line[80];
     for (size_t i = 0; i < ARRAY_LEN(states); i++)
         if (strcmp(text, states[i].word) == 0) {
@@ -222,8 +226,8 @@ static void spark_cell(struct str array, int y, int x, int width)
     chart_spark(y, x, width, ROLE_CHART, values, n);
 }
 
-static void number_cell(struct listing *l, struct str row, const struct listing_column *c, int y, int x,
-                        int width)
+static void number_cell(
+    struct listing *l, struct str row, const struct listing_column *c, int y, int x, int width)
 {
     char b[FORMAT_MAX] = "-";
     int64_t v = listing_i64(row, c->path);
@@ -283,11 +287,11 @@ static struct table_view view_of(struct listing *l)
     for (size_t i = 0; i < l->def->count && i < ARRAY_LEN(heads); i++)
         heads[i] = l->def->columns[i].head;
     return (struct table_view){.columns = heads,
-                               .column_count = l->def->count,
-                               .rows = (int)l->count,
-                               .ctx = l,
-                               .cell = cell,
-                               .empty = l->loaded ? l->def->empty : "asking the gateway…"};
+        .column_count = l->def->count,
+        .rows = (int)l->count,
+        .ctx = l,
+        .cell = cell,
+        .empty = l->loaded ? l->def->empty : "asking the gateway…"};
 }
 
 void listing_draw(struct listing *l, struct rect r)
@@ -313,8 +317,8 @@ bool listing_action(struct listing *l, enum action action)
     int sort = l->table.sort;
     bool descending = l->table.descending;
     if (action == ACTION_SORT_MENU) {
-        order_menu(l->app, &(struct order_arg){"Order by", heads, l->def->count, l->table.sort,
-                                               on_order, l});
+        order_menu(l->app,
+            &(struct order_arg){"Order by", heads, l->def->count, l->table.sort, on_order, l});
         return true;
     }
     if (!table_action(&l->table, &v, action))

@@ -1,18 +1,19 @@
 /* listing.h: a table whose rows are the elements of a JSON array that the gateway answers.
  *
- * Why: Sessions, Models, Routes, Keys, Providers and Cost differ in path, columns and keys only. The list
- * asks again while it is on show, keeps the cursor on the same thing by its name, and orders by any
- * column; figures are formatted only for the rows that are drawn.
+ * Why: Sessions, Models, Routes, Keys, Providers and Cost differ in path, columns and keys only.
+ * The list asks again while it is on show, keeps the cursor on the same thing by its name, and
+ * orders by any column; figures are formatted only for the rows that are drawn.
  *
  *     static const struct listing_column columns[] = {
  *         {{"model", "Model", 16, 1, false, 30}, "model", CELL_NAME},
  *         {{"requests", "Req", 5, 2, true, 0}, "requests", CELL_COUNT}, …};
- *     static const struct listing_def def = {"models", "models", "model", columns, ARRAY_LEN(columns), "no model yet"};
- *     listing_init(&s->list, a, &def);
- *     listing_draw(&s->list, r);                listing_tick(&s->list) from tick()
- *     struct str row = listing_row(&s->list);   // JSON of the selected one; empty: none
+ *     static const struct listing_def def = {"models", "models", "model", columns,
+ * ARRAY_LEN(columns), "no model yet"}; listing_init(&s->list, a, &def); listing_draw(&s->list, r);
+ * listing_tick(&s->list) from tick() struct str row = listing_row(&s->list);   // JSON of the
+ * selected one; empty: none
  *
- * Ownership: the reply is the list's; rows point into it until the next answer. listing_fini() frees. */
+ * Ownership: the reply is the list's; rows point into it until the next answer. listing_fini()
+ * frees. */
 #ifndef POINTSMAN_LISTING_H
 #define POINTSMAN_LISTING_H
 
@@ -20,7 +21,7 @@
 
 enum cell_kind {
     CELL_TEXT,
-    CELL_NAME,    /* cut in the middle */
+    CELL_NAME, /* cut in the middle */
     CELL_ACCENT,
     CELL_COUNT,
     CELL_SECONDS, /* from µs */
@@ -49,9 +50,10 @@ struct listing_def {
     const struct listing_column *columns;
     size_t count;
     const char *empty;
-    int refresh_ms;     /* 0: 2 s */
+    int refresh_ms; /* 0: 2 s */
     void (*own)(struct listing *l, struct str row, int column, int y, int x, int width);
-    int64_t (*own_key)(struct listing *l, struct str row, int column); /* orders CELL_OWN; may be NULL */
+    int64_t (*own_key)(
+        struct listing *l, struct str row, int column); /* orders CELL_OWN; may be NULL */
 };
 
 struct listing {
@@ -62,17 +64,17 @@ struct listing {
     struct str *rows;
     size_t count, room;
     char selected[300];
-    char query[300];    /* "?window=1h" */
+    char query[300]; /* "?window=1h" */
     bool asked, loaded;
     int64_t asked_us;
-    int64_t total;      /* of `reply`, whatever the screen reads there */
+    int64_t total; /* of `reply`, whatever the screen reads there */
 };
 
 void listing_init(struct listing *l, struct app *a, const struct listing_def *def);
 void listing_fini(struct listing *l);
 void listing_draw(struct listing *l, struct rect r);
 bool listing_action(struct listing *l, enum action action);
-int listing_tick(struct listing *l);  /* asks when it is time */
+int listing_tick(struct listing *l);     /* asks when it is time */
 void listing_refresh(struct listing *l); /* asks now: something changed */
 struct str listing_row(const struct listing *l);
 void listing_select(struct listing *l, const char *name);

@@ -96,8 +96,12 @@ static const char *hint(struct app *a, void *state)
     return "↑↓ choose  Enter take  Esc close";
 }
 
-static const struct screen sheet_menu = {
-    .name = "menu", .size = sizeof(struct state), .open = open, .draw = draw, .key = key, .hint = hint};
+static const struct screen sheet_menu = {.name = "menu",
+    .size = sizeof(struct state),
+    .open = open,
+    .draw = draw,
+    .key = key,
+    .hint = hint};
 
 void menu_open(struct app *a, const struct menu_arg *arg)
 {

@@ -3,8 +3,8 @@
  *     static const struct menu_item items[] = {{'y', "body"}, {'c', "curl"}};
  *     menu_open(a, &(struct menu_arg){"Copy", items, 2, 0, on_choice, me});
  *
- * Items and title are copied; `ctx` must be the state of a screen, or outlive the menu. The menu is closed before the callback
- * runs, so that it may open another sheet. */
+ * Items and title are copied; `ctx` must be the state of a screen, or outlive the menu. The menu is
+ * closed before the callback runs, so that it may open another sheet. */
 #ifndef POINTSMAN_MENU_H
 #define POINTSMAN_MENU_H
 
@@ -13,7 +13,7 @@
 enum { MENU_ITEMS_MAX = 40 };
 
 struct menu_item {
-    int key; /* 0: none */
+    int key;          /* 0: none */
     const char *text; /* borrowed until menu_open() returns */
 };
 

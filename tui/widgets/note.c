@@ -62,14 +62,14 @@ static const char *hint(struct app *a, void *state)
 }
 
 static const struct screen sheet_note = {.name = "note",
-                                         .size = sizeof(struct state),
-                                         .contexts = place,
-                                         .open = open,
-                                         .close = close,
-                                         .draw = draw,
-                                         .key = key,
-                                         .action = action,
-                                         .hint = hint};
+    .size = sizeof(struct state),
+    .contexts = place,
+    .open = open,
+    .close = close,
+    .draw = draw,
+    .key = key,
+    .action = action,
+    .hint = hint};
 
 void note_open(struct app *a, const struct note_arg *arg)
 {

@@ -19,5 +19,5 @@ void order_menu(struct app *a, const struct order_arg *arg)
     for (size_t i = 0; i < arg->count && i < ARRAY_LEN(items); i++)
         items[i] = (struct menu_item){0, arg->columns[i].name};
     menu_open(a, &(struct menu_arg){arg->title, items, MIN(arg->count, ARRAY_LEN(items)),
-                                    (size_t)MAX(arg->current, 0), chosen, NULL});
+                     (size_t)MAX(arg->current, 0), chosen, NULL});
 }

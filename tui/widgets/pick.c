@@ -29,8 +29,7 @@ enum pick_did pick_key(struct pick *p, int key, size_t count)
 }
 
 void pick_draw(struct pick *p, struct rect r, size_t count,
-               void (*draw_item)(void *ctx, size_t i, int y, int x, int width), void *ctx,
-               struct app *a)
+    void (*draw_item)(void *ctx, size_t i, int y, int x, int width), void *ctx, struct app *a)
 {
     size_t page = (size_t)MAX(r.h, 1);
     p->page = r.h;

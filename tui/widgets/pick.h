@@ -24,7 +24,6 @@ enum pick_did pick_key(struct pick *p, int key, size_t count);
 
 /* Paints the rows that fit; draw_item gets a row already on the right background. */
 void pick_draw(struct pick *p, struct rect r, size_t count,
-               void (*draw_item)(void *ctx, size_t i, int y, int x, int width), void *ctx,
-               struct app *a);
+    void (*draw_item)(void *ctx, size_t i, int y, int x, int width), void *ctx, struct app *a);
 
 #endif

@@ -12,7 +12,8 @@ static int total_width(const struct table_column *c, size_t n, const bool *on)
     return total;
 }
 
-static void widen(const struct table_column *c, size_t count, const int *index, int *widths, int spare)
+static void widen(
+    const struct table_column *c, size_t count, const int *index, int *widths, int spare)
 {
     for (size_t i = 0; i < count && spare > 0; i++)
         if (c[index[i]].flex > widths[i]) {
@@ -23,7 +24,7 @@ static void widen(const struct table_column *c, size_t count, const int *index, 
 }
 
 size_t table_fit(const struct table_column *c, size_t n, int width, int index[TABLE_COLUMNS_MAX],
-                 int widths[TABLE_COLUMNS_MAX])
+    int widths[TABLE_COLUMNS_MAX])
 {
     bool on[TABLE_COLUMNS_MAX];
     size_t count = 0;
@@ -85,7 +86,7 @@ void table_select(struct table *t, int row)
 }
 
 static void draw_heading(const struct table *t, const struct table_view *v, struct rect r,
-                         const int *index, const int *widths, size_t count)
+    const int *index, const int *widths, size_t count)
 {
     int x = r.x + LEAD;
     ui_fill((struct rect){r.y, r.x, 1, r.w}, ROLE_HEADING);
@@ -101,14 +102,14 @@ static void draw_heading(const struct table *t, const struct table_view *v, stru
         else
             ui_put(r.y, x, widths[i], role, title);
         if (sorted && n < widths[i])
-            ui_put(r.y, c->right ? x + widths[i] - n - 1 : x + n, 1, role,
-                   t->descending ? "▼" : "▲");
+            ui_put(
+                r.y, c->right ? x + widths[i] - n - 1 : x + n, 1, role, t->descending ? "▼" : "▲");
         x += widths[i] + GAP;
     }
 }
 
 static void draw_row(struct table *t, const struct table_view *v, struct rect r, int row,
-                     const int *index, const int *widths, size_t count)
+    const int *index, const int *widths, size_t count)
 {
     int x = r.x + LEAD;
     enum role under = v->row_role ? v->row_role(v->ctx, row) : ROLE_NONE;

@@ -1,14 +1,15 @@
 /* table.h: the cursor and the columns of a list, and its painting.
  *
- * Why: every list of the console moves, scrolls, follows and drops columns in the same way; what is in
- * its cells comes from the screen by a callback, so that only the rows on show are ever formatted.
+ * Why: every list of the console moves, scrolls, follows and drops columns in the same way; what is
+ * in its cells comes from the screen by a callback, so that only the rows on show are ever
+ * formatted.
  *
  *     table_draw(&t, &(struct table_view){.columns = cols, .column_count = N, .rows = n, .ctx = me,
  *                                         .cell = paint_cell}, r, a);
  *     if (table_action(&t, action)) ...           // the cursor moved
  *
- * Columns are dropped from the highest priority number until the rest fits; the flexible one takes what
- * is left. Rules (lines between rows) take a row, but the cursor never rests on one. */
+ * Columns are dropped from the highest priority number until the rest fits; the flexible one takes
+ * what is left. Rules (lines between rows) take a row, but the cursor never rests on one. */
 #ifndef POINTSMAN_TABLE_H
 #define POINTSMAN_TABLE_H
 
@@ -17,12 +18,12 @@
 enum { TABLE_COLUMNS_MAX = 32 };
 
 struct table_column {
-    const char *name;  /* in the order menu */
+    const char *name; /* in the order menu */
     const char *title;
-    short width;       /* columns on screen, without the gap */
-    short priority;    /* 1 is kept longest */
-    bool right;        /* figures */
-    short flex;        /* 0, or how wide it may become */
+    short width;    /* columns on screen, without the gap */
+    short priority; /* 1 is kept longest */
+    bool right;     /* figures */
+    short flex;     /* 0, or how wide it may become */
 };
 
 struct table {
@@ -37,11 +38,12 @@ struct table_view {
     int rows;
     void *ctx;
     void (*cell)(void *ctx, int row, int column, int y, int x, int width);
-    void (*lead)(void *ctx, int row, int y, int x);  /* two columns before the row: marks; or NULL */
-    enum role (*row_role)(void *ctx, int row);       /* under the row, or ROLE_NONE; may be NULL */
-    bool (*rule)(void *ctx, int row, int y, int x, int width); /* paints a rule and says so; or NULL */
+    void (*lead)(void *ctx, int row, int y, int x); /* two columns before the row: marks; or NULL */
+    enum role (*row_role)(void *ctx, int row);      /* under the row, or ROLE_NONE; may be NULL */
+    bool (*rule)(
+        void *ctx, int row, int y, int x, int width); /* paints a rule and says so; or NULL */
     bool (*is_rule)(void *ctx, int row);
-    const char *empty;                               /* shown when there are no rows */
+    const char *empty; /* shown when there are no rows */
 };
 
 void table_draw(struct table *t, const struct table_view *v, struct rect r, struct app *a);
@@ -54,6 +56,6 @@ void table_select(struct table *t, int row);
 
 /* Which columns fit: indices and widths in display order; returns how many. Pure. */
 size_t table_fit(const struct table_column *c, size_t n, int width, int index[TABLE_COLUMNS_MAX],
-                 int widths[TABLE_COLUMNS_MAX]);
+    int widths[TABLE_COLUMNS_MAX]);
 
 #endif

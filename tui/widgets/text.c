@@ -1,5 +1,5 @@
-/* text.c: see text.h. Lines are laid out into pieces of the pane's width when they are first needed;
- * a line that grows is laid out again. */
+/* text.c: see text.h. Lines are laid out into pieces of the pane's width when they are first
+ * needed; a line that grows is laid out again. */
 #include "tui/widgets/text.h"
 
 #include "tui/clean.h"

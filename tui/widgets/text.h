@@ -6,9 +6,9 @@
  *     text_extend(&t, delta);                 // more of the last line: streams
  *     text_draw(&t, r, a);                    // and text_action(&t, action)
  *
- * text_put() splits at line ends. While the last line is on show the pane follows what grows; moving up
- * stops that, G resumes. Bounded: TEXT_BYTES_MAX, then one line says that the rest is left out.
- * Ownership: the text owns copies; text_fini() frees. Zeroed memory is an empty text. */
+ * text_put() splits at line ends. While the last line is on show the pane follows what grows;
+ * moving up stops that, G resumes. Bounded: TEXT_BYTES_MAX, then one line says that the rest is
+ * left out. Ownership: the text owns copies; text_fini() frees. Zeroed memory is an empty text. */
 #ifndef POINTSMAN_TEXT_H
 #define POINTSMAN_TEXT_H
 
