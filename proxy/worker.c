@@ -1,11 +1,13 @@
 /* worker.c: see worker.h. */
 #include "proxy/worker.h"
 
+#include "proxy/access/key.h"
 #include "proxy/event/event.h"
 #include "proxy/event/watch.h"
 #include "proxy/exchange/exchange.h"
 #include "store/base/log.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -93,6 +95,24 @@ static void on_error_body(void *ctx, struct str path, int status, const char *re
     dialect_write_error(d, &error, out);
 }
 
+/* A proxy in front brings everybody's connections from one address. */
+static bool on_peer_exempt(void *ctx, const struct sockaddr *peer)
+{
+    struct worker *w = ctx;
+    const struct config *config = w->snapshot->config;
+    char text[INET6_ADDRSTRLEN] = "";
+    if (peer->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, text,
+            sizeof text);
+    else if (peer->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, text,
+            sizeof text);
+    for (size_t i = 0; i < config->trusted_proxy_count; i++)
+        if (address_in_network(str_c(text), config->trusted_proxies[i]))
+            return true;
+    return false;
+}
+
 static const struct http_events http_callbacks = {
     .head = on_head,
     .body = on_body,
@@ -101,6 +121,7 @@ static const struct http_events http_callbacks = {
     .closed = on_closed,
     .refused = on_refused,
     .error_body = on_error_body,
+    .peer_exempt = on_peer_exempt,
 };
 
 /* --- building and taking down ------------------------------------------------------------------ */
@@ -136,6 +157,8 @@ static int make_http(struct worker *w, int listen_fd, unsigned workers, struct e
         .host_count = config->allow_host_count,
         .origins = config->allow_origins,
         .origin_count = config->allow_origin_count,
+        .memory_used = &w->shared->memory_used,
+        .memory_limit = w->shared->memory_limit,
     };
     int rc = http_server_new(&w->http, w->loop, &http, &http_callbacks, w, e);
     return rc < 0 ? rc : http_server_listen(w->http, listen_fd, e);

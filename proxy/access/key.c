@@ -260,6 +260,13 @@ static bool in_network(struct str network, const unsigned char address[16])
     return same_bits(base, address, (unsigned)bits + 128 - whole);
 }
 
+bool address_in_network(struct str address, struct str network)
+{
+    unsigned char bytes[16];
+    bool v4;
+    return read_address(address, bytes, &v4) && in_network(network, bytes);
+}
+
 bool key_allows_source(const struct key *k, struct str address)
 {
     unsigned char bytes[16];

@@ -33,5 +33,7 @@ const struct key *key_find(const struct key_table *t, struct str secret, int64_t
 bool key_allows(const struct key *k, struct str name);
 /* Is the address (text without port) one of the key's sources? */
 bool key_allows_source(const struct key *k, struct str address);
+/* "10.0.3.7" in "10.0.0.0/8"; both families, a network without "/n" is one address. */
+bool address_in_network(struct str address, struct str network);
 
 #endif

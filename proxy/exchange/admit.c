@@ -143,7 +143,16 @@ enum step_result step_route(struct exchange *x)
     return STEP_NEXT;
 }
 
-/* The accounts that this request is charged to: key, team, route. */
+static bool has_tag(struct str tags, struct str tag)
+{
+    struct str one;
+    while (str_cut(&tags, ',', &one))
+        if (str_eq(str_trim(one), tag))
+            return true;
+    return false;
+}
+
+/* The accounts that this request is charged to: key, team, route, and a tag with limits. */
 static size_t accounts_of(struct exchange *x, struct account *out[4])
 {
     struct account_set *set = x->worker->shared->accounts;
@@ -154,6 +163,10 @@ static size_t accounts_of(struct exchange *x, struct account *out[4])
         out[n++] = account_get(set, ACCOUNT_TEAM, x->key->team);
     if (x->plan.route && x->plan.route->budget_count)
         out[n++] = account_get(set, ACCOUNT_ROUTE, x->plan.route->name);
+    const struct config *config = x->snapshot->config;
+    for (size_t i = 0; i < config->tag_count && n < 4; i++)
+        if (x->key && has_tag(x->key->tags, config->tags[i].name))
+            out[n++] = account_get(set, ACCOUNT_TAG, config->tags[i].name);
     return n;
 }
 

@@ -94,7 +94,7 @@ size_t headers_to_provider(struct exchange *x, const struct provider *p, struct 
     size_t n = 0;
     struct str connection = find(x->client_headers, x->client_header_count, STR("connection"));
     bool spliced = x->piece_count > 1;
-    for (size_t i = 0; i < x->client_header_count && n + p->header_count + 6 < max; i++) {
+    for (size_t i = 0; i < x->client_header_count && n + p->header_count + 8 < max; i++) {
         const struct http_header *h = &x->client_headers[i];
         if (passes_to_provider(x, p, h, connection, spliced) &&
             !find(p->headers, p->header_count, h->name).p)
@@ -102,6 +102,10 @@ size_t headers_to_provider(struct exchange *x, const struct provider *p, struct 
     }
     if (!p->client_login && x->provider_key >= 0)
         out[n++] = provider_login(x, p, &x->arena);
+    if (!p->client_login && p->organization.n)
+        out[n++] = (struct http_header){STR("openai-organization"), p->organization};
+    if (!p->client_login && p->project.n)
+        out[n++] = (struct http_header){STR("openai-project"), p->project};
     if (p->dialect == DIALECT_ANTHROPIC && !find(out, n, STR("anthropic-version")).p)
         out[n++] = (struct http_header){STR("anthropic-version"), STR("2023-06-01")};
     out[n++] = (struct http_header){STR("Accept-Encoding"), STR("identity")};

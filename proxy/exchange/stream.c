@@ -127,6 +127,24 @@ static bool is_last_candidate(const struct exchange *x)
            x->tries_here + 1 >= MAX(x->plan.attempts, 1u);
 }
 
+/* A route may hold the first events until there is content, so that an error behind an opening event
+ * can still fail over; for a time, and up to 256 KiB. */
+static bool holds(const struct exchange *x, unsigned kind)
+{
+    int64_t hold = x->plan.route ? x->plan.route->hold_us : 0;
+    return hold && !(kind & (SEEN_CONTENT | SEEN_FINISH | SEEN_TERMINAL | SEEN_ERROR)) &&
+           x->received_us - x->first_byte_us < hold && x->held.n < (256 << 10);
+}
+
+static bool begin_with_held(struct exchange *x)
+{
+    if (!stream_begin(x, -1))
+        return false;
+    stream_write(x, buf_str(&x->held));
+    buf_reset(&x->held);
+    return true;
+}
+
 /* One whole event. False: the exchange went another way, stop. */
 static bool pass_event(struct exchange *x, const struct sse_event *ev)
 {
@@ -149,10 +167,12 @@ static bool pass_event(struct exchange *x, const struct sse_event *ev)
     if (!x->begun) {
         if ((kind & SEEN_ERROR) && !is_last_candidate(x) && first_is_error(x, ev->data))
             return false;
-        if (!stream_begin(x, -1))
+        if (holds(x, kind)) {
+            buf_put_str(&x->held, raw);
+            return true;
+        }
+        if (!begin_with_held(x))
             return false;
-        stream_write(x, buf_str(&x->held));
-        buf_reset(&x->held);
     }
     if (kind & SEEN_TERMINAL) {
         x->outcome = x->reader.failed_inside ? OUTCOME_UPSTREAM_ERROR
@@ -204,7 +224,7 @@ void stream_data(struct exchange *x, struct str bytes)
             x->outcome = OUTCOME_OK;
             settle(x);
         }
-        if (!x->begun && !stream_begin(x, -1))
+        if (!x->begun && !begin_with_held(x))
             return;
         stream_write(x, str_from(sse_pending(&x->sse), x->passed));
         sse_release(&x->sse);
