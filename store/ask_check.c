@@ -28,9 +28,9 @@ static int line(struct asking *k, bool problem, const char *fmt, ...)
     return 0;
 }
 
-static int check_file(struct asking *k, struct db *db, const char *what)
+static int check_file(struct asking *k, struct db *db, const char *sql, const char *what)
 {
-    struct db_stmt *s = db_ask(db, "PRAGMA integrity_check(20)", "");
+    struct db_stmt *s = db_ask(db, sql, "");
     int rc;
     unsigned before = k->a->problems;
     while ((rc = db_step(db, s)) == 1) {
@@ -110,7 +110,7 @@ int ask_check(struct asking *k)
     if (!k->a->report)
         return -ERR_NOMEM;
     int rc = db->backend->script(db, "BEGIN", &k->a->err);
-    rc = rc ? rc : check_file(k, db, "pointsman.db");
+    rc = rc ? rc : check_file(k, db, "PRAGMA integrity_check(20)", "pointsman.db");
     int pruned_rc = 0;
     int64_t pruned = db_one(db, "SELECT value FROM meta WHERE name = 'pruned_ms'", 0, &pruned_rc);
     int64_t minutes = MAX(pruned, maintain_minutes_from(db));
@@ -118,7 +118,12 @@ int ask_check(struct asking *k)
         rc = check_sums(k, checks[i].what, checks[i].sql, checks[i].minutes ? minutes : pruned);
     db->backend->rollback(db);
     rc = rc ? rc : reader_bodies(k->r);
-    rc = rc ? rc : check_file(k, k->r->bodies, "bodies.db");
+    if (rc < 0)
+        return rc;
+    db = k->r->bodies;
+    db->backend->set_deadline(db, k->deadline_us, k->cancelled);
+    rc = check_file(k, db, "PRAGMA quick_check(20)", "bodies.db"); /* gigabytes: without contents */
+    db->backend->set_deadline(db, 0, NULL);
     k->a->done = rc == 0;
     return rc;
 }

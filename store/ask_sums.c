@@ -5,46 +5,80 @@
 
 #include <stdlib.h>
 
-enum { NAMES_MAX = 20000, NAME_SLOTS = 1 << 16, P95 = 950000 };
+enum { NAMES_MAX = 50000, NAME_SLOTS = 1 << 17, P95 = 950000 };
+
+/* One name while it is summed. */
+struct named_sum {
+    int64_t id;
+    struct store_sum sum;
+    struct histogram *bucket; /* first token within the bucket under way; NULL without buckets */
+};
 
 struct tally {
     struct asking *k;
     enum store_dimension dimension;
     int64_t only; /* id of the one name asked for; 0: all */
     int64_t minutes_from;
-    struct store_sum **slots; /* by id; open addressing */
-    int64_t *ids;             /* of the slot */
-    struct store_sum *sums;   /* in order of appearance, k->a->n of them */
-    size_t cap;
+    uint32_t *slots; /* open addressing: place in `names` + 1 */
+    struct named_sum *names;
+    size_t n, cap;
     bool histograms;
-    struct histogram *bucket; /* of the one bucket under way, one per sum; NULL without buckets */
 };
 
-static struct store_sum *tally_sum(struct tally *t, int64_t id)
+static int tally_grow(struct tally *t)
 {
-    struct store_answer *a = t->k->a;
-    size_t at = (uint64_t)id * 0x9e3779b97f4a7c15u >> 48;
-    for (; t->slots[at]; at = (at + 1) % NAME_SLOTS)
-        if (t->ids[at] == id)
-            return t->slots[at];
-    if (a->n == t->cap)
-        return NULL;
-    struct store_sum *s = &t->sums[a->n];
+    size_t cap = t->cap ? t->cap * 2 : 256;
+    if (t->n < t->cap)
+        return 0;
+    if (t->n >= NAMES_MAX)
+        return err_set(&t->k->a->err, ERR_LIMIT, "more than %d names: ask for a shorter span",
+            NAMES_MAX);
+    struct named_sum *more = realloc(t->names, cap * sizeof *more);
+    if (!more)
+        return -ERR_NOMEM;
+    t->names = more;
+    t->cap = cap;
+    return 0;
+}
+
+static int name_begin(struct tally *t, int64_t id)
+{
+    int rc = tally_grow(t);
+    if (rc < 0)
+        return rc;
+    struct arena *a = &t->k->a->arena;
     struct db *db = t->k->r->main;
-    s->name = arena_str(&a->arena, t->dimension == STORE_BY_SESSION
-            ? texts_session(t->k->r->texts, db, id) : texts_name(t->k->r->texts, db, id));
+    struct texts *texts = t->k->r->texts;
+    unsigned buckets = t->k->q->buckets;
+    struct named_sum *x = &t->names[t->n];
+    *x = (struct named_sum){.id = id};
+    x->sum.name = arena_str(a, t->dimension == STORE_BY_SESSION ? texts_session(texts, db, id)
+                                                                : texts_name(texts, db, id));
+    bool ok = x->sum.name.p;
     if (t->histograms) {
-        s->ttft = arena_zalloc(&a->arena, sizeof *s->ttft);
-        s->total = arena_zalloc(&a->arena, sizeof *s->total);
+        ok = ok && (x->sum.ttft = arena_zalloc(a, sizeof *x->sum.ttft));
+        ok = ok && (x->sum.total = arena_zalloc(a, sizeof *x->sum.total));
+        ok = ok && (!buckets || (x->bucket = arena_zalloc(a, sizeof *x->bucket)));
     }
-    if (t->k->q->buckets)
-        s->points = arena_zalloc(&a->arena, t->k->q->buckets * sizeof *s->points);
-    if (!s->name.p || (t->histograms && (!s->ttft || !s->total)) ||
-        (t->k->q->buckets && !s->points))
-        return NULL;
-    a->n++;
-    t->ids[at] = id;
-    return t->slots[at] = s;
+    ok = ok && (!buckets || (x->sum.points = arena_zalloc(a, buckets * sizeof *x->sum.points)));
+    t->n += ok;
+    return ok ? 0 : -ERR_NOMEM;
+}
+
+static int tally_name(struct tally *t, int64_t id, struct named_sum **out)
+{
+    size_t at = (uint64_t)id * 0x9e3779b97f4a7c15u >> 47;
+    for (; t->slots[at]; at = (at + 1) % NAME_SLOTS)
+        if (t->names[t->slots[at] - 1].id == id)
+            break;
+    if (!t->slots[at]) {
+        int rc = name_begin(t, id);
+        if (rc < 0)
+            return rc;
+        t->slots[at] = (uint32_t)t->n;
+    }
+    *out = &t->names[t->slots[at] - 1];
+    return 0;
 }
 
 static const char plain_sql[] = "SELECT name" ROLLUP_COLUMNS_SQL
@@ -74,21 +108,22 @@ static int tally_row(struct tally *t, struct db_stmt *s, int bucket)
 {
     struct db *db = t->k->r->main;
     int64_t id = db_int(db, s, 0);
+    struct named_sum *x;
     if (t->only && id != t->only)
         return 0;
-    struct store_sum *sum = tally_sum(t, id);
-    if (!sum)
-        return -ERR_LIMIT;
-    struct store_sum before = *sum;
-    rollup_read(db, s, 1, sum);
+    int rc = tally_name(t, id, &x);
+    if (rc < 0)
+        return rc;
+    struct store_sum before = x->sum;
+    rollup_read(db, s, 1, &x->sum);
     if (bucket >= 0)
-        point_add(&sum->points[bucket], &before, sum);
+        point_add(&x->sum.points[bucket], &before, &x->sum);
     if (!t->histograms)
         return 0;
-    int rc = histogram_merge_encoded(sum->ttft, db_text(db, s, COLUMNS));
-    rc = rc ? rc : histogram_merge_encoded(sum->total, db_text(db, s, COLUMNS + 1));
-    if (rc == 0 && t->bucket)
-        rc = histogram_merge_encoded(&t->bucket[sum - t->sums], db_text(db, s, COLUMNS));
+    rc = histogram_merge_encoded(x->sum.ttft, db_text(db, s, COLUMNS));
+    rc = rc ? rc : histogram_merge_encoded(x->sum.total, db_text(db, s, COLUMNS + 1));
+    if (rc == 0 && x->bucket)
+        rc = histogram_merge_encoded(x->bucket, db_text(db, s, COLUMNS));
     return rc;
 }
 
@@ -119,9 +154,10 @@ static int tally_buckets(struct tally *t, int64_t to)
     for (unsigned b = 0; rc == 0 && b < q->buckets; b++) {
         int64_t end = b + 1 < q->buckets ? q->bucket_starts[b + 1] : to;
         rc = tally_span(t, q->bucket_starts[b], end, (int)b);
-        for (size_t i = 0; t->bucket && i < t->k->a->n; i++) {
-            t->sums[i].points[b].ttft_p95_us = histogram_percentile(&t->bucket[i], P95);
-            t->bucket[i] = (struct histogram){0};
+        for (size_t i = 0; i < t->n && t->names[i].bucket; i++) {
+            struct named_sum *x = &t->names[i];
+            x->sum.points[b].ttft_p95_us = histogram_percentile(x->bucket, P95);
+            *x->bucket = (struct histogram){0};
         }
     }
     return rc;
@@ -145,28 +181,35 @@ static int by_requests(const void *a, const void *b)
     return str_cmp(x->name, y->name);
 }
 
-/* With histograms a name costs 8 KiB, so fewer are taken. */
 static int tally_init(struct tally *t, struct asking *k, bool histograms)
 {
     t->k = k;
     t->dimension = k->q->dimension;
     t->histograms = histograms && t->dimension != STORE_BY_SESSION && t->dimension != STORE_BY_TAG;
-    t->cap = t->histograms ? NAMES_MAX / 10 : NAMES_MAX;
     t->minutes_from = maintain_minutes_from(k->r->main);
     t->slots = calloc(NAME_SLOTS, sizeof *t->slots);
-    t->ids = calloc(NAME_SLOTS, sizeof *t->ids);
-    t->sums = answer_array(k->a, t->cap, sizeof *t->sums);
-    if (t->histograms && k->q->buckets)
-        t->bucket = calloc(t->cap, sizeof *t->bucket);
-    return t->slots && t->ids && t->sums && (t->bucket || !t->histograms || !k->q->buckets)
-               ? 0 : -ERR_NOMEM;
+    if (!t->slots)
+        return -ERR_NOMEM;
+    if (k->q->name.n)
+        t->only = t->dimension == STORE_BY_SESSION ? session_find(k->r->main, k->q->name)
+                                                   : name_find(k->r->main, k->q->name);
+    return t->only == -2 ? -ERR_IO : 0;
 }
 
-static void tally_fini(struct tally *t)
+/* Into the answer, in order. */
+static int tally_answer(struct tally *t, int (*order)(const void *, const void *))
 {
-    free(t->slots);
-    free(t->ids);
-    free(t->bucket);
+    struct store_answer *a = t->k->a;
+    a->sums = answer_array(a, t->n, sizeof *a->sums);
+    if (!a->sums)
+        return -ERR_NOMEM;
+    for (size_t i = 0; i < t->n; i++)
+        a->sums[i] = t->names[i].sum;
+    if (t->n)
+        qsort(a->sums, t->n, sizeof *a->sums, order);
+    a->n = t->k->q->limit ? MIN(t->n, t->k->q->limit) : t->n;
+    a->done = true;
+    return 0;
 }
 
 static int run(struct asking *k, bool histograms, int (*order)(const void *, const void *))
@@ -177,20 +220,11 @@ static int run(struct asking *k, bool histograms, int (*order)(const void *, con
         return -ERR_RANGE;
     int rc = tally_init(&t, k, histograms);
     int64_t to = q->to_ms ? q->to_ms : INT64_MAX;
-    if (rc == 0 && q->name.n)
-        t.only = q->dimension == STORE_BY_SESSION ? session_find(k->r->main, q->name)
-                                                  : name_find(k->r->main, q->name);
-    if (rc == 0 && t.only == -2)
-        rc = -ERR_IO;
     if (rc == 0 && t.only >= 0)
         rc = q->buckets ? tally_buckets(&t, to) : tally_span(&t, q->from_ms, to, -1);
-    if (rc == 0 && k->a->n)
-        qsort(t.sums, k->a->n, sizeof *t.sums, order);
-    k->a->sums = t.sums;
-    if (q->limit)
-        k->a->n = MIN(k->a->n, q->limit);
-    k->a->done = true;
-    tally_fini(&t);
+    rc = rc ? rc : tally_answer(&t, order);
+    free(t.slots);
+    free(t.names);
     return rc;
 }
 

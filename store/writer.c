@@ -23,6 +23,8 @@
 enum {
     GATHER_US = 50000,
     RETRY_US = 1000000,
+    SLOW_US = 1000000,
+    MINUTE_US = 60000000,
     DRAIN_BYTES = 1 << 20,     /* of one spool in one batch */
     OPS_A_BATCH = 2000,
     BODY_BYTES_A_ROUND = 8 << 20,
@@ -206,6 +208,16 @@ int writer_batch(struct store *s)
 
 /* ---- around the batch ----------------------------------------------------------------------- */
 
+/* At most once a minute. */
+static bool may_tell(int64_t *last_us)
+{
+    int64_t now = clock_mono_us();
+    if (*last_us && now - *last_us < MINUTE_US)
+        return false;
+    *last_us = now;
+    return true;
+}
+
 static void look_after_log(struct store *s)
 {
     const struct store_backend *k = s->main->backend;
@@ -214,12 +226,9 @@ static void look_after_log(struct store *s)
         k->checkpoint(s->main, bytes > LOG_BYTES_MAX);
     bytes = k->log_bytes(s->main);
     atomic_store(&s->wal_bytes, bytes);
-    int64_t now = clock_mono_us();
-    if (bytes > LOG_BYTES_MAX && now - s->last_slow_notice_us > 60000000) {
-        s->last_slow_notice_us = now;
+    if (bytes > LOG_BYTES_MAX && may_tell(&s->last_slow_notice_us))
         store_notify(s, STORE_NOTICE_SLOW, "the write-ahead log holds %lld MiB: a reader is slow",
             (long long)bytes >> 20);
-    }
 }
 
 static void batch_report(struct store *s, int rc)
@@ -295,13 +304,12 @@ static void bodies_trim_round(struct store *s)
 
 static void tell_of_shed_bodies(struct store *s, int64_t *told)
 {
-    int64_t shed = atomic_load(&s->bodies_shed), now = clock_mono_us();
-    if (shed == *told || now - s->last_shed_notice_us < 60000000)
+    int64_t shed = atomic_load(&s->bodies_shed);
+    if (shed == *told || !may_tell(&s->last_shed_notice_us))
         return;
     store_notify(s, STORE_NOTICE_BODIES_SHED, "%lld bodies were not kept: the store is behind",
         (long long)(shed - *told));
     *told = shed;
-    s->last_shed_notice_us = now;
 }
 
 static void begin_due_maintenance(struct store *s)
@@ -324,7 +332,7 @@ static void rest(struct store *s)
 {
     atomic_store(&s->sleeping, 1);
     if (!anything_waits(s) && !atomic_load(&s->stopping))
-        futex_wait(&s->sleeping, 1, 60000000);
+        futex_wait(&s->sleeping, 1, MINUTE_US);
     atomic_store(&s->sleeping, 0);
 }
 
@@ -344,8 +352,12 @@ static int one_round(struct store *s)
     if (s->main && log_was_taken_away(s))
         save_log(s);
     if (behind(s) > 0 || s->taken || atomic_load(&s->ops)) {
+        int64_t began = clock_mono_us();
         rc = writer_batch(s);
         batch_report(s, rc);
+        if (rc == 0 && clock_mono_us() - began > SLOW_US && may_tell(&s->last_slow_notice_us))
+            store_notify(s, STORE_NOTICE_SLOW, "storing a batch took %lld ms",
+                (long long)(clock_mono_us() - began) / 1000);
     }
     if (rc == 0 && atomic_load(&s->body_ops))
         bodies_round(s);

@@ -186,7 +186,8 @@ static void prune_and_age_remove_what_is_old_and_the_money_still_adds_up(void **
     room_settle(s);
     store_stop(s);
     assert_int_equal(store_prune(s, room_now + ROOM_DAY_MS + 5000, NULL, NULL), 0);
-    struct store_query q = {.kind = STORE_ASK_EXCHANGES, .limit = 1000};
+    struct store_query q = {.kind = STORE_ASK_EXCHANGES, .limit = 1000,
+        .budget_ms = 20000};
     struct store_answer *a = store_ask_now(s, &q);
     assert_int_equal(a->n, 1000);
     store_answer_free(a);

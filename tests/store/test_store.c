@@ -1,8 +1,10 @@
 /* The contract of the store: what goes in comes out, once, and adds up. */
 #include "tests/store/room.h"
 
+/* Without the deadline of a page, unless a test is about it: sanitizers are slow. */
 static struct store_answer *ask(struct store *s, struct store_query q)
 {
+    q.budget_ms = q.budget_ms ? q.budget_ms : 20000;
     struct store_answer *a = store_ask_now(s, &q);
     if (a->rc < 0)
         fail_msg("%s", a->err.text);
@@ -124,7 +126,7 @@ static void pages_go_newest_first_by_every_filter_without_gap_or_double(void **s
 
 static bool keep_dear(void *ctx, const struct record *r)
 {
-    ++*(unsigned *)ctx;
+    ++*(_Atomic unsigned *)ctx;
     return r->cost_nano == 1000 + 5;
 }
 
@@ -140,7 +142,8 @@ static void any_other_filter_answers_in_time_with_a_cursor_and_goes_on(void **st
     struct spool *w = room_start(s);
     room_fill(w, 0, 200);
     room_settle(s);
-    unsigned looked = 0, found = 0, answers = 0;
+    _Atomic unsigned looked = 0;
+    unsigned found = 0, answers = 0;
     struct store_query q = {.kind = STORE_ASK_EXCHANGES, .keep = keep_slowly, .keep_ctx = &looked,
         .budget_ms = 40};
     int64_t before = INT64_MAX;
@@ -491,7 +494,7 @@ static void a_question_can_be_cancelled_and_is_answered_exactly_once(void **stat
     struct spool *w = room_start(s);
     room_fill(w, 0, 300);
     room_settle(s);
-    unsigned looked = 0;
+    _Atomic unsigned looked = 0;
     uint64_t tickets[40];
     for (unsigned i = 0; i < ARRAY_LEN(tickets); i++) {
         struct store_query q = {.kind = STORE_ASK_EXCHANGES, .budget_ms = 400};
