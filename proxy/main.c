@@ -39,25 +39,11 @@ static int console(const struct cli *c, const char *socket_path, bool readonly)
 static void where(const struct cli *c, char data[256], char socket[256])
 {
     char path[4096];
-    struct config_complaints *faults = config_complaints_new();
-    struct config_request q = {.path = c->config, .data = str_c(c->data),
-        .socket = str_c(c->socket)};
-    struct config *config = NULL;
-    const char *home = getenv("HOME");
+    struct config_request q = {.path = c->config, .data = str_c(c->data), .socket = str_c(c->socket)};
     if (!q.path && config_default_path(path, sizeof path))
         q.path = path;
-    if (faults && config_load(&q, &config, faults) == 0) {
-        str_copy(data, 256, config->data);
-        str_copy(socket, 256, config->socket);
-        config_put(config);
-    } else {
-        snprintf(data, 256, "%s", c->data ? c->data : "");
-        if (!c->data)
-            snprintf(data, 256, "%s/.local/share/pointsman", home ? home : "");
-        snprintf(socket, 256, "%s%s", c->socket ? c->socket : data,
-            c->socket ? "" : "/control.sock");
-    }
-    config_complaints_free(faults);
+    if (!config_where(&q, data, 256, socket, 256))
+        fputs("pointsman: the data folder's path is too long\n", stderr);
 }
 
 int main(int argc, char **argv)

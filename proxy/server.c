@@ -97,15 +97,19 @@ enum { DEMO_SEED = 4141 };
 static int make_demo(struct server *s, struct err *e)
 {
     int rc = demo_start(&s->demo, DEMO_SEED, e);
-    if (rc < 0 || !s->options->demo)
+    if (rc < 0)
         return rc;
+    buf_init(&s->demo_config, 64 << 10);
+    if (!s->options->demo) { /* one provider beside nothing: it needs prices alone */
+        demo_prices(s->demo, &s->demo_config);
+        return s->demo_config.err;
+    }
     const char *tmp = getenv("TMPDIR");
     snprintf(s->demo_dir, sizeof s->demo_dir, "%s/pointsman-demo-XXXXXX", tmp ? tmp : "/tmp");
     if (!mkdtemp(s->demo_dir)) {
         s->demo_dir[0] = '\0';
         return err_set(e, ERR_IO, "no temporary folder: %s", strerror(errno));
     }
-    buf_init(&s->demo_config, 64 << 10);
     demo_config(s->demo, str_c(s->options->listen ? s->options->listen : "127.0.0.1:4141"),
         &s->demo_config);
     return s->demo_config.err;
@@ -123,6 +127,8 @@ static int make_source(struct server *s, struct err *e)
     if (s->demo) {
         q.demo_url = demo_base_url(s->demo);
         q.demo_models = demo_models(s->demo, &q.demo_model_count);
+        if (!s->demo_dir[0])
+            q.demo_prices = buf_str(&s->demo_config);
     }
     int rc = source_new(&s->source, &q, e);
     if (rc == 0 && s->demo_dir[0])
@@ -448,10 +454,9 @@ static void take_down(struct server *s)
         account_set_free(s->accounts);
     if (s->demo)
         demo_stop(s->demo);
-    if (s->demo_dir[0]) {
+    if (s->demo_dir[0])
         remove_demo_dir(s->demo_dir);
-        buf_fini(&s->demo_config);
-    }
+    buf_fini(&s->demo_config);
     free(s->workers);
     free(s->spools);
     free(s->threads);

@@ -27,6 +27,7 @@ struct source_options {
     bool demo_always;
     const struct str *demo_models;
     size_t demo_model_count;
+    struct str demo_prices;
 };
 
 /* Texts of the options must outlive it. Reads the file. */

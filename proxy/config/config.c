@@ -300,6 +300,34 @@ int config_load(const struct config_request *q, struct config **out, struct conf
     return 0;
 }
 
+static struct str place_of(struct reader *r, const struct yaml *root, const char *key)
+{
+    const struct yaml *n = yaml_get(root, key);
+    return n && n->kind == YAML_TEXT ? expand_home(r, n->text) : STR_NULL;
+}
+
+bool config_where(const struct config_request *q, char *data, size_t data_size, char *socket,
+    size_t socket_size)
+{
+    struct arena a;
+    struct yaml_fault f;
+    struct config_complaints *ignored = config_complaints_new();
+    arena_init(&a, 16 << 10, 64 << 20);
+    struct reader r = {.q = q, .a = &a, .complaints = ignored, .home = getenv("HOME")};
+    r.home = r.home ? r.home : "/";
+    struct str text = q->text.p ? q->text : q->path && ignored ? read_whole(&r, q->path) : STR_NULL;
+    const struct yaml *root = text.p ? yaml_read(text, &a, &f) : NULL;
+    struct str at = q->data.n ? q->data : place_of(&r, root, "data");
+    at = at.n ? at : expand_home(&r, STR("~/.local/share/pointsman"));
+    struct str sock = q->socket.n ? q->socket : place_of(&r, root, "socket");
+    int n = snprintf(data, data_size, STR_FMT, STR_ARG(at));
+    int m = sock.n ? snprintf(socket, socket_size, STR_FMT, STR_ARG(sock))
+                   : snprintf(socket, socket_size, "%s/control.sock", data);
+    config_complaints_free(ignored);
+    arena_fini(&a);
+    return n >= 0 && (size_t)n < data_size && m >= 0 && (size_t)m < socket_size;
+}
+
 bool config_default_path(char *out, size_t size)
 {
     const char *named = getenv("POINTSMAN_CONFIG"), *home = getenv("HOME");

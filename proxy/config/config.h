@@ -56,6 +56,12 @@ struct config_request {
 int config_load(const struct config_request *q, struct config **out,
     struct config_complaints *faults) MUST_CHECK;
 
+/* Where data folder and control socket are, for a client that looks for its gateway: asks of the file
+ * only these two, so that a missing key or a fault elsewhere does not hide a running gateway. Uses
+ * path, text, data and socket of the request. False when a path is too long for its buffer. */
+bool config_where(const struct config_request *q, char *data, size_t data_size, char *socket,
+    size_t socket_size);
+
 /* The file to read when none is named: $POINTSMAN_CONFIG, then ~/.config/pointsman/pointsman.yaml
  * when it is there. False when there is none. */
 bool config_default_path(char *out, size_t size);

@@ -579,6 +579,27 @@ static void keys_are_hashed_and_their_secrets_forgotten(void **state)
     config_put(c);
 }
 
+static void a_client_finds_the_gateway_whatever_else_the_file_says(void **state)
+{
+    (void)state;
+    char data[64], socket[64];
+    struct config_request q = {.path = "t.yaml", .text = STR("data: /var/lib/p\nnonsense: [1\n]\n"
+        "providers: { openai: { api_key: env:NOT_SET_HERE } }\n")};
+    assert_true(config_where(&q, data, sizeof data, socket, sizeof socket));
+    assert_string_equal(data, "/var/lib/p");
+    assert_string_equal(socket, "/var/lib/p/control.sock");
+    q.text = STR("data: /var/lib/p\nsocket: /run/p/c.sock\n");
+    q.data = STR("/tmp/other");
+    assert_true(config_where(&q, data, sizeof data, socket, sizeof socket));
+    assert_string_equal(data, "/tmp/other");
+    assert_string_equal(socket, "/run/p/c.sock");
+    q = (struct config_request){.path = NULL, .socket = STR("/tmp/s")};
+    assert_true(config_where(&q, data, sizeof data, socket, sizeof socket));
+    assert_string_equal(socket, "/tmp/s");
+    assert_non_null(strstr(data, "/.local/share/pointsman"));
+    assert_false(config_where(&q, data, 5, socket, sizeof socket));
+}
+
 static void provider_ids_outlive_reloads(void **state)
 {
     (void)state;
@@ -680,6 +701,7 @@ int main(void)
         cmocka_unit_test(a_diff_names_what_changed),
         cmocka_unit_test(literal_secrets_stay_out_of_texts),
         cmocka_unit_test(keys_are_hashed_and_their_secrets_forgotten),
+        cmocka_unit_test(a_client_finds_the_gateway_whatever_else_the_file_says),
         cmocka_unit_test(provider_ids_outlive_reloads),
         cmocka_unit_test(snapshots_are_counted_and_swapped),
         cmocka_unit_test(the_reference_names_every_option),
