@@ -68,7 +68,7 @@ static void count_tokens(const struct demo_question *q, struct demo_answer *a)
 
 static void fit_maximum(const struct demo_question *q, struct demo_answer *a)
 {
-    size_t most = (size_t)q->max_tokens * BYTES_A_TOKEN;
+    size_t most = (size_t)q->max_tokens * BYTES_A_TOKEN / (q->model->reasoning ? 2 : 1);
     if (q->max_tokens && a->text.n > most)
         a->text.n = most; /* all of it is ASCII */
 }
@@ -111,6 +111,8 @@ void demo_answer_make(const struct demo_question *q, struct demo_random *r, stru
     choose_words(q, r, a);
     if (m->reasoning)
         a->reasoning = (int64_t)demo_random_lognormal(r, (double)m->reasoning, 0.6);
+    if (q->max_tokens) /* thinking counts towards the maximum too */
+        a->reasoning = MIN(a->reasoning, q->max_tokens - (int64_t)a->text.n / BYTES_A_TOKEN);
     choose_end(q, r, a);
     count_tokens(q, a);
     /* a piece is a word or two: 6 bytes on average */

@@ -49,7 +49,7 @@ static void add_question(struct demo_conversation *c, struct demo_random *r)
     struct buf text;
     buf_init(&text, 64 << 10);
     if (c->agentic && c->turn == 0) { /* what an agent reads before it begins */
-        demo_text_answer(&text, r, 30 + demo_random_below(r, 60));
+        demo_text_answer(&text, r, 150 + demo_random_below(r, 500));
         buf_puts(&text, "\n\n");
     }
     demo_text_question(&text, r);

@@ -43,7 +43,7 @@ struct demo_counts demo_load_counts(const struct demo_load *l);
 void demo_load_stop(struct demo_load *l);
 
 /* conversation.c: what a synthetic client sends next. */
-enum { DEMO_CONVERSATION_MAX = 96 << 10 };
+enum { DEMO_CONVERSATION_MAX = 256 << 10 };
 struct demo_conversation {
     char session[40];
     const char *agent, *key, *model;
