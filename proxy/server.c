@@ -433,16 +433,20 @@ static void take_down(struct server *s)
         admin_stop(s->admin);
         pthread_join(s->admin_thread, NULL);
     }
+    /* Answers of query threads come back by loop_post(): the store's threads end before the loops. */
+    for (unsigned i = 0; s->workers && i < s->worker_count; i++)
+        if (s->workers[i])
+            worker_settle(s->workers[i]);
+    if (s->store)
+        store_stop(s->store);
     if (s->admin)
         admin_free(s->admin);
     for (unsigned i = 0; s->workers && i < s->worker_count; i++)
         worker_free(s->workers[i]);
     if (s->live)
         live_close(s->live);
-    if (s->store) {
-        store_stop(s->store);
+    if (s->store)
         store_close(s->store);
-    }
     snapshot_publish(NULL);
     if (s->config)
         config_put(s->config);

@@ -31,6 +31,14 @@ struct snapshot *worker_snapshot(struct worker *w)
     return snapshot_get(w->snapshot);
 }
 
+struct exchange *worker_find(struct worker *w, struct str id)
+{
+    for (struct exchange *x = w->live; x; x = x->next)
+        if (str_eq(str_c(x->id), id))
+            return x;
+    return NULL;
+}
+
 bool memory_charge(struct shared *s, int64_t bytes)
 {
     if (atomic_fetch_add_explicit(&s->memory_used, bytes, memory_order_relaxed) + bytes <=
@@ -199,12 +207,16 @@ void *worker_run(void *worker)
     return NULL;
 }
 
+void worker_settle(struct worker *w)
+{
+    for (struct exchange *x = w->live; x; x = x->next)
+        exchange_shutdown(x);
+}
+
 void worker_free(struct worker *w)
 {
     if (!w)
         return;
-    for (struct exchange *x = w->live; x; x = x->next)
-        exchange_shutdown(x); /* settles what still runs */
     if (w->http)
         http_server_free(w->http);
     if (w->upstream)
@@ -228,18 +240,10 @@ struct order {
     struct watch *watch;
 };
 
-static struct exchange *by_id(struct worker *w, const char *id)
-{
-    for (struct exchange *x = w->live; x; x = x->next)
-        if (strcmp(x->id, id) == 0)
-            return x;
-    return NULL;
-}
-
 static void do_cancel(struct loop_message *m)
 {
     struct order *o = CONTAINER_OF(m, struct order, message);
-    struct exchange *x = by_id(o->worker, o->id);
+    struct exchange *x = worker_find(o->worker, str_c(o->id));
     if (x)
         exchange_cancel(x, o->who);
     free(o);
@@ -248,7 +252,7 @@ static void do_cancel(struct loop_message *m)
 static void do_watch(struct loop_message *m)
 {
     struct order *o = CONTAINER_OF(m, struct order, message);
-    struct exchange *x = by_id(o->worker, o->id);
+    struct exchange *x = worker_find(o->worker, str_c(o->id));
     if (x)
         exchange_watch(x, o->watch);
     else

@@ -56,7 +56,9 @@ struct worker {
 int worker_new(struct worker **out, unsigned index, unsigned workers, struct shared *shared,
     struct spool *spool, int listen_fd, struct err *e) MUST_CHECK;
 void *worker_run(void *worker);     /* the thread's body */
-void worker_free(struct worker *w); /* after the thread has ended: settles what still runs */
+/* After the thread has ended: what still runs is settled as interrupted; then freed. */
+void worker_settle(struct worker *w);
+void worker_free(struct worker *w);
 
 void worker_cancel(struct worker *w, struct str id, const char *who);
 /* The worker takes its share of `watch` and ends it (watch_end) when the exchange ends or is unknown.
@@ -68,6 +70,9 @@ size_t worker_live(const struct worker *w); /* exchanges that run */
 
 /* The newest snapshot, as a counted reference for one request. */
 struct snapshot *worker_snapshot(struct worker *w);
+
+/* The running exchange with that id; NULL. The worker's own thread only. */
+struct exchange *worker_find(struct worker *w, struct str id);
 
 /* Charges bytes to the process's memory budget; false when it is used up. */
 bool memory_charge(struct shared *s, int64_t bytes);

@@ -128,8 +128,10 @@ enum step_result step_route(struct exchange *x)
         .wall_ms = x->time_ms,
     };
     if (x->ep.wire == WIRE_RAW && !x->asked.n && !request.forced_route.n) {
-        counter_add(COUNTER_requests, 1);
-        return raw_plan(x);
+        enum step_result result = raw_plan(x);
+        if (result == STEP_NEXT && x->step == STEP_ROUTE)
+            counter_add(COUNTER_requests, 1);
+        return result;
     }
     if (x->key && x->key->account) {
         struct account_view view;

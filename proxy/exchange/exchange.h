@@ -81,6 +81,7 @@ struct exchange {
 
     /* who answers */
     struct plan plan;
+    struct str raw_provider;        /* that made the id in a raw path; p set: it was asked for */
     size_t next_candidate;
     const struct candidate *target; /* of the running attempt */
     int provider_key;               /* index, -1 none needed */

@@ -3,6 +3,9 @@
 #include "proxy/exchange/exchange.h"
 
 #include "proxy/worker.h"
+#include "store/store.h"
+
+#include <stdlib.h>
 
 static const struct raw_group {
     const char *prefix, *name;
@@ -77,9 +80,70 @@ static const struct provider *default_provider(const struct config *c)
     return only;
 }
 
+/* "/v1/GROUP/ID/…" → ID; empty when there is none. */
+static struct str id_in_path(struct str path)
+{
+    struct str rest = str_from(path, 4), group, id;
+    if (!str_cut(&rest, '/', &group) || !rest.p || !str_cut(&rest, '/', &id) || id.n > 127)
+        return STR_NULL;
+    return id;
+}
+
+/* --- who made the id in the path: asked of the store, on one of its threads ------------------- */
+
+struct lookup {
+    struct loop_message message;
+    struct worker *worker;
+    char exchange[ID_LENGTH + 1];
+    char provider[64];
+};
+
+static void lookup_back(struct loop_message *m)
+{
+    struct lookup *l = CONTAINER_OF(m, struct lookup, message);
+    struct exchange *x = worker_find(l->worker, str_c(l->exchange));
+    if (x && x->step == STEP_ROUTE) { /* else the client has left meanwhile */
+        x->raw_provider = arena_str(&x->arena, str_c(l->provider));
+        exchange_run(x);
+    }
+    free(l);
+}
+
+static void lookup_answered(void *ctx, struct store_answer *a)
+{
+    struct lookup *l = ctx;
+    if (a->rc == 0 && a->n)
+        str_copy(l->provider, sizeof l->provider, a->records[0].provider);
+    store_answer_free(a);
+    l->message.fn = lookup_back;
+    loop_post(l->worker->loop, &l->message);
+}
+
+static bool lookup_start(struct exchange *x, struct str id)
+{
+    struct lookup *l = calloc(1, sizeof *l);
+    struct store_query q = {.kind = STORE_ASK_RESPONSE, .id = id};
+    if (!l)
+        return false;
+    l->worker = x->worker;
+    str_copy(l->exchange, sizeof l->exchange, str_c(x->id));
+    if (store_ask(x->worker->shared->store, &q, lookup_answered, l))
+        return true;
+    free(l);
+    return false;
+}
+
 enum step_result raw_plan(struct exchange *x)
 {
-    const struct provider *p = default_provider(x->snapshot->config);
+    const struct config *config = x->snapshot->config;
+    struct str id = id_in_path(x->ep.path);
+    if (id.n && !x->raw_provider.p) {
+        x->raw_provider = STR(""); /* asked once */
+        if (lookup_start(x, id))
+            return STEP_WAIT;
+    }
+    const struct provider *p = x->raw_provider.n ? plan_find_provider(config, x->raw_provider)
+                                                 : default_provider(config);
     if (!p)
         return exchange_refuse(x, 400, "no_raw_target", -1,
             "this path names no model: say which route or provider gets it with the header "
@@ -89,7 +153,7 @@ enum step_result raw_plan(struct exchange *x)
         return exchange_refuse(x, 503, "overloaded", 1000, "out of memory");
     c->provider = p;
     c->model = STR("");
-    c->reason = STR("raw path");
-    x->plan = (struct plan){.route_name = p->name, .candidates = c, .count = 1};
+    c->reason = x->raw_provider.n ? STR("made the id in the path") : STR("raw path");
+    x->plan = (struct plan){.route_name = p->name, .candidates = c, .count = 1, .attempts = 1};
     return STEP_NEXT;
 }
