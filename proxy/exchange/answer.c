@@ -297,6 +297,8 @@ static void held_done(struct exchange *x)
         return;
     }
     x->first_token_us = x->received_us;
+    health_warm(x->worker->shared->health, x->target->provider, x->target->model, x->session,
+        x->received_us);
     usage_body(&x->reader, buf_str(&x->held));
     attempt_ok(x);
     x->outcome = x->client_gone ? OUTCOME_CANCELLED : OUTCOME_OK;

@@ -62,6 +62,9 @@ static void first_token(struct exchange *x)
     slot_write_begin(x->slot);
     x->slot->first_token_us = x->first_token_us;
     slot_write_end(x->slot);
+    struct health *health = x->worker->shared->health;
+    health_answers(health, x->target->provider, x->target->model, x->received_us);
+    health_warm(health, x->target->provider, x->target->model, x->session, x->received_us);
 }
 
 /* Has the running answer outgrown its reserve? The next step is reserved, or the stream is cut. */

@@ -3,7 +3,8 @@
  *
  * Breaker: closed → (5 failures in a row, or half of at least 10 in 30 s) → open for 10 s →
  * half open: one probe → closed, or open for twice as long, up to 5 minutes. The state is moved
- * only by breaker_enter(). Fault attribution: see trips().
+ * only by breaker_enter(). Where nothing else is left the planner sends a probe early, one at a
+ * time: a lone target comes back as soon as it can. Fault attribution: see trips().
  *
  * Latency is a peak EWMA: a slow answer counts at once, fast ones wear it down over ~10 s.
  *
@@ -18,7 +19,7 @@
 enum { TRIP_IN_A_ROW = 5, TRIP_LEAST = 10, TRIP_SLICES = 6, SECOND_US = 1000000 };
 static const int64_t open_first_us = 10 * (int64_t)SECOND_US;
 static const int64_t open_most_us = 300 * (int64_t)SECOND_US;
-static const int64_t probe_lost_us = 120 * (int64_t)SECOND_US; /* a probe that never ended */
+static const int64_t probe_lost_us = 15 * (int64_t)SECOND_US; /* then the next one may go */
 
 struct health *health_new(void)
 {
@@ -154,9 +155,10 @@ static bool probe_runs(const struct breaker *b, int64_t now_us)
 
 static void breaker_began(struct breaker *b, int64_t now_us)
 {
-    if (breaker_now(b, now_us) != BREAKER_HALF_OPEN || probe_runs(b, now_us))
+    bool shut = b->by_hand && breaker_now(b, now_us) == BREAKER_OPEN; /* planned before it was */
+    if (b->state == BREAKER_CLOSED || shut || probe_runs(b, now_us))
         return;
-    b->state = BREAKER_HALF_OPEN;
+    b->state = breaker_now(b, now_us);
     b->probe_us = MAX(now_us, 1);
 }
 
@@ -189,11 +191,13 @@ static int breaker_ended(struct measured *m, bool tripping, int64_t now_us)
 {
     struct breaker *b = &m->breaker;
     bool was_half = b->state == BREAKER_HALF_OPEN;
-    if (b->state == BREAKER_OPEN)
-        return -1; /* left before it opened: no news */
+    if (b->state == BREAKER_OPEN && (tripping || !b->probe_us)) {
+        b->probe_us = 0; /* an early probe that failed, or a request from before: no news */
+        return -1;
+    }
     if (!tripping) {
         b->in_a_row = 0;
-        if (!was_half)
+        if (b->state == BREAKER_CLOSED)
             return -1;
         breaker_enter(b, BREAKER_CLOSED, now_us);
         return HEALTH_CLOSED;
@@ -365,6 +369,30 @@ void health_ended(struct health *h, const struct provider *p, struct str model, 
         health_tell(h, (enum health_change)of_target, p, model, failure_text(failure));
 }
 
+static bool probe_succeeds(struct breaker *b, int64_t now_us)
+{
+    if (b->state == BREAKER_CLOSED || !b->probe_us)
+        return false;
+    breaker_enter(b, BREAKER_CLOSED, now_us);
+    return true;
+}
+
+void health_answers(struct health *h, const struct provider *p, struct str model, int64_t now_us)
+{
+    struct provider_health *ph = provider_health(h, p);
+    if (!ph)
+        return;
+    pthread_mutex_lock(&ph->lock);
+    struct target_health *t = target_health(ph, model, false, now_us);
+    bool of_provider = probe_succeeds(&ph->m.breaker, now_us);
+    bool of_target = t && probe_succeeds(&t->m.breaker, now_us);
+    pthread_mutex_unlock(&ph->lock);
+    if (of_provider)
+        health_tell(h, HEALTH_CLOSED, p, STR(""), "its probe was answered");
+    if (of_target)
+        health_tell(h, HEALTH_CLOSED, p, model, "its probe was answered");
+}
+
 void health_trip(struct health *h, const struct provider *p, int64_t us, int64_t now_us)
 {
     struct provider_health *ph = provider_health(h, p);
@@ -403,7 +431,7 @@ static void view_breaker(const struct breaker *b, int64_t now_us, struct health_
         return; /* an open one weighs more than a half open one */
     out->breaker = state;
     out->by_hand = b->by_hand;
-    out->probing = state == BREAKER_HALF_OPEN && probe_runs(b, now_us);
+    out->probing = probe_runs(b, now_us);
     if (state == BREAKER_OPEN)
         out->open_for_us = b->until_us == INT64_MAX ? INT64_MAX : b->until_us - now_us;
 }

@@ -21,6 +21,8 @@ enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 void health_began(struct health *h, const struct provider *p, struct str model, int64_t now_us);
 void health_ended(struct health *h, const struct provider *p, struct str model, unsigned failure,
     int64_t ttft_us, int64_t total_us, int64_t now_us);
+/* The first token of an attempt came: a probe has succeeded, however long its answer goes on. */
+void health_answers(struct health *h, const struct provider *p, struct str model, int64_t now_us);
 /* The provider's own rate-limit headers and Retry-After of an answer. */
 void health_headers(struct health *h, const struct provider *p, unsigned key_index, int status,
     const struct http_header *headers, size_t n, int64_t now_us, int64_t wall_ms);
@@ -82,7 +84,7 @@ struct health_view {
     int64_t requests_left, tokens_left, requests_limit, tokens_limit; /* -1 unknown */
     unsigned keys_dead, keys_resting;
     bool keys_usable;            /* one is well for this model, or none is needed */
-    bool probing;                /* half open, and the probe is under way */
+    bool probing;                /* not closed, and a probe is under way */
     int64_t key_rest_us;         /* until the first key is back; 0 when one is well */
     int64_t samples;             /* attempts ended in the last minute */
     int64_t ttft_p95_us, ttft_p95_hour_us; /* of the last minute or so, of the last hour; 0: none */

@@ -78,22 +78,33 @@ static void note_return(struct planner *pl, int64_t us)
 
 static bool breaker_lets(struct planner *pl, const struct option *o)
 {
-    if (o->view.breaker == BREAKER_OPEN) {
-        note_return(pl, o->view.open_for_us);
-        if (o->view.open_for_us == INT64_MAX)
+    const struct health_view *v = &o->view;
+    if (v->breaker == BREAKER_OPEN) {
+        note_return(pl, v->open_for_us);
+        if (v->open_for_us == INT64_MAX)
             reject(pl, o->provider, o->model, "breaker open by hand until cleared");
         else
             reject(pl, o->provider, o->model, "breaker open%s, %lld s left (%s)",
-                o->view.by_hand ? " by hand" : "", (long long)(o->view.open_for_us / 1000000),
-                o->view.last_error[0] ? o->view.last_error : "no failure noted");
+                v->by_hand ? " by hand" : "", (long long)(v->open_for_us / 1000000),
+                v->last_error[0] ? v->last_error : "no failure noted");
         return false;
     }
-    if (o->view.breaker == BREAKER_HALF_OPEN && o->view.probing) {
+    if (v->breaker == BREAKER_HALF_OPEN && v->probing) {
         note_return(pl, 1000000);
         reject(pl, o->provider, o->model, "breaker half open, its probe is under way");
         return false;
     }
     return true;
+}
+
+/* Of those behind an open breaker the one that is soonest back: the early probe, should nobody else
+ * be left. What people tripped stays shut. */
+static void note_soonest(struct planner *pl, const struct option *o)
+{
+    if (o->view.breaker != BREAKER_OPEN || o->view.by_hand || o->view.probing)
+        return;
+    if (!pl->soonest.provider || o->view.open_for_us < pl->soonest.view.open_for_us)
+        pl->soonest = *o;
 }
 
 /* The estimate may be a tenth too high: between the window and a tenth above it the target goes
@@ -182,8 +193,12 @@ static void consider(struct planner *pl, const struct target *t)
     }
     o.price = plan_price(pl, o.provider, o.model);
     health_view(pl->h, o.provider, o.model, pl->r->now_us, &o.view);
-    if (!breaker_lets(pl, &o) || !context_lets(pl, &o) || !wire_lets(pl, &o))
+    if (!context_lets(pl, &o) || !wire_lets(pl, &o))
         return;
+    if (!breaker_lets(pl, &o)) {
+        note_soonest(pl, &o);
+        return;
+    }
     shun(pl, &o);
     pl->options[pl->count++] = o;
 }
@@ -333,6 +348,10 @@ static void order(struct planner *pl)
     if (goal_preset(pl->goal)->flags & GOAL_WIDE)
         consider_wide(pl);
     put_last_resorts_last(pl);
+    if (pl->count == 0 && pl->soonest.provider) {
+        pl->options[pl->count++] = pl->soonest;
+        pl->options[0].reason = STR("its breaker is open, but nothing else is left: an early probe");
+    }
 }
 
 static void carry_out(struct planner *pl)

@@ -46,6 +46,7 @@ struct planner {
     size_t count;
     bool too_long;               /* somebody was left out because the prompt does not fit */
     int64_t largest_context;
+    struct option soonest;       /* behind an open breaker; no provider: none */
     struct option options[PLAN_OPTIONS_MAX]; /* last: not zeroed */
 };
 

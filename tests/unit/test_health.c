@@ -140,7 +140,46 @@ static void a_cancelled_probe_leaves_room_for_the_next(void **state)
     assert_false(v.probing);
     health_began(h, &lab, m1, now); /* a probe that never ends does not hold the door for ever */
     assert_true(view(h, m1, now).probing);
-    assert_false(view(h, m1, now + 121 * SECOND).probing);
+    assert_false(view(h, m1, now + 16 * SECOND).probing);
+    health_free(h);
+}
+
+static void a_probe_has_succeeded_with_its_first_token(void **state)
+{
+    (void)state;
+    struct health *h = health_new();
+    struct heard heard = {0};
+    int64_t now = 1000 * SECOND;
+    health_on_change(h, hear, &heard);
+    health_answers(h, &lab, m1, now); /* nothing was wrong: nothing changes */
+    for (int i = 0; i < 5; i++)
+        attempt(h, m1, FAIL_5XX, now);
+    health_answers(h, &lab, m1, now); /* a stream from before is no probe */
+    assert_int_equal(view(h, m1, now).breaker, BREAKER_OPEN);
+    health_began(h, &lab, m1, now + 10 * SECOND);
+    health_answers(h, &lab, m1, now + 10 * SECOND);
+    assert_int_equal(view(h, m1, now + 10 * SECOND).breaker, BREAKER_CLOSED);
+    assert_int_equal(heard.closed, 1);
+    health_ended(h, &lab, m1, 0, 1, 1, now + 40 * SECOND);
+    assert_int_equal(heard.closed, 1);
+    health_free(h);
+}
+
+static void an_early_probe_closes_or_changes_nothing(void **state)
+{
+    (void)state;
+    struct health *h = health_new();
+    int64_t now = 1000 * SECOND;
+    for (int i = 0; i < 5; i++)
+        attempt(h, m1, FAIL_5XX, now);
+    attempt(h, m1, FAIL_5XX, now + SECOND); /* failed: the countdown goes on as it was */
+    struct health_view v = view(h, m1, now + SECOND);
+    assert_int_equal(v.open_for_us, 9 * SECOND);
+    assert_false(v.probing);
+    health_began(h, &lab, m1, now + 2 * SECOND);
+    assert_true(view(h, m1, now + 2 * SECOND).probing);
+    health_ended(h, &lab, m1, 0, 1, 1, now + 2 * SECOND);
+    assert_int_equal(view(h, m1, now + 2 * SECOND).breaker, BREAKER_CLOSED);
     health_free(h);
 }
 
@@ -154,6 +193,9 @@ static void people_trip_and_clear(void **state)
     assert_int_equal(v.breaker, BREAKER_OPEN);
     assert_true(v.by_hand);
     assert_int_equal(v.open_for_us, INT64_MAX);
+    attempt(h, m1, 0, now); /* planned before it was shut: opens nothing */
+    health_answers(h, &lab, m1, now);
+    assert_int_equal(view(h, m1, now).breaker, BREAKER_OPEN);
     health_clear(h, &lab);
     assert_int_equal(view(h, m1, now).breaker, BREAKER_CLOSED);
     health_trip(h, &lab, 60 * SECOND, now);
@@ -572,6 +614,8 @@ int main(void)
         cmocka_unit_test(half_of_ten_within_thirty_seconds_opens_too),
         cmocka_unit_test(nobody_trips_for_anothers_fault),
         cmocka_unit_test(a_cancelled_probe_leaves_room_for_the_next),
+        cmocka_unit_test(a_probe_has_succeeded_with_its_first_token),
+        cmocka_unit_test(an_early_probe_closes_or_changes_nothing),
         cmocka_unit_test(people_trip_and_clear),
         cmocka_unit_test(latency_peaks_at_once_and_wears_down),
         cmocka_unit_test(many_models_are_bounded_and_in_flight_is_exact),

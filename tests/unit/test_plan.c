@@ -371,13 +371,38 @@ static void drained_and_tripped_targets_are_never_chosen(void **state)
     assert_string_equal(order_of(&w), "anthropic/claude-haiku-4-5");
     assert_true(str_eq(w.plan.rejected[0].reason, STR("provider drained")));
     fail_target(&w, ANTHROPIC, "claude-haiku-4-5", FAIL_5XX, 5);
+    assert_int_equal(ask(&w, "fast"), 0); /* nobody else is left: one early probe at a time */
+    assert_true(str_find(w.plan.candidates[0].reason, STR("early probe")) >= 0);
+    health_began(w.health, &providers[ANTHROPIC], STR("claude-haiku-4-5"), w.r.now_us);
     assert_int_equal(ask(&w, "fast"), -ERR_FULL);
     assert_non_null(strstr(w.e.text, "breaker open, 10 s left (server error)"));
     assert_in_range(w.plan.retry_after_ms, 9000, 10001);
+    w.snapshot.drained_count = 0; /* with somebody else there it is passed over */
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_string_equal(order_of(&w), "openai/gpt-5-mini");
+    w.snapshot.drained_count = 1;
+    health_ended(w.health, &providers[ANTHROPIC], STR("claude-haiku-4-5"), FAIL_5XX, 0, 1,
+        w.r.now_us);
     w.r.now_us += 10000000; /* half open: the next request is the probe, the one after is not */
     assert_int_equal(ask(&w, "fast"), 0);
     health_began(w.health, &providers[ANTHROPIC], STR("claude-haiku-4-5"), w.r.now_us);
     assert_int_equal(ask(&w, "fast"), -ERR_FULL);
+    world_fini(&w);
+}
+
+static void what_people_shut_stays_shut(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    health_trip(w.health, &providers[OPENAI], 0, w.r.now_us);
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_string_equal(order_of(&w), "anthropic/claude-haiku-4-5");
+    assert_int_equal(ask(&w, "gpt-5"), -ERR_FULL); /* no early probe */
+    assert_non_null(strstr(w.e.text, "by hand until cleared"));
+    assert_int_equal(w.plan.retry_after_ms, -1);
+    health_clear(w.health, &providers[OPENAI]);
+    assert_int_equal(ask(&w, "gpt-5"), 0);
     world_fini(&w);
 }
 
@@ -584,7 +609,7 @@ static void no_excluded_target_is_ever_chosen(void **state)
             const struct candidate *c = &w.plan.candidates[i];
             assert_false(w.snapshot.drained_count && c->provider == out);
             assert_false(v.breaker == BREAKER_OPEN && c->provider == bad->provider &&
-                         str_eq(c->model, bad->model));
+                         str_eq(c->model, bad->model) && w.plan.count > 1);
             assert_true(c->reason.n > 0);
             for (size_t k = 0; k < i; k++)
                 assert_false(w.plan.candidates[k].provider == c->provider &&
@@ -654,6 +679,7 @@ int main(void)
         cmocka_unit_test(a_switch_that_is_over_or_leads_nowhere_is_passed_over),
         cmocka_unit_test(a_switch_may_lead_to_a_route_a_goal_or_make_a_name),
         cmocka_unit_test(drained_and_tripped_targets_are_never_chosen),
+        cmocka_unit_test(what_people_shut_stays_shut),
         cmocka_unit_test(a_prompt_that_does_not_fit_goes_where_it_does_or_is_refused),
         cmocka_unit_test(keys_that_are_set_aside_put_a_target_last_but_not_out),
         cmocka_unit_test(the_goals_shun_what_they_promise_to_shun),
