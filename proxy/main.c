@@ -2,12 +2,16 @@
  * console and the gateway's own rooms. */
 #include "proxy/admin/api.h"
 #include "proxy/config/config.h"
+#include "proxy/offline.h"
 #include "proxy/server.h"
 #include "tui/cli.h"
 #include "tui/console.h"
+#include "tui/format.h"
+#include "tui/launch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static char **arguments;
@@ -46,12 +50,48 @@ static void where(const struct cli *c, char data[256], char socket[256])
         fputs("pointsman: the data folder's path is too long\n", stderr);
 }
 
+/* "90d" → ms; 0 when it is none. */
+static int64_t read_age(const char *text)
+{
+    int64_t ms = 0;
+    return text && format_read_duration(text, &ms) ? ms : 0;
+}
+
+/* Verbs that need no gateway. */
+static int alone(const struct cli *c)
+{
+    char path[256];
+    struct err none = {0};
+    struct offline o = {.config = c->config, .data = c->data, .socket = c->socket, .json = c->json,
+        .quiet = c->quiet};
+    const char *verb = c->command->verb, *word = c->word_count ? c->words[0] : NULL;
+    if (strcmp(verb, "config check") == 0)
+        return offline_config_check(&o, word);
+    if (strcmp(verb, "config options") == 0)
+        return offline_config_options(&o);
+    if (strcmp(verb, "config import") == 0)
+        return offline_config_import(&o, word, c->words[1]);
+    if (strcmp(verb, "db check") == 0)
+        return offline_db_check(&o);
+    if (strcmp(verb, "db backup") == 0)
+        return offline_db_backup(&o, word);
+    if (strcmp(verb, "db prune") == 0 && read_age(cli_option(c, "older")) > 0)
+        return offline_db_prune(&o, read_age(cli_option(c, "older")));
+    if (strcmp(verb, "db prune") == 0) {
+        fputs("pointsman: --older is missing or no time, such as --older 90d\n", stderr);
+        return CLI_USAGE;
+    }
+    o.socket_in_use = launch_find(c, path, &none) == 0 ? path : NULL;
+    return offline_doctor(&o);
+}
+
 int main(int argc, char **argv)
 {
     static const struct cli_hooks hooks = {
         .serve = serve,
         .console = console,
         .where = where,
+        .alone = alone,
     };
     arguments = argv;
     return cli_main(argc, argv, &hooks);

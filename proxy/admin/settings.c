@@ -102,7 +102,7 @@ void get_config_options(struct call *c)
     struct buf b;
     buf_init(&b, 1 << 20);
     config_options_json(&b);
-    json_put_raw(call_begin(c), "options", buf_str(&b));
+    json_put_raw(call_begin(c), "options", json_get(buf_str(&b), STR("options")).raw);
     buf_fini(&b);
     call_send(c);
 }

@@ -132,6 +132,8 @@ static bool override_holds(const struct planner *pl, const struct override *o, e
         return false;
     if (scope == SCOPE_SESSION && (!pl->r->session.n || !str_eq(o->scope_name, pl->r->session)))
         return false;
+    if (str_eq(o->name, STR("*"))) /* whatever is asked for: `run --model` */
+        return scope != SCOPE_EVERYONE;
     return str_eq(o->name, name) || (route && str_eq(o->name, route->name));
 }
 

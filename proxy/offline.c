@@ -1,0 +1,258 @@
+/* offline.c: see offline.h. */
+#include "proxy/offline.h"
+
+#include "proxy/access/key.h"
+#include "proxy/admin/source.h"
+#include "proxy/config/config.h"
+#include "store/base/clock.h"
+#include "store/base/json.h"
+#include "store/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINES_MAX = 4 << 20, FILE_MAX_BYTES = 4 << 20 };
+
+static int fail(const struct err *e)
+{
+    fprintf(stderr, "pointsman: %s\n", e->text);
+    return 1;
+}
+
+static int open_source(const struct offline *o, const char *path, struct source **s, struct err *e)
+{
+    struct source_options q = {.path = path, .data = str_c(o->data), .socket = str_c(o->socket)};
+    return source_new(s, &q, e);
+}
+
+/* ---- configuration ---- */
+
+static void print_complaints(const struct offline *o, const char *file, bool ok, struct str lines)
+{
+    struct buf out;
+    struct str line;
+    buf_init(&out, LINES_MAX);
+    struct json_writer w = json_writer(&out);
+    json_object_begin(&w, NULL);
+    json_put_c(&w, "file", file);
+    json_put_bool(&w, "ok", ok);
+    json_array_begin(&w, "complaints");
+    while (lines.n && str_cut(&lines, '\n', &line)) {
+        if (line.n == 0)
+            continue;
+        json_put_str(&w, NULL, line);
+        if (!o->json)
+            printf(STR_FMT "\n", STR_ARG(line));
+    }
+    json_array_end(&w);
+    json_object_end(&w);
+    if (o->json)
+        printf("%s\n", buf_c(&out));
+    else if (ok && !o->quiet)
+        printf("%s: no fault\n", file[0] ? file : "the environment");
+    buf_fini(&out);
+}
+
+int offline_config_check(const struct offline *o, const char *file)
+{
+    struct source *s = NULL;
+    struct err e = {0};
+    struct buf lines;
+    if (open_source(o, file ? file : o->config, &s, &e) < 0)
+        return fail(&e);
+    buf_init(&lines, LINES_MAX);
+    struct config *c = source_load(s, STR_NULL, &lines, &e);
+    if (!c && lines.n == 0)
+        buf_printf(&lines, "%s\n", e.text);
+    print_complaints(o, source_path(s), c != NULL, buf_str(&lines));
+    if (c)
+        config_put(c);
+    buf_fini(&lines);
+    source_free(s);
+    return c ? 0 : 1;
+}
+
+int offline_config_options(const struct offline *o)
+{
+    struct buf out;
+    buf_init(&out, LINES_MAX);
+    if (o->json)
+        config_options_json(&out);
+    else
+        config_reference(&out);
+    printf("%s%s", buf_c(&out), o->json ? "\n" : "");
+    buf_fini(&out);
+    return 0;
+}
+
+static int read_file(const char *path, struct buf *out, struct err *e)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    char *to;
+    size_t n = 1;
+    if (!f)
+        return err_set(e, ERR_IO, "%s: can't be opened", path);
+    while (n > 0 && (to = buf_reserve(out, 65536)) != NULL)
+        out->n += n = fread(to, 1, 65536, f);
+    bool bad = ferror(f) || out->err;
+    if (f != stdin)
+        fclose(f);
+    return bad ? err_set(e, ERR_IO, "%s: can't be read, or too large", path) : 0;
+}
+
+int offline_config_import(const struct offline *o, const char *format, const char *file)
+{
+    struct err e = {0};
+    struct buf text, out, left;
+    if (strcmp(format, "litellm") != 0) {
+        fprintf(stderr, "pointsman: \"%s\" is no known format; there is litellm\n", format);
+        return 2;
+    }
+    buf_init(&text, FILE_MAX_BYTES);
+    buf_init(&out, LINES_MAX);
+    buf_init(&left, LINES_MAX);
+    int rc = read_file(file, &text, &e);
+    if (rc == 0)
+        rc = config_import_litellm(buf_str(&text), &out, &left, &e);
+    if (rc == 0 && o->json) {
+        struct buf json;
+        buf_init(&json, 4 * LINES_MAX);
+        struct json_writer w = json_writer(&json);
+        json_object_begin(&w, NULL);
+        json_put_str(&w, "yaml", buf_str(&out));
+        json_put_str(&w, "left_out", buf_str(&left));
+        json_object_end(&w);
+        printf("%s\n", buf_c(&json));
+        buf_fini(&json);
+    } else if (rc == 0) {
+        fputs(buf_c(&out), stdout);
+        fputs(buf_c(&left), stderr);
+    }
+    buf_fini(&text);
+    buf_fini(&out);
+    buf_fini(&left);
+    return rc < 0 ? fail(&e) : 0;
+}
+
+/* ---- the store ---- */
+
+static int open_store(const struct offline *o, struct store **store, struct err *e)
+{
+    struct source *s = NULL;
+    char dir[4096];
+    int rc = open_source(o, o->config, &s, e);
+    struct config *c = rc == 0 ? source_load(s, STR_NULL, NULL, e) : NULL;
+    if (!c) {
+        source_free(s);
+        return rc < 0 ? rc : -(int)e->code;
+    }
+    str_copy(dir, sizeof dir, c->data);
+    struct store_config q = {.dir = dir, .workers = 1, .body_keep_ms = c->capture.keep_ms,
+        .body_keep_bytes = c->capture.keep_bytes};
+    rc = store_open(store, &q, e);
+    config_put(c);
+    source_free(s);
+    struct store_recovered r;
+    if (rc == 0)
+        rc = store_recover(*store, clock_wall_ms(), &r, e);
+    return rc;
+}
+
+struct done {
+    int rc;
+    int64_t rows;
+};
+
+static void on_done(void *ctx, int rc, int64_t rows)
+{
+    *(struct done *)ctx = (struct done){rc, rows};
+}
+
+static int print_done(const struct offline *o, const struct done *d, const char *what)
+{
+    if (d->rc < 0) {
+        fprintf(stderr, "pointsman: %s: %s\n", what, err_text(d->rc));
+        return 1;
+    }
+    if (o->json)
+        printf("{\"ok\":true,\"removed\":%lld}\n", (long long)d->rows);
+    else if (!o->quiet)
+        printf("%s: done%s", what, d->rows ? ", " : "\n");
+    if (d->rows && !o->json && !o->quiet)
+        printf("%lld records removed\n", (long long)d->rows);
+    return 0;
+}
+
+static void print_report(const struct offline *o, const struct store_answer *a)
+{
+    struct buf out;
+    buf_init(&out, LINES_MAX);
+    struct json_writer w = json_writer(&out);
+    json_object_begin(&w, NULL);
+    json_put_bool(&w, "ok", a->problems == 0);
+    json_put_int(&w, "problems", a->problems);
+    json_array_begin(&w, "report");
+    for (size_t i = 0; i < a->n; i++)
+        json_put_str(&w, NULL, a->report[i]);
+    json_array_end(&w);
+    json_object_end(&w);
+    for (size_t i = 0; !o->json && i < a->n; i++)
+        printf(STR_FMT "\n", STR_ARG(a->report[i]));
+    if (o->json)
+        printf("%s\n", buf_c(&out));
+    else if (a->problems)
+        printf("%u problems\n", a->problems);
+    else
+        printf("all agree\n");
+    buf_fini(&out);
+}
+
+int offline_db_check(const struct offline *o)
+{
+    struct store *s = NULL;
+    struct err e = {0};
+    if (open_store(o, &s, &e) < 0)
+        return fail(&e);
+    struct store_query q = {.kind = STORE_ASK_CHECK};
+    struct store_answer *a = store_ask_now(s, &q);
+    int status = 1;
+    if (a && a->rc == 0) {
+        print_report(o, a);
+        status = a->problems ? 1 : 0;
+    } else {
+        fprintf(stderr, "pointsman: db check: %s\n", a ? a->err.text : "out of memory");
+    }
+    if (a)
+        store_answer_free(a);
+    store_close(s);
+    return status;
+}
+
+int offline_db_backup(const struct offline *o, const char *path)
+{
+    struct store *s = NULL;
+    struct err e = {0};
+    struct done d = {0};
+    if (open_store(o, &s, &e) < 0)
+        return fail(&e);
+    int rc = store_backup(s, path, on_done, &d);
+    if (rc < 0)
+        d.rc = rc;
+    store_close(s);
+    return print_done(o, &d, "db backup");
+}
+
+int offline_db_prune(const struct offline *o, int64_t older_ms)
+{
+    struct store *s = NULL;
+    struct err e = {0};
+    struct done d = {0};
+    if (open_store(o, &s, &e) < 0)
+        return fail(&e);
+    int rc = store_prune(s, clock_wall_ms() - older_ms, on_done, &d);
+    if (rc < 0)
+        d.rc = rc;
+    store_close(s);
+    return print_done(o, &d, "db prune");
+}

@@ -1,0 +1,26 @@
+/* offline.h: the verbs that work without a gateway: configuration and the store's upkeep, as the data
+ * folder's only user; and doctor. Each prints and returns an exit status (0 done, 1 failed).
+ *
+ * Why: with a gateway running it is asked instead (tui/cli_config.c); no other process ever opens the
+ * files: the store's lock decides, and names who holds it. */
+#ifndef POINTSMAN_OFFLINE_H
+#define POINTSMAN_OFFLINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct offline {
+    const char *config, *data, *socket; /* --config, --data, --socket; NULL: the defaults */
+    const char *socket_in_use;          /* of a gateway that answers, or NULL */
+    bool json, quiet;
+};
+
+int offline_config_check(const struct offline *o, const char *file);
+int offline_config_options(const struct offline *o);
+int offline_config_import(const struct offline *o, const char *format, const char *file);
+int offline_db_check(const struct offline *o);
+int offline_db_backup(const struct offline *o, const char *path);
+int offline_db_prune(const struct offline *o, int64_t older_ms);
+int offline_doctor(const struct offline *o);
+
+#endif

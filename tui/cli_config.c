@@ -1,0 +1,183 @@
+/* cli_config.c: the configuration, the store's upkeep, and doctor. What works without a gateway is done
+ * by main.c's hook, in this process. */
+#include "store/base/clock.h"
+#include "tui/clean.h"
+#include "tui/cli_ask.h"
+#include "tui/cli_verbs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { CONFIG_MAX_BYTES = 1 << 20 };
+
+int cli_config_check(struct cli *c)
+{
+    return c->hooks->alone(c);
+}
+
+int cli_config_options(struct cli *c)
+{
+    return c->hooks->alone(c);
+}
+
+int cli_config_import(struct cli *c)
+{
+    return c->hooks->alone(c);
+}
+
+int cli_doctor(struct cli *c)
+{
+    return c->hooks->alone(c);
+}
+
+static void print_text(const char *text)
+{
+    struct buf out;
+    buf_init(&out, (size_t)64 << 20);
+    clean_put_lines(&out, str_c(text));
+    fputs(buf_c(&out) ? buf_c(&out) : "", stdout);
+    buf_fini(&out);
+}
+
+int cli_config_export(struct cli *c)
+{
+    struct reply r;
+    int status = cli_get(c, &r, "config");
+    if (status != CLI_DONE)
+        return status;
+    if (!cli_json(c, &r))
+        print_text(json_string(r.json, "yaml", ""));
+    reply_free(&r);
+    return CLI_DONE;
+}
+
+int cli_config_diff(struct cli *c)
+{
+    struct reply r;
+    int status = cli_get(c, &r, "config/diff");
+    if (status != CLI_DONE)
+        return status;
+    if (!cli_json(c, &r)) {
+        struct json_iter it = json_iter(json_get(buf_str(&r.text), STR("drift")).raw);
+        struct json_span key, item;
+        const char *file = json_string(r.json, "file", "");
+        size_t n = 0;
+        for (const struct json *d = json_first(json_member(r.json, "drift")); d;
+             d = json_following(d), n++) {
+            struct str value = json_next(&it, &key, &item)
+                ? json_get(item.raw, STR("value")).raw : STR_NULL;
+            cli_say(c, "live  %s: " STR_FMT, json_string(d, "object", ""),
+                STR_ARG(str_first(value, 300)));
+        }
+        if (file[0]) {
+            puts("the file was changed since it was applied:");
+            print_text(file);
+        }
+        if (json_string(r.json, "file_error", "")[0])
+            cli_say(c, "the file can't be read: %s", json_string(r.json, "file_error", ""));
+        if (n == 0 && !file[0] && !c->quiet)
+            puts("nothing was changed live, and the file is as applied");
+    }
+    reply_free(&r);
+    return CLI_DONE;
+}
+
+int cli_config_apply(struct cli *c)
+{
+    struct buf file, body;
+    struct reply r;
+    buf_init(&file, CONFIG_MAX_BYTES);
+    buf_init(&body, 8 * CONFIG_MAX_BYTES);
+    int status = c->word_count ? cli_read_file(c->words[0], &file) : CLI_DONE;
+    if (status == CLI_DONE) {
+        struct json_writer w = json_writer(&body);
+        json_object_begin(&w, NULL);
+        if (c->word_count)
+            json_put_str(&w, "text", buf_str(&file));
+        if (cli_option(c, "reset"))
+            json_put_bool(&w, "reset", true);
+        json_object_end(&w);
+        status = cli_post(c, &r, "config/apply", buf_str(&body));
+    }
+    buf_fini(&file);
+    buf_fini(&body);
+    if (status != CLI_DONE)
+        return status;
+    if (!cli_json(c, &r) && !c->quiet) {
+        cli_say(c, "in force (revision %lld)", (long long)json_int(r.json, "revision", 0));
+        print_text(json_string(r.json, "kept", ""));
+        if (json_string(r.json, "kept", "")[0])
+            putchar('\n');
+    }
+    reply_free(&r);
+    return CLI_DONE;
+}
+
+/* ---- the store ---- */
+
+int cli_db_check(struct cli *c)
+{
+    struct reply r;
+    int status = cli_post(c, &r, "db/check", STR_NULL);
+    if (status != CLI_DONE)
+        return status;
+    bool ok = json_bool(r.json, "ok", false);
+    if (!cli_json(c, &r)) {
+        for (const struct json *l = json_first(json_member(r.json, "report")); l;
+             l = json_following(l))
+            cli_say(c, "%s", json_item_string(l, ""));
+        cli_say(c, ok ? "all agree" : "%lld problems", (long long)json_int(r.json, "problems", 0));
+    }
+    reply_free(&r);
+    return ok ? CLI_DONE : CLI_FAILED;
+}
+
+int cli_db_backup(struct cli *c)
+{
+    struct buf body;
+    struct reply r;
+    char here[1024] = "";
+    if (c->words[0][0] != '/' && !getcwd(here, sizeof here)) {
+        perror("pointsman: getcwd");
+        return CLI_FAILED;
+    }
+    buf_init(&body, 8192);
+    struct buf path;
+    buf_init(&path, 4096);
+    buf_printf(&path, "%s%s%s", here, here[0] ? "/" : "", c->words[0]);
+    struct json_writer w = json_writer(&body);
+    json_object_begin(&w, NULL);
+    json_put_str(&w, "path", buf_str(&path));
+    json_object_end(&w);
+    int status = cli_post(c, &r, "db/backup", buf_str(&body));
+    if (status == CLI_DONE && !cli_json(c, &r) && !c->quiet)
+        cli_say(c, "copied to %s", buf_c(&path));
+    if (status == CLI_DONE)
+        reply_free(&r);
+    buf_fini(&path);
+    buf_fini(&body);
+    return status;
+}
+
+int cli_db_prune(struct cli *c)
+{
+    char body[64];
+    struct reply r;
+    const char *older = cli_option(c, "older");
+    if (!older) {
+        fputs("pointsman: --older is missing, such as --older 90d\n", stderr);
+        return CLI_USAGE;
+    }
+    int64_t ms = cli_duration("older", older);
+    if (ms < 0)
+        return CLI_USAGE;
+    snprintf(body, sizeof body, "{\"older_than_ms\":%lld}", (long long)(clock_wall_ms() - ms));
+    int status = cli_post(c, &r, "db/prune", str_c(body));
+    if (status != CLI_DONE)
+        return status;
+    if (!cli_json(c, &r) && !c->quiet)
+        cli_say(c, "%lld records removed", (long long)json_int(r.json, "removed", 0));
+    reply_free(&r);
+    return CLI_DONE;
+}

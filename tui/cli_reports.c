@@ -1,0 +1,202 @@
+/* cli_reports.c: what was spent, and what things cost: cost, prices. */
+#include "store/base/clock.h"
+#include "tui/clean.h"
+#include "tui/cli_ask.h"
+#include "tui/cli_verbs.h"
+#include "tui/format.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { PRICES_MAX_BYTES = 32 << 20 };
+
+/* --since and --until as ms for the query; false after complaining. */
+static bool put_time(struct cli *c, struct buf *path, const char *option)
+{
+    const char *text = cli_option(c, option);
+    if (!text)
+        return true;
+    int64_t ms = cli_time(text, clock_wall_ms());
+    if (ms < 0) {
+        fprintf(stderr, "pointsman: --%s: \"%s\" is no time: 2h, 7d, today, 2026-11-23\n", option, text);
+        return false;
+    }
+    buf_printf(path, "&%s=%lld", option, (long long)ms);
+    return true;
+}
+
+/* Cells that a spreadsheet would run as a formula are put behind a quote. */
+static void put_csv(const char *text)
+{
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    clean_put(&out, str_c(text), false);
+    putchar('"');
+    if (text[0] && strchr("=+-@\t\r", text[0]))
+        putchar('\'');
+    for (const char *p = buf_c(&out); p && *p; p++) {
+        if (*p == '"')
+            putchar('"');
+        putchar(*p);
+    }
+    putchar('"');
+    buf_fini(&out);
+}
+
+/* nano-USD with all nine decimals: exact. */
+static void put_exact(int64_t nano)
+{
+    printf("%s%lld.%09lld", nano < 0 ? "-" : "", (long long)llabs(nano / 1000000000),
+        (long long)llabs(nano % 1000000000));
+}
+
+static void print_csv(const char *by, const struct json *rows)
+{
+    printf("%s,requests,input_tokens,cached_tokens,output_tokens,cost_usd,measured_usd,provider_usd,"
+           "estimated_usd,unpriced_requests\n", by);
+    for (const struct json *r = json_first(rows); r; r = json_following(r)) {
+        put_csv(json_string(r, "name", ""));
+        printf(",%lld,%lld,%lld,%lld,", (long long)json_int(r, "requests", 0),
+            (long long)json_int(r, "input_tokens", 0), (long long)json_int(r, "cached_tokens", 0),
+            (long long)json_int(r, "output_tokens", 0));
+        put_exact(json_int(r, "cost_nano", 0));
+        putchar(',');
+        put_exact(json_int(r, "measured_nano", 0));
+        putchar(',');
+        put_exact(json_int(r, "provider_nano", 0));
+        putchar(',');
+        put_exact(json_int(r, "estimated_nano", 0));
+        printf(",%lld\n", (long long)json_int(r, "unpriced_requests", 0));
+    }
+}
+
+static void print_cost(const struct cli *c, const char *by, const struct json *j)
+{
+    struct table t;
+    char title[120], a[FORMAT_MAX];
+    snprintf(title, sizeof title, "%s:40 <Requests <In <Cached <Out <USD <Measured <Estimated", by);
+    table_init(&t, title);
+    for (const struct json *r = json_first(json_member(j, "rows")); r; r = json_following(r)) {
+        const char *name = json_string(r, "name", "");
+        table_text(&t, name[0] ? name : "(none)");
+        table_count(&t, json_int(r, "requests", 0));
+        table_count(&t, json_int(r, "input_tokens", 0));
+        table_count(&t, json_int(r, "cached_tokens", 0));
+        table_count(&t, json_int(r, "output_tokens", 0));
+        table_money(&t, json_int(r, "cost_nano", 0));
+        table_money(&t, json_int(r, "measured_nano", 0) + json_int(r, "provider_nano", 0));
+        table_money(&t, json_int(r, "estimated_nano", 0));
+    }
+    table_print(&t, c, "nothing was spent in that time");
+    if (!c->quiet)
+        cli_say(c, "total %s", format_dollars(a, json_int(j, "total_nano", 0)));
+    if (json_int(j, "unpriced_requests", 0))
+        cli_say(c, "%lld requests have no known price: see pointsman prices list",
+            (long long)json_int(j, "unpriced_requests", 0));
+}
+
+int cli_cost_report(struct cli *c)
+{
+    struct buf path;
+    struct reply r;
+    const char *by = cli_option(c, "by") ? cli_option(c, "by") : "key";
+    buf_init(&path, 1024);
+    buf_puts(&path, "cost");
+    cli_query(&path, "by", by);
+    bool ok = put_time(c, &path, "since") && put_time(c, &path, "until");
+    int status = ok ? cli_get(c, &r, buf_c(&path)) : CLI_USAGE;
+    buf_fini(&path);
+    if (status != CLI_DONE)
+        return status;
+    if (cli_option(c, "csv"))
+        print_csv(by, json_member(r.json, "rows"));
+    else if (!cli_json(c, &r))
+        print_cost(c, by, r.json);
+    reply_free(&r);
+    return CLI_DONE;
+}
+
+/* ---- prices ---- */
+
+int cli_prices_list(struct cli *c)
+{
+    struct buf path;
+    struct reply r;
+    buf_init(&path, 1024);
+    buf_puts(&path, "prices");
+    cli_query(&path, "part", c->word_count ? c->words[0] : NULL);
+    int status = cli_get(c, &r, buf_c(&path));
+    buf_fini(&path);
+    if (status != CLI_DONE)
+        return status;
+    if (!cli_json_lines(c, &r, "prices")) {
+        struct table t;
+        table_init(&t, "Model:60 <Input <Cached <Output <Context");
+        for (const struct json *p = json_first(json_member(r.json, "prices")); p;
+             p = json_following(p)) {
+            const struct json *price = json_member(p, "price");
+            table_json(&t, p, "name");
+            table_json(&t, price, "input");
+            table_json(&t, price, "cached");
+            table_json(&t, price, "output");
+            table_count(&t, json_int(p, "context_tokens", 0));
+        }
+        table_print(&t, c, "no price is called so");
+        if (!c->quiet)
+            cli_say(c, "USD per million tokens; built-in list of %s",
+                json_string(r.json, "built_in_date", "?"));
+    }
+    reply_free(&r);
+    return CLI_DONE;
+}
+
+int cli_prices_import(struct cli *c)
+{
+    struct buf file, body;
+    struct reply r;
+    buf_init(&file, PRICES_MAX_BYTES);
+    int status = cli_read_file(c->words[0], &file);
+    buf_init(&body, 2 * (size_t)PRICES_MAX_BYTES);
+    if (status == CLI_DONE) {
+        struct json_writer w = json_writer(&body);
+        json_object_begin(&w, NULL);
+        json_put_str(&w, "text", buf_str(&file));
+        json_object_end(&w);
+        status = cli_post(c, &r, "prices/import", buf_str(&body));
+    }
+    buf_fini(&file);
+    buf_fini(&body);
+    if (status != CLI_DONE)
+        return status;
+    if (!cli_json(c, &r) && !c->quiet)
+        cli_say(c, "%lld prices taken, %lld of them rounded; %lld entries carry no price",
+            (long long)json_int(r.json, "taken", 0), (long long)json_int(r.json, "rounded", 0),
+            (long long)json_int(r.json, "skipped", 0));
+    reply_free(&r);
+    return CLI_DONE;
+}
+
+int cli_prices_reprice(struct cli *c)
+{
+    char body[100], a[FORMAT_MAX], b[FORMAT_MAX];
+    int64_t since = 0;
+    struct reply r;
+    if (cli_option(c, "since") && (since = cli_time(cli_option(c, "since"), clock_wall_ms())) < 0) {
+        fprintf(stderr, "pointsman: --since: \"%s\" is no time\n", cli_option(c, "since"));
+        return CLI_USAGE;
+    }
+    snprintf(body, sizeof body, "{\"since_ms\":%lld,\"write\":%s}", (long long)since,
+        cli_option(c, "write") ? "true" : "false");
+    int status = cli_post(c, &r, "prices/reprice", str_c(body));
+    if (status != CLI_DONE)
+        return status;
+    if (!cli_json(c, &r) && !c->quiet)
+        cli_say(c, "%lld requests, %lld would change: %s instead of %s%s",
+            (long long)json_int(r.json, "rows", 0), (long long)json_int(r.json, "changed", 0),
+            format_dollars(a, json_int(r.json, "after_nano", 0)),
+            format_dollars(b, json_int(r.json, "before_nano", 0)),
+            cli_option(c, "write") ? "; written" : "; nothing was written (--write does)");
+    reply_free(&r);
+    return CLI_DONE;
+}
