@@ -9,7 +9,8 @@ const struct demo_key demo_keys[] = {
     {"alice", "demo-key-of-alice", "team: web, tags: { env: dev }, budget: { day: $20 }"},
     {"bob", "demo-key-of-bob-0", "team: web, tags: { env: dev }, budget: { day: $2, week: $8 }, rpm: 60"},
     {"ci-bot", "demo-key-of-ci-bot",
-        "team: ci, tags: { env: prod }, models: [fast, cheap, demo/pebble], budget: { hour: $0.05, total: $50 }, concurrent: 4"},
+        "team: ci, tags: { env: prod }, models: [fast, cheap, demo/pebble], "
+        "budget: { hour: $0.05, total: $50 }, concurrent: 4"},
     {"search", "demo-key-of-search",
         "team: data, tags: { env: prod }, models: [cheap, \"demo/*\"], budget: { month: $30 }, tpm: 400k"},
 };
@@ -159,7 +160,9 @@ void demo_config(const struct demo *d, struct str listen, struct buf *yaml)
         "    targets: [{ to: demo-lab/garnet, weight: 70 }, { to: demo/pebble, weight: 30 }]\n"
         "    fallback: [demo-eu/pebble]\n"
         "    retry: { attempts: 2, on: [429, 5xx, network, timeout] }\n"
-        "  \"claude-*\": { targets: [demo/atlas], fallback: [demo-eu/atlas] }\n"
+        "  \"claude-*\":\n"
+        "    policy: weighted\n"
+        "    targets: [{ to: demo/atlas, weight: 60 }, { to: demo-eu/atlas, weight: 40 }]\n"
         "keys:\n");
     for (size_t i = 0; i < demo_key_total; i++)
         buf_printf(yaml, "  %s: { secret: %s, %s }\n", demo_keys[i].name, demo_keys[i].secret,
