@@ -85,7 +85,7 @@ static bool is_gemini_verb(struct str path)
 
 /* Exactly one version in front: "/chat" → "/v1/chat", "/v1/v1/chat" → "/v1/chat", and Gemini's
  * "/v1/models/x:generateContent" → "/v1beta/…", so that the table names each path once. */
-static struct str normalise(struct str path, struct arena *a)
+static struct str normalise(struct str path, struct arena *a, bool *versioned)
 {
     while (path.n > 1 && path.p[path.n - 1] == '/')
         path.n--;
@@ -93,6 +93,7 @@ static struct str normalise(struct str path, struct arena *a)
         str_eq(path, STR("/metrics")))
         return path;
     struct str version = STR("v1");
+    *versioned = is_version(first_segment(path));
     while (is_version(first_segment(path))) {
         version = first_segment(path);
         path = str_from(path, version.n + 1);
@@ -163,7 +164,8 @@ int endpoint_match(struct str method, struct str path, bool anthropic, struct ar
 {
     *ep = (struct endpoint){0};
     path = take_session(path, a, ep);
-    path = normalise(path, a);
+    bool versioned = true;
+    path = normalise(path, a, &versioned);
     if (!path.p)
         return err_set(e, ERR_NOMEM, "out of memory");
     ep->path = path;
@@ -172,6 +174,8 @@ int endpoint_match(struct str method, struct str path, bool anthropic, struct ar
         struct str capture = STR_NULL;
         if (!path_matches(rows[i].path, path, &capture))
             continue;
+        if (rows[i].wire == WIRE_RAW && rows[i].handler == HANDLE_RELAY && !versioned)
+            continue; /* a missing version is mended for known paths only */
         if (!method_in(rows[i].methods, method)) {
             if (!ep->allow)
                 ep->allow = rows[i].methods;

@@ -123,7 +123,7 @@ static void head(void *ctx, int status, const struct http_header *headers, size_
     x->mode = choose_mode(x, status, type, header_of(headers, n, STR("content-length")));
     if (x->mode == ANSWER_EVENTS)
         sse_init(&x->sse, SSE_EVENT_MAX);
-    if (x->mode != ANSWER_NONE)
+    if (x->mode != ANSWER_NONE && attempt_watch(x) == 0)
         return;
     if (status >= 300)
         snprintf(text, sizeof text, "the provider answered with a redirect (%d), which is not "
@@ -432,6 +432,7 @@ void answer_timeout(struct exchange *x, const char *which)
     if (x->step != STEP_STREAM)
         return;
     x->timeout_name = which;
+    x->time_over = str_eq(str_c(which), STR("total"));
     snprintf(text, sizeof text, "the provider passed the %s time limit after %.1f s", which,
         (double)(clock_mono_us() - x->sent_us) / 1e6);
     give_up(x, FAIL_TIMEOUT, 504, "upstream_timeout", text);

@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { HEADERS_MAX = 160 };
+enum { HEADERS_MAX = 160, RETRY_AFTER_US = 1000000, RETRY_AFTER_LAST_US = 10000000 };
 
 static struct health *health_of(struct exchange *x)
 {
@@ -101,12 +101,18 @@ static void total_timer(void *ctx)
     answer_timeout(ctx, "total");
 }
 
-static void arm_timers(struct exchange *x)
+/* The limit that counts now may be sooner than the one that the timer was set for. */
+int attempt_watch(struct exchange *x)
 {
     const char *which;
     x->timer.fn = limit_timer;
     x->timer.ctx = x;
-    int rc = loop_timer_set(x->worker->loop, &x->timer, due_us(x, &which));
+    return loop_timer_set(x->worker->loop, &x->timer, due_us(x, &which));
+}
+
+static void arm_timers(struct exchange *x)
+{
+    int rc = attempt_watch(x);
     if (!loop_timer_running(&x->total_timer)) {
         x->total_timer.fn = total_timer;
         x->total_timer.ctx = x;
@@ -324,7 +330,7 @@ bool attempt_same_again(struct exchange *x)
 
 bool attempt_again(struct exchange *x, enum failure_class failure, int64_t retry_after_us)
 {
-    if (x->begun || x->client_gone || x->attempt_count >= ATTEMPTS_MAX ||
+    if (x->begun || x->client_gone || x->time_over || x->attempt_count >= ATTEMPTS_MAX ||
         x->worker->shared->draining)
         return false;
     const struct provider *p = x->target->provider;
@@ -332,7 +338,10 @@ bool attempt_again(struct exchange *x, enum failure_class failure, int64_t retry
         x->tries_here++; /* another key of the same provider, at once */
         return begin_after(x, 0);
     }
-    if ((failure & x->plan.retry_on) && failure_worth_repeating(failure) &&
+    /* nobody sits out a long Retry-After here: another target answers sooner, a client knows better */
+    bool last = x->next_candidate + 1 >= x->plan.count;
+    bool soon = retry_after_us <= (last ? RETRY_AFTER_LAST_US : RETRY_AFTER_US);
+    if ((failure & x->plan.retry_on) && failure_worth_repeating(failure) && soon &&
         x->tries_here + 1 < x->plan.attempts) {
         int64_t delay = retry_delay_us(x->tries_here++, retry_after_us,
             id_random(&x->worker->ids));

@@ -135,6 +135,7 @@ struct exchange {
     enum record_outcome outcome;
     char error_code[64], error_message[400], upstream_request_id[128], dropped[200];
     const char *timeout_name;       /* which limit ended the attempt */
+    bool time_over;                 /* the total limit passed: no further attempt */
     struct exchange *next, **link;  /* the worker's list of live ones */
 };
 
@@ -184,6 +185,7 @@ bool attempt_again(struct exchange *x, enum failure_class failure, int64_t retry
 /* The same target at once, for a reason that is ours (a field it does not take). */
 bool attempt_same_again(struct exchange *x);
 void attempt_cancel(struct exchange *x);
+int attempt_watch(struct exchange *x); /* sets the timer to the limit that counts now */
 void attempt_release(struct exchange *x); /* provider slot and in-flight count */
 
 /* answer.c: what the upstream says. */

@@ -147,6 +147,8 @@ static struct str clean_query(struct str query, struct arena *a)
     if (query.n == 0)
         return STR_NULL;
     buf_init(&b, 64 << 10);
+    if (query.n == 0)
+        return STR("");
     while (str_cut(&rest, '&', &one)) {
         if (one.n == 0 || str_starts(one, STR("key=")))
             continue;

@@ -78,7 +78,11 @@ enum step_result exchange_refuse(struct exchange *x, int status, const char *cod
 void exchange_fail(struct exchange *x, int status, const char *code, const char *message)
 {
     char safe[400];
-    str_copy(safe, sizeof safe, str_c(message));
+    if (x->target && x->attempt_count) /* whose failure it was */
+        snprintf(safe, sizeof safe, STR_FMT ": %s", STR_ARG(str_first(x->target->provider->name, 64)),
+            message);
+    else
+        str_copy(safe, sizeof safe, str_c(message));
     secret_redact(safe, strlen(safe));
     remember(x, code, safe);
     if (x->outcome == OUTCOME_NONE)

@@ -13,6 +13,7 @@
 #include "proxy/event/event.h"
 #include "proxy/worker.h"
 #include "store/base/clock.h"
+#include "store/base/log.h"
 
 #include <stdio.h>
 
@@ -65,6 +66,8 @@ static void first_token(struct exchange *x)
     struct health *health = x->worker->shared->health;
     health_answers(health, x->target->provider, x->target->model, x->received_us);
     health_warm(health, x->target->provider, x->target->model, x->session, x->received_us);
+    if (attempt_watch(x) < 0) /* moving a timer that runs needs no memory */
+        log_error("%s: no memory for its idle limit", x->id);
 }
 
 /* Has the running answer outgrown its reserve? The next step is reserved, or the stream is cut. */

@@ -199,7 +199,7 @@ def main():
             f"api_key: \"{c.provider.key}\", models: [m-{c.name}] }}" for c in cases]
     gate.write_config("workers: 2\ncapture: { bodies: off }\nproviders:\n" + "\n".join(rows) + "\n")
     failed = 0
-    print(f"1..{len(cases) + 1}")
+    print(f"1..{len(cases) + 1}", flush=True)
     try:
         gate.start()
         with concurrent.futures.ThreadPoolExecutor(16) as pool:

@@ -39,8 +39,8 @@ class Gateway:
             f.write(text)
 
     def start(self, words=()):
-        command = [BINARY, "serve", "--config", self.config, "--data", self.data,
-                   "--listen", "127.0.0.1:0", *words]
+        words = list(words) if "--listen" in words else ["--listen", "127.0.0.1:0", *words]
+        command = [BINARY, "serve", "--config", self.config, "--data", self.data, *words]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, env=self.env,
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
@@ -108,7 +108,7 @@ class Gateway:
                               timeout=seconds)
         return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
-    def records(self, limit=100):
+    def records(self, limit=500):
         code, out, err = self.command("ps", "--json", "--limit", str(limit))
         if code != 0:
             raise Fault(f"ps ended with {code}: {err}")

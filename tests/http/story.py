@@ -13,11 +13,13 @@ provider NAME [speaks DIALECT]       a scripted provider that lists the model NA
         answers STATUS TYPE TEXT     a whole answer          sends TEXT | sends file PATH
         streams                      the head of a stream    event TEXT | chunk TEXT | ends
         sends slowly N MS TEXT       N bytes every MS ms     waits 50ms | waits until left 500ms
+        relays to the gateway        gives its answer to the same request
         closes | resets              the connection goes     hangs 2s   says nothing, watches it go
 also                                 YAML behind the generated providers (routes, keys, limits …)
 config                               the whole YAML instead
 rewrite                              the whole YAML from now on (then `signal HUP`)
 gateway [ARGS]                       starts it (else the first client does)
+refuses to start [ARGS]              says has T (on stderr)
 client [NAME]                        goes on with the connection of that name
     connects | posts PATH | gets PATH | METHOD PATH | header N: V | body TEXT | body file PATH
     sends TEXT                       raw bytes instead       sends slowly N MS TEXT
@@ -277,6 +279,11 @@ class Story:
             link.slowly(self.bytes_of(line, text), int(size), seconds(pause))
         elif verb == "sends":
             link.send(self.bytes_of(line, rest))
+        elif line.text == "relays to the gateway":
+            again = Client(self.gateway.port)
+            again.send(re.sub(rb"(?i)\r\nhost: [^\r]*", b"\r\nHost: 127.0.0.1", request.raw))
+            link.send(again.read().raw)
+            again.sock.close()
         elif verb == "streams":
             link.stream_head()
         elif verb == "event":
@@ -354,6 +361,18 @@ class Story:
 
     def do_gateway(self, line):
         self.start(self.fill(line.text).split()[1:])
+
+    def do_refuses(self, line):
+        self.gateway.write_config(self.fill(self.config if self.config is not None else self.default_config()))
+        try:
+            self.gateway.start(self.fill(line.text).split()[3:])
+        except Fault:
+            for child in line.children:
+                self.at(child, judge, "the log", self.gateway.read_log(), child.text.partition(" ")[2])
+            self.gateway.kill()
+            return
+        self.started = True
+        raise Fault("it started")
 
     def do_rewrite(self, line):
         self.gateway.write_config(self.fill(block_text(line) + "\n"))
