@@ -76,6 +76,15 @@ static const struct error_row *error_row(int status)
     return other;
 }
 
+int dialect_error_status(struct str type)
+{
+    for (size_t i = 0; i < ARRAY_LEN(error_rows) && type.n; i++)
+        if (str_eq(type, str_c(error_rows[i].anthropic)) ||
+            str_eq(type, str_c(error_rows[i].gemini)) || str_eq(type, str_c(error_rows[i].openai)))
+            return error_rows[i].status;
+    return str_eq(type, STR("rate_limit_exceeded")) ? 429 : 0;
+}
+
 static void put_or_null(struct json_writer *w, const char *key, struct str value)
 {
     if (value.n)

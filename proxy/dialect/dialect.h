@@ -42,6 +42,10 @@ struct dialect_error {
 };
 void dialect_write_error(enum dialect d, const struct dialect_error *error, struct buf *out);
 
+/* The HTTP status that a type or status word of any dialect stands for ("rate_limit_error",
+ * "RESOURCE_EXHAUSTED"); 0 when it is none of them. */
+int dialect_error_status(struct str type);
+
 /* The same as an event in mid-stream, ready for the wire (never followed by a clean end). */
 void dialect_write_stream_error(enum wire w, const struct dialect_error *error, struct buf *out);
 

@@ -1,0 +1,413 @@
+/* ir.c: building blocks of the neutral form that every reader and writer uses: texts in their escaped
+ * form, lists, efforts, and the seal on proofs of reasoning. */
+#include "proxy/dialect/ir.h"
+
+#include <stdio.h>
+
+/* --- notes ---------------------------------------------------------------------------------- */
+
+static void note(struct ir_notes *notes, struct str what)
+{
+    size_t n = strlen(notes->dropped);
+    struct str said = str_n(notes->dropped, n), one;
+    while (str_cut(&said, ',', &one))
+        if (str_eq(str_trim(one), what))
+            return;
+    if (n + what.n + 3 > sizeof notes->dropped)
+        return;
+    if (n) {
+        notes->dropped[n++] = ',';
+        notes->dropped[n++] = ' ';
+    }
+    str_copy(notes->dropped + n, sizeof notes->dropped - n, what);
+}
+
+void ir_dropped(struct ir_notes *notes, const char *what)
+{
+    if (!notes)
+        return;
+    notes->count++;
+    note(notes, str_c(what));
+}
+
+/* Names from outside go into a header: what does not belong there is left out. */
+void ir_dropped_text(struct ir_notes *notes, const char *before, struct str what)
+{
+    char name[64];
+    size_t n = 0;
+    if (!notes)
+        return;
+    str_copy(name, sizeof name, str_c(before));
+    n = strlen(name);
+    for (size_t i = 0; i < what.n && n + 1 < sizeof name; i++) {
+        char c = what.p[i];
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+            c == '_' || c == '-' || c == '.')
+            name[n++] = c;
+    }
+    name[n] = 0;
+    ir_dropped(notes, name);
+}
+
+void ir_changed(struct ir_notes *notes, const char *what)
+{
+    if (notes)
+        note(notes, str_c(what));
+}
+
+/* --- texts ---------------------------------------------------------------------------------- */
+
+struct str ir_text(struct json_span v)
+{
+    return v.type == JSON_STRING ? str_n(v.raw.p + 1, v.raw.n - 2) : STR_NULL;
+}
+
+struct str ir_raw(struct json_span v)
+{
+    return v.type == JSON_NONE || v.type == JSON_NULL ? STR_NULL : v.raw;
+}
+
+struct str ir_text_of(struct arena *a, struct str plain)
+{
+    struct buf b;
+    buf_init(&b, 6 * plain.n + 16);
+    json_quote(&b, plain);
+    struct str text = STR_NULL;
+    if (!b.err)
+        text = arena_str(a, str_n(b.p + 1, b.n - 2));
+    buf_fini(&b);
+    return text;
+}
+
+struct str ir_plain(struct str text, struct arena *a)
+{
+    if (!text.p || !memchr(text.p, '\\', text.n))
+        return text;
+    /* the quotes stand around it in what it was read from, except where it was made here */
+    struct str quoted = arena_printf(a, "\"" STR_FMT "\"", STR_ARG(text));
+    return quoted.p ? json_text(json_value(quoted), a) : STR_NULL;
+}
+
+bool ir_is(struct str text, const char *word)
+{
+    return text.p && str_eq(text, str_c(word));
+}
+
+struct str ir_object_of(struct str text, struct arena *a)
+{
+    struct str plain = str_trim(ir_plain(text, a));
+    if (text.n == 0)
+        return STR("{}");
+    if (!plain.p || json_value(plain).type != JSON_OBJECT || json_check(plain, NULL) < 0)
+        return STR_NULL;
+    return plain;
+}
+
+void ir_set_arguments(struct ir_part *part, struct str text, struct arena *a)
+{
+    part->arguments = ir_object_of(text, a);
+    part->broken = part->arguments.p ? STR_NULL : text;
+}
+
+/* --- lists ---------------------------------------------------------------------------------- */
+
+struct ir_message *ir_add_message(struct ir_request *r, struct arena *a, enum ir_role role)
+{
+    struct ir_message *m = arena_zalloc(a, sizeof *m);
+    if (!m)
+        return NULL;
+    m->role = role;
+    if (r->last_message)
+        r->last_message->next = m;
+    else
+        r->messages = m;
+    return r->last_message = m;
+}
+
+struct ir_part *ir_new_part(struct arena *a, enum ir_part_kind kind, enum wire origin)
+{
+    struct ir_part *p = arena_zalloc(a, sizeof *p);
+    if (p) {
+        p->kind = kind;
+        p->origin = origin;
+    }
+    return p;
+}
+
+struct ir_part *ir_add_part(struct ir_message *m, struct arena *a, enum ir_part_kind kind)
+{
+    struct ir_part *p = ir_new_part(a, kind, WIRE_RAW);
+    if (!p)
+        return NULL;
+    if (m->last)
+        m->last->next = p;
+    else
+        m->parts = p;
+    return m->last = p;
+}
+
+struct ir_tool *ir_add_tool(struct ir_request *r, struct arena *a)
+{
+    struct ir_tool *t = arena_zalloc(a, sizeof *t);
+    if (!t)
+        return NULL;
+    t->origin = r->origin;
+    if (r->last_tool)
+        r->last_tool->next = t;
+    else
+        r->tools = t;
+    return r->last_tool = t;
+}
+
+struct ir_choice *ir_add_choice(struct ir_answer *r, struct arena *a)
+{
+    struct ir_choice *c = arena_zalloc(a, sizeof *c);
+    if (!c)
+        return NULL;
+    if (r->last_choice) {
+        c->index = r->last_choice->index + 1;
+        r->last_choice->next = c;
+    } else {
+        r->choices = c;
+    }
+    return r->last_choice = c;
+}
+
+void ir_choice_add(struct ir_choice *c, struct ir_part *p)
+{
+    if (c->last)
+        c->last->next = p;
+    else
+        c->parts = p;
+    c->last = p;
+}
+
+bool ir_add_rest(struct ir_request *r, struct arena *a, struct str key, struct str value)
+{
+    struct ir_member *m = arena_zalloc(a, sizeof *m);
+    if (!m)
+        return false;
+    m->key = key;
+    m->value = value;
+    if (r->last_rest)
+        r->last_rest->next = m;
+    else
+        r->rest = m;
+    r->last_rest = m;
+    return true;
+}
+
+void ir_set_url(struct ir_media *m, struct str url)
+{
+    ptrdiff_t comma = str_chr(url, ','), semicolon = str_chr(url, ';');
+    m->url = url;
+    if (!str_starts(url, STR("data:")) || comma < 0 || semicolon < 0 || semicolon > comma)
+        return;
+    if (!str_ends(str_first(url, (size_t)comma), STR(";base64")))
+        return;
+    m->url = STR_NULL;
+    m->mime = str_n(url.p + 5, (size_t)semicolon - 5);
+    m->data = str_from(url, (size_t)comma + 1);
+}
+
+struct str ir_name_of_call(const struct ir_request *r, struct str id)
+{
+    for (const struct ir_message *m = r->messages; m; m = m->next)
+        for (const struct ir_part *p = m->parts; p; p = p->next)
+            if (p->kind == IR_CALL && p->id.p && str_eq(p->id, id))
+                return p->name;
+    return STR_NULL;
+}
+
+/* --- effort --------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    int64_t budget; /* tokens */
+} efforts[IR_EFFORT_COUNT] = {
+    [IR_EFFORT_UNSAID] = {"", 0},
+    [IR_EFFORT_NONE] = {"none", 0},
+    [IR_EFFORT_MINIMAL] = {"minimal", 1024},
+    [IR_EFFORT_LOW] = {"low", 2048},
+    [IR_EFFORT_MEDIUM] = {"medium", 8192},
+    [IR_EFFORT_HIGH] = {"high", 16384},
+    [IR_EFFORT_XHIGH] = {"xhigh", 24576},
+    [IR_EFFORT_MAX] = {"max", 32000},
+};
+
+enum ir_effort ir_effort_from(struct str text)
+{
+    for (int i = IR_EFFORT_NONE; i < IR_EFFORT_COUNT; i++)
+        if (ir_is(text, efforts[i].name))
+            return (enum ir_effort)i;
+    return IR_EFFORT_UNSAID;
+}
+
+const char *ir_effort_name(enum ir_effort e)
+{
+    return (unsigned)e < IR_EFFORT_COUNT ? efforts[e].name : "";
+}
+
+int64_t ir_budget_of(enum ir_effort e, int64_t max_output)
+{
+    int64_t budget = (unsigned)e < IR_EFFORT_COUNT ? efforts[e].budget : 0;
+    if (max_output > 0 && budget > max_output * 4 / 5) /* the answer needs room too */
+        budget = max_output * 4 / 5;
+    return budget;
+}
+
+/* The effort whose budget is nearest from above: what one asked for is at least given. */
+enum ir_effort ir_effort_of_budget(int64_t budget)
+{
+    if (budget == IR_BUDGET_UNSAID)
+        return IR_EFFORT_UNSAID;
+    if (budget == IR_BUDGET_DYNAMIC)
+        return IR_EFFORT_MEDIUM;
+    for (int i = IR_EFFORT_NONE; i < IR_EFFORT_XHIGH; i++)
+        if (budget <= efforts[i].budget)
+            return (enum ir_effort)i;
+    return IR_EFFORT_HIGH; /* xhigh and max are asked for by name alone: few models take them */
+}
+
+/* --- writing -------------------------------------------------------------------------------- */
+
+void ir_put_text(struct json_writer *w, const char *key, struct str text)
+{
+    if (!text.p)
+        return;
+    json_put_raw(w, key, STR("\""));
+    buf_put_str(w->out, text);
+    buf_putc(w->out, '"');
+}
+
+void ir_put_raw(struct json_writer *w, const char *key, struct str raw)
+{
+    if (raw.p)
+        json_put_raw(w, key, raw);
+}
+
+void ir_put_object_as_text(struct json_writer *w, const char *key, struct str object)
+{
+    json_put_str(w, key, object.p ? object : STR("{}"));
+}
+
+void ir_put_arguments(struct json_writer *w, const char *key, const struct ir_part *call)
+{
+    if (call->arguments.p) {
+        json_put_raw(w, key, call->arguments);
+        return;
+    }
+    json_object_begin(w, key);
+    ir_put_text(w, "INVALID_JSON", call->broken);
+    json_object_end(w);
+}
+
+void ir_put_data_url(struct json_writer *w, const char *key, const struct ir_media *m)
+{
+    if (!m->data.p) {
+        ir_put_text(w, key, m->url);
+        return;
+    }
+    json_put_raw(w, key, STR("\"data:"));
+    buf_put_str(w->out, m->mime.p ? m->mime : STR("application/octet-stream"));
+    buf_puts(w->out, ";base64,");
+    buf_put_str(w->out, m->data);
+    buf_putc(w->out, '"');
+}
+
+/* --- the seal ------------------------------------------------------------------------------- */
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+#define SEAL STR("cG0x") /* base64 of "pm1" */
+
+struct seal {
+    struct buf *out;
+    unsigned bits, have;
+};
+
+static void seal_byte(struct seal *s, unsigned char c)
+{
+    s->bits = s->bits << 8 | c;
+    s->have += 8;
+    while (s->have >= 6) {
+        s->have -= 6;
+        buf_putc(s->out, alphabet[s->bits >> s->have & 63]);
+    }
+}
+
+static void seal_put(struct buf *out, enum wire maker, struct str signature)
+{
+    struct seal s = {.out = out};
+    buf_put_str(out, SEAL);
+    seal_byte(&s, (unsigned char)('a' + (int)maker));
+    for (size_t i = 0; i < signature.n; i++)
+        seal_byte(&s, (unsigned char)signature.p[i]);
+    size_t bytes = signature.n + 1;
+    if (s.have)
+        buf_putc(out, alphabet[s.bits << (6 - s.have) & 63]);
+    for (; bytes % 3; bytes++)
+        buf_putc(out, '=');
+}
+
+struct str ir_seal(struct arena *a, enum wire maker, struct str signature)
+{
+    struct buf b;
+    buf_init(&b, 2 * signature.n + 64);
+    seal_put(&b, maker, signature);
+    struct str sealed = b.err ? STR_NULL : arena_str(a, buf_str(&b));
+    buf_fini(&b);
+    return sealed;
+}
+
+void ir_put_sealed(struct json_writer *w, const char *key, enum wire maker, struct str signature)
+{
+    json_put_raw(w, key, STR("\""));
+    seal_put(w->out, maker, signature);
+    buf_putc(w->out, '"');
+}
+
+bool ir_is_sealed(struct str signature)
+{
+    return signature.n > 4 && str_starts(signature, SEAL);
+}
+
+static int digit(char c)
+{
+    const char *at = c ? strchr(alphabet, c) : NULL;
+    return at ? (int)(at - alphabet) : -1;
+}
+
+/* What a client sends back may be forged: the text inside must be that of a JSON string again. */
+static bool is_text(struct str s, struct arena *a)
+{
+    struct str quoted = arena_printf(a, "\"" STR_FMT "\"", STR_ARG(s));
+    return quoted.p && json_check(quoted, NULL) == 0;
+}
+
+bool ir_unseal(struct arena *a, struct str signature, enum wire *maker, struct str *text)
+{
+    if (!ir_is_sealed(signature))
+        return false;
+    struct str in = str_from(signature, 4);
+    char *out = arena_alloc(a, in.n + 1);
+    size_t n = 0;
+    unsigned bits = 0, have = 0;
+    if (!out)
+        return false;
+    for (size_t i = 0; i < in.n && in.p[i] != '='; i++) {
+        int d = digit(in.p[i]);
+        if (d < 0)
+            return false;
+        bits = bits << 6 | (unsigned)d;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            out[n++] = (char)(bits >> have & 255);
+        }
+    }
+    if (n == 0 || out[0] < 'a' || out[0] >= 'a' + WIRE_COUNT || !is_text(str_n(out + 1, n - 1), a))
+        return false;
+    *maker = (enum wire)(out[0] - 'a');
+    *text = str_n(out + 1, n - 1);
+    return true;
+}

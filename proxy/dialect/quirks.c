@@ -1,0 +1,43 @@
+/* quirks.c: finds the row of quirks.def that a base URL belongs to. */
+#include "proxy/dialect/quirks.h"
+
+static const struct spoke_quirks rows[] = {
+#define X(host, reasoning, bits, usage) {host, reasoning, bits, usage},
+#include "proxy/dialect/quirks.def"
+#undef X
+};
+
+const struct spoke_quirks quirks_none = {"", "reasoning_content", 0, 0};
+
+/* "https://user@host:8000/v1" → "host:8000" */
+static struct str authority(struct str url)
+{
+    ptrdiff_t scheme = str_find(url, STR("://")), end;
+    if (scheme >= 0)
+        url = str_from(url, (size_t)scheme + 3);
+    if ((end = str_chr(url, '/')) >= 0)
+        url = str_first(url, (size_t)end);
+    if ((end = str_chr(url, '@')) >= 0)
+        url = str_from(url, (size_t)end + 1);
+    return url;
+}
+
+static bool fits(struct str authority, struct str host)
+{
+    if (*host.p == ':')
+        return str_ends(authority, host);
+    ptrdiff_t colon = str_chr(authority, ':');
+    struct str name = colon < 0 ? authority : str_first(authority, (size_t)colon);
+    if (name.n < host.n || !str_eq_nocase(str_from(name, name.n - host.n), host))
+        return false;
+    return name.n == host.n || name.p[name.n - host.n - 1] == '.';
+}
+
+const struct spoke_quirks *quirks_of(struct str base_url)
+{
+    struct str at = authority(base_url);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (fits(at, str_c(rows[i].host)))
+            return &rows[i];
+    return &quirks_none;
+}
