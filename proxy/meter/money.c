@@ -1,5 +1,5 @@
-/* money.c: decimal text ↔ integers. No double ever holds an amount: "1e-07" and "0.1" are read digit
- * by digit, multiplied out in 128 bits and rounded half to even once. */
+/* money.c: decimal text ↔ integers. No double ever holds an amount: "1e-07" is read digit by digit,
+ * multiplied out in 128 bits and rounded half to even once. */
 #include "proxy/meter/price.h"
 
 #include <stdio.h>
@@ -89,7 +89,8 @@ static i128 divide_half_even(i128 n, i128 d, bool *rounded)
 }
 
 /* digits × 10^(exponent + scale) / per as an int64. */
-static int decimal_scale(const struct decimal *d, int scale, int64_t per, int64_t *out, bool *rounded)
+static int decimal_scale(
+    const struct decimal *d, int scale, int64_t per, int64_t *out, bool *rounded)
 {
     const i128 ceiling = (i128)INT64_MAX * INT64_MAX;
     i128 n = d->digits, den = per;
@@ -165,7 +166,8 @@ int money_parse(struct str text, bool zero_ok, int64_t *nano, struct err *e)
         return err_set(e, ERR_RANGE, "\"" STR_FMT "\" is finer than a nano-dollar (9 decimals)",
             STR_ARG(str_first(text, 40)));
     if (*nano == 0 && !zero_ok)
-        return err_set(e, ERR_RANGE, "the amount is zero, which is not \"no limit\": %s", quoting_hint);
+        return err_set(
+            e, ERR_RANGE, "the amount is zero, which is not \"no limit\": %s", quoting_hint);
     return 0;
 }
 
@@ -196,29 +198,40 @@ static int decimals_for(uint64_t nano)
     return decimals;
 }
 
+/* With that many decimals, rounded; the length. */
+static size_t put_amount(char *text, size_t size, uint64_t nano, int decimals, const char *sign)
+{
+    uint64_t unit = 1000000000;
+    for (int i = 0; i < decimals; i++)
+        unit /= 10;
+    uint64_t rounded = nano / unit + (nano % unit >= unit / 2 + unit % 2);
+    uint64_t per_dollar = 1000000000 / unit, fraction = rounded % per_dollar;
+    put_grouped(text, size, rounded / per_dollar, sign);
+    size_t n = strlen(text);
+    if (decimals == 0)
+        return n;
+    text[n] = '.';
+    for (int i = decimals; i > 0; i--, fraction /= 10)
+        text[n + (size_t)i] = (char)('0' + fraction % 10);
+    n += (size_t)decimals + 1;
+    text[n] = 0;
+    return n;
+}
+
 void money_show(int64_t nano, char *out, size_t size)
 {
     uint64_t v = nano < 0 ? 0 - (uint64_t)nano : (uint64_t)nano;
     const char *sign = nano < 0 ? "-" : "";
-    int width = -1;
-    for (int decimals = v ? decimals_for(v) : 0; decimals >= 0 && width < 0; decimals--) {
-        char text[48];
-        uint64_t unit = 1000000000, fraction;
-        for (int i = 0; i < decimals; i++)
-            unit /= 10;
-        uint64_t rounded = v / unit + (v % unit >= unit / 2 + unit % 2);
-        uint64_t per_dollar = 1000000000 / unit;
-        fraction = rounded % per_dollar;
-        put_grouped(text, sizeof text, rounded / per_dollar, sign);
-        size_t n = strlen(text);
-        if (decimals)
-            snprintf(text + n, sizeof text - n, ".%0*llu", decimals, (unsigned long long)fraction);
-        width = strlen(text) < size ? (int)strlen(text) : -1;
-        if (width >= 0)
-            memcpy(out, text, (size_t)width + 1);
+    for (int decimals = v ? decimals_for(v) : 0; decimals >= 0; decimals--) {
+        char text[64];
+        size_t n = put_amount(text, 40, v, decimals, sign);
+        if (n < size) {
+            memcpy(out, text, n + 1);
+            return;
+        }
     }
-    if (width < 0) /* not even the whole dollars fit */
-        snprintf(out, size, "%s%lluk", sign, (unsigned long long)(v / 1000000000000));
+    /* not even the whole dollars fit */
+    snprintf(out, size, "%s%lluk", sign, (unsigned long long)(v / 1000000000000));
 }
 
 void money_exact(int64_t nano, char *out, size_t size)

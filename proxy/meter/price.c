@@ -22,7 +22,8 @@ enum price_tier price_tier_from(struct str reported)
     static const struct {
         const char *part;
         enum price_tier tier;
-    } t[] = {{"priority", TIER_PRIORITY}, {"fast", TIER_PRIORITY}, {"flex", TIER_FLEX}, {"batch", TIER_BATCH}};
+    } t[] = {{"priority", TIER_PRIORITY}, {"fast", TIER_PRIORITY}, {"flex", TIER_FLEX},
+        {"batch", TIER_BATCH}};
     for (size_t i = 0; i < ARRAY_LEN(t); i++)
         if (str_find_nocase(reported, str_c(t[i].part)) >= 0)
             return t[i].tier;
@@ -47,7 +48,8 @@ static void fill(struct price_rates *r, const struct price_rates *other)
 }
 
 /* Complete rates, nothing below zero, from the step (NULL: the base) and tier. */
-static struct price_rates rates_of(const struct price *p, const struct price_step *step, enum price_tier tier)
+static struct price_rates rates_of(
+    const struct price *p, const struct price_step *step, enum price_tier tier)
 {
     struct price_rates r = PRICE_RATES_NONE;
     if (step) {
@@ -128,8 +130,8 @@ int64_t price_cost(const struct price *p, const struct usage *u, enum price_tier
     return discounted_nano(p, femto);
 }
 
-int64_t price_charge(const struct price *p, const struct usage *u, enum price_tier tier, int64_t *list,
-    enum cost_source *source)
+int64_t price_charge(const struct price *p, const struct usage *u, enum price_tier tier,
+    int64_t *list, enum cost_source *source)
 {
     *list = p ? price_cost(p, u, tier) : 0;
     *source = u->have_cost ? COST_PROVIDER : p ? COST_MEASURED : COST_NONE;

@@ -11,8 +11,8 @@
 
 enum price_tier { TIER_DEFAULT, TIER_BATCH, TIER_FLEX, TIER_PRIORITY, TIER_COUNT };
 
-/* femto-USD per token. -1 = not given, and then taken from elsewhere: a tier's from the default tier,
- * a step's from the base, cached, writes and audio from input, a 1 h write from a 5 min one,
+/* femto-USD per token. -1 = not given, and then taken from elsewhere: a tier's from the default
+ * tier, a step's from the base, cached, writes and audio from input, a 1 h write from a 5 min one,
  * reasoning and audio from output. */
 struct price_rates {
     int64_t input, output, cached, write_5m, write_1h, reasoning;
@@ -34,7 +34,7 @@ struct price {
     unsigned steps;
     int64_t per_request, per_search; /* femto-USD each; below 0 = not given */
     int64_t discount_ppm;        /* taken off, in parts per million; below 0 = not given */
-    int64_t us_ppm, fast_ppm;    /* Anthropic: factor of tokens served in the US, or fast; 0 = none */
+    int64_t us_ppm, fast_ppm; /* Anthropic: factor of tokens served in the US, or fast; 0 = none */
     int64_t context_tokens, max_output_tokens; /* 0 = unknown */
 };
 /* A price that says nothing yet. */
@@ -64,7 +64,8 @@ int price_import(struct price_list *l, struct str json, size_t *taken, size_t *r
  * names: in out read write write1h reason audio_in audio_out image_in image_out, and for the whole
  * request or tool use in USD: request search; factors: us fast. `steps` has PRICE_STEPS places and
  * must live as long as *p. */
-int price_read_text(struct price *p, struct price_step *steps, struct str text, struct err *e) MUST_CHECK;
+int price_read_text(
+    struct price *p, struct price_step *steps, struct str text, struct err *e) MUST_CHECK;
 
 /* "0.25", "1e-07", "$3.5" USD per `per` units → femto-USD per unit; *rounded when digits were lost.
  * -ERR_SYNTAX, -ERR_RANGE. */
@@ -72,11 +73,11 @@ int price_parse_rate(struct str text, int64_t per, int64_t *femto, bool *rounded
 
 /* nano-USD for a use, by the list. */
 int64_t price_cost(const struct price *p, const struct usage *u, enum price_tier tier);
-/* What is charged: the provider's own figure where it stated a believable one, else the list's. p may
- * be NULL. *list gets the list price (0 without one), *source where the charge comes from: PROVIDER,
- * MEASURED or NONE (the caller knows when the usage itself was estimated). */
-int64_t price_charge(const struct price *p, const struct usage *u, enum price_tier tier, int64_t *list,
-    enum cost_source *source);
+/* What is charged: the provider's own figure where it stated a believable one, else the list's. p
+ * may be NULL. *list gets the list price (0 without one), *source where the charge comes from:
+ * PROVIDER, MEASURED or NONE (the caller knows when the usage itself was estimated). */
+int64_t price_charge(const struct price *p, const struct usage *u, enum price_tier tier,
+    int64_t *list, enum cost_source *source);
 /* "flex", "priority", "fast", "batch", "ON_DEMAND_PRIORITY"… as answers say it. */
 enum price_tier price_tier_from(struct str reported);
 /* Upper bound in nano-USD for a request of that input and output size: the dearest rates that can

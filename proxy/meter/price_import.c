@@ -2,9 +2,9 @@
  *
  * LiteLLM's model_prices_and_context_window.json: one object of models, USD per single unit, the
  * tier and the input size spelled into the member's name ("…_above_272k_tokens_flex"). models.dev's
- * api.json: providers of models, USD per million, steps as a list. Figures are read as decimal text:
- * 3e-07 is 300,000,000 femto-USD exactly. Unknown members are passed over, entries that carry no
- * price counted. */
+ * api.json: providers of models, USD per million, steps as a list. Figures are read as decimal
+ * text: 3e-07 is 300,000,000 femto-USD exactly. Unknown members are passed over, entries that carry
+ * no price counted. */
 #include "proxy/meter/price_text.h"
 #include "store/base/json_span.h"
 
@@ -53,7 +53,8 @@ static void take_count(int64_t *to, struct json_span v)
 static int entry_end(struct import *im, struct entry *en)
 {
     const struct price *p = &en->price;
-    bool priced = p->base[TIER_DEFAULT].input >= 0 || p->base[TIER_DEFAULT].output >= 0 || p->per_request >= 0;
+    bool priced = p->base[TIER_DEFAULT].input >= 0 || p->base[TIER_DEFAULT].output >= 0 ||
+                  p->per_request >= 0;
     if (en->bad || !priced || !p->key[0]) {
         (*im->skipped)++;
         return 0;
@@ -146,7 +147,8 @@ static void litellm_member(struct entry *en, struct str name, struct json_span v
 {
     struct price *p = &en->price;
     if (v.type == JSON_NUMBER && str_find(name, STR("cost")) >= 0) {
-        if (str_eq(name, STR("input_cost_per_request")) || str_eq(name, STR("input_cost_per_query")))
+        if (str_eq(name, STR("input_cost_per_request")) ||
+            str_eq(name, STR("input_cost_per_query")))
             take_figure(en, &p->per_request, v, 1);
         else
             litellm_rate(en, name, v, 0);
@@ -169,10 +171,12 @@ static struct str litellm_key(struct str key, struct arena *a)
 {
     static const struct {
         const char *theirs, *ours;
-    } t[] = {{"together_ai/", "together/"}, {"fireworks_ai/", "fireworks/"}, {"vertex_ai/", "vertex/"}};
+    } t[] = {
+        {"together_ai/", "together/"}, {"fireworks_ai/", "fireworks/"}, {"vertex_ai/", "vertex/"}};
     for (size_t i = 0; i < ARRAY_LEN(t); i++)
         if (str_starts(key, str_c(t[i].theirs)))
-            return arena_printf(a, "%s" STR_FMT, t[i].ours, STR_ARG(str_from(key, strlen(t[i].theirs))));
+            return arena_printf(
+                a, "%s" STR_FMT, t[i].ours, STR_ARG(str_from(key, strlen(t[i].theirs))));
     return key;
 }
 
@@ -240,7 +244,8 @@ static int import_dev(struct import *im, struct str provider, struct str model, 
 {
     struct entry en;
     struct json_span cost = json_get(v.raw, STR("cost"));
-    struct str key = arena_printf(&im->arena, STR_FMT "/" STR_FMT, STR_ARG(provider), STR_ARG(model));
+    struct str key =
+        arena_printf(&im->arena, STR_FMT "/" STR_FMT, STR_ARG(provider), STR_ARG(model));
     entry_begin(&en, key);
     if (cost.type == JSON_OBJECT) {
         dev_figures(&en, cost, 0);
@@ -269,7 +274,8 @@ static int import_provider(struct import *im, struct str provider, struct json_s
 
 static bool is_litellm(struct json_span v)
 {
-    struct json_want w[] = {{STR("litellm_provider")}, {STR("mode")}, {STR("input_cost_per_token")}};
+    struct json_want w[] = {
+        {STR("litellm_provider")}, {STR("mode")}, {STR("input_cost_per_token")}};
     return json_scan(v.raw, w, ARRAY_LEN(w)) == 0 &&
            (w[0].value.type == JSON_STRING || w[1].value.type == JSON_STRING || w[2].count);
 }
@@ -288,8 +294,8 @@ static int import_all(struct import *im, struct str json)
     return rc;
 }
 
-int price_import(struct price_list *l, struct str json, size_t *taken, size_t *rounded, size_t *skipped,
-    struct err *e)
+int price_import(struct price_list *l, struct str json, size_t *taken, size_t *rounded,
+    size_t *skipped, struct err *e)
 {
     size_t at = 0;
     *taken = *rounded = *skipped = 0;

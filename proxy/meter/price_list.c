@@ -1,8 +1,8 @@
 /* price_list.c: prices by name, in layers: the configuration over imports over the built-in list.
  *
  * Built once, then read by every worker without a lock. Names differ between what a client asks,
- * what a provider lists and what a bill says (dates, makers' prefixes, dots for dashes), so a name is
- * tried in a fixed order of spellings, most exact first. */
+ * what a provider lists and what a bill says (dates, makers' prefixes, dots for dashes), so a name
+ * is tried in a fixed order of spellings, most exact first. */
 #include "proxy/meter/price.h"
 
 #include <pthread.h>
@@ -194,7 +194,8 @@ static struct str without_date(struct str m)
         return str_first(m, m.n - 9);
     struct str tail = str_from(m, m.n > 11 ? m.n - 11 : m.n);
     if (tail.n == 11 && tail.p[0] == '-' && tail.p[5] == '-' && tail.p[8] == '-' &&
-        digits(str_n(tail.p + 1, 4)) && digits(str_n(tail.p + 6, 2)) && digits(str_n(tail.p + 9, 2)))
+        digits(str_n(tail.p + 1, 4)) && digits(str_n(tail.p + 6, 2)) &&
+        digits(str_n(tail.p + 9, 2)))
         return str_first(m, m.n - 11);
     return m;
 }
@@ -229,12 +230,14 @@ static bool wild_match(const char *key, struct str provider, struct str model)
     struct str prefix = str_first(str_c(key), strlen(key) - 1);
     if (str_starts(model, prefix))
         return true;
-    if (!provider.n || !str_starts(prefix, provider) || prefix.n <= provider.n || prefix.p[provider.n] != '/')
+    if (!provider.n || !str_starts(prefix, provider) || prefix.n <= provider.n ||
+        prefix.p[provider.n] != '/')
         return str_starts(provider, prefix) && prefix.n == 0;
     return str_starts(model, str_from(prefix, provider.n + 1));
 }
 
-static const struct price *by_prefix(const struct price_list *l, struct str provider, struct str model)
+static const struct price *by_prefix(
+    const struct price_list *l, struct str provider, struct str model)
 {
     const struct price *best = NULL;
     for (size_t i = 0; i < l->wild_count; i++) {
@@ -245,7 +248,8 @@ static const struct price *by_prefix(const struct price_list *l, struct str prov
     return best;
 }
 
-static const struct price *find_in(const struct price_list *l, struct str provider, struct str model)
+static const struct price *find_in(
+    const struct price_list *l, struct str provider, struct str model)
 {
     const struct price *p = named(l, provider, model);
     if (!p && str_starts(model, STR("models/")))
@@ -282,7 +286,8 @@ static bool shadowed(const struct price_list *top, const struct price_list *l, c
     return false;
 }
 
-size_t price_list_each(const struct price_list *l, void (*fn)(void *ctx, const struct price *p), void *ctx)
+size_t price_list_each(
+    const struct price_list *l, void (*fn)(void *ctx, const struct price *p), void *ctx)
 {
     size_t n = 0;
     for (const struct price_list *at = l; at; at = at->under)
@@ -328,7 +333,8 @@ static void builtin_build(void)
         p.step = steps;
         p.context_tokens = row->context_tokens;
         p.max_output_tokens = row->max_output_tokens;
-        if (price_read_text(&p, steps, str_c(row->text), NULL) < 0 || price_list_put(l, &p, NULL) < 0)
+        if (price_read_text(&p, steps, str_c(row->text), NULL) < 0 ||
+            price_list_put(l, &p, NULL) < 0)
             break; /* a row that can't be read stops the list; test_price counts the rows */
     }
     builtin = l;

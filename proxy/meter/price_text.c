@@ -1,8 +1,9 @@
-/* price_text.c: a price written as a line that people read, and the collecting of rates by name that
- * it shares with the imports. */
+/* price_text.c: a price written as a line that people read, and the collecting of rates by name
+ * that it shares with the imports. */
 #include "proxy/meter/price_text.h"
 
-struct price_rates *price_rates_at(struct price *p, struct price_step *steps, int64_t above, enum price_tier tier)
+struct price_rates *price_rates_at(
+    struct price *p, struct price_step *steps, int64_t above, enum price_tier tier)
 {
     if (above <= 0)
         return &p->base[tier];
@@ -39,7 +40,8 @@ static const struct {
 };
 
 /* Where a word's figure goes, and per how many units it is stated. */
-static int64_t *figure_named(struct price *p, struct price_rates *rates, struct str word, int64_t *per)
+static int64_t *figure_named(
+    struct price *p, struct price_rates *rates, struct str word, int64_t *per)
 {
     *per = 1000000;
     for (size_t i = 0; i < ARRAY_LEN(rate_names); i++)
@@ -79,7 +81,8 @@ static int read_clause(struct price *p, struct price_step *steps, struct str cla
     while (next_word(&clause, &word)) {
         if (threshold(word, &above))
             continue;
-        if (str_eq(word, STR("batch")) || str_eq(word, STR("flex")) || str_eq(word, STR("priority"))) {
+        if (str_eq(word, STR("batch")) || str_eq(word, STR("flex")) ||
+            str_eq(word, STR("priority"))) {
             tier = price_tier_from(word);
             continue;
         }
@@ -88,8 +91,10 @@ static int read_clause(struct price *p, struct price_step *steps, struct str cla
             return err_set(e, ERR_LIMIT, "%s: more than %d steps by size", p->key, PRICE_STEPS);
         int64_t *figure = figure_named(p, rates, word, &per);
         bool rounded;
-        if (!figure || !next_word(&clause, &number) || price_parse_rate(number, per, figure, &rounded) < 0)
-            return err_set(e, ERR_SYNTAX, "%s: no figure for \"" STR_FMT "\"", p->key, STR_ARG(word));
+        if (!figure || !next_word(&clause, &number) ||
+            price_parse_rate(number, per, figure, &rounded) < 0)
+            return err_set(
+                e, ERR_SYNTAX, "%s: no figure for \"" STR_FMT "\"", p->key, STR_ARG(word));
     }
     return 0;
 }

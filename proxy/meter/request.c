@@ -30,22 +30,50 @@ static const struct {
     struct str key;
     enum section section;
 } sections[] = {
-    {{"messages", 8}, IN_PROMPT}, {{"input", 5}, IN_PROMPT}, {{"contents", 8}, IN_PROMPT},
-    {{"content", 7}, IN_PROMPT}, {{"system", 6}, IN_PROMPT}, {{"instructions", 12}, IN_PROMPT},
-    {{"systemInstruction", 17}, IN_PROMPT}, {{"system_instruction", 18}, IN_PROMPT},
-    {{"prompt", 6}, IN_PROMPT}, {{"suffix", 6}, IN_PROMPT}, {{"requests", 8}, IN_PROMPT},
-    {{"tools", 5}, IN_TOOLS}, {{"functions", 9}, IN_TOOLS},
-    {{"response_format", 15}, IN_FORMAT}, {{"text", 4}, IN_FORMAT}, {{"output_config", 13}, IN_FORMAT},
+    {{"messages", 8}, IN_PROMPT},
+    {{"input", 5}, IN_PROMPT},
+    {{"contents", 8}, IN_PROMPT},
+    {{"content", 7}, IN_PROMPT},
+    {{"system", 6}, IN_PROMPT},
+    {{"instructions", 12}, IN_PROMPT},
+    {{"systemInstruction", 17}, IN_PROMPT},
+    {{"system_instruction", 18}, IN_PROMPT},
+    {{"prompt", 6}, IN_PROMPT},
+    {{"suffix", 6}, IN_PROMPT},
+    {{"requests", 8}, IN_PROMPT},
+    {{"tools", 5}, IN_TOOLS},
+    {{"functions", 9}, IN_TOOLS},
+    {{"response_format", 15}, IN_FORMAT},
+    {{"text", 4}, IN_FORMAT},
+    {{"output_config", 13}, IN_FORMAT},
     {{"output_format", 13}, IN_FORMAT},
-    {{"generationConfig", 16}, IN_CONFIG}, {{"generation_config", 17}, IN_CONFIG},
+    {{"generationConfig", 16}, IN_CONFIG},
+    {{"generation_config", 17}, IN_CONFIG},
     {{"stream_options", 14}, IN_STREAM_OPTIONS},
-    {{"reasoning", 9}, IN_REASONING}, {{"metadata", 8}, IN_METADATA}, {{"client_metadata", 15}, IN_METADATA},
+    {{"reasoning", 9}, IN_REASONING},
+    {{"metadata", 8}, IN_METADATA},
+    {{"client_metadata", 15}, IN_METADATA},
 };
 
 enum field {
-    F_MODEL, F_STREAM, F_STREAM_OPTIONS, F_INCLUDE_USAGE, F_MAX_TOKENS, F_MAX_COMPLETION, F_MAX_OUTPUT,
-    F_N, F_SERVICE_TIER, F_BACKGROUND, F_PREVIOUS, F_CONVERSATION, F_CACHED, F_USER, F_SAFETY,
-    F_SESSION, F_CACHE_KEY, F_CONFIG
+    F_MODEL,
+    F_STREAM,
+    F_STREAM_OPTIONS,
+    F_INCLUDE_USAGE,
+    F_MAX_TOKENS,
+    F_MAX_COMPLETION,
+    F_MAX_OUTPUT,
+    F_N,
+    F_SERVICE_TIER,
+    F_BACKGROUND,
+    F_PREVIOUS,
+    F_CONVERSATION,
+    F_CACHED,
+    F_USER,
+    F_SAFETY,
+    F_SESSION,
+    F_CACHE_KEY,
+    F_CONFIG
 };
 enum wanted { STRING, BOOLEAN, COUNT, OBJECT, ANYTHING };
 
@@ -141,7 +169,8 @@ static int wrong(struct reading *r, const struct policy_row *row, int code)
 }
 
 /* A whole number; below zero it is no maximum at all (llama.cpp's "as many as you like"). */
-static int take_count(struct reading *r, const struct policy_row *row, struct json_span v, int64_t *out)
+static int take_count(
+    struct reading *r, const struct policy_row *row, struct json_span v, int64_t *out)
 {
     const int64_t most = (int64_t)1 << COUNT_MAX_BITS;
     int64_t n = 0;
@@ -288,11 +317,13 @@ static void count_media(struct reading *r, bool image, size_t payload_bytes)
 }
 
 /* A string that carries an image, sound or file, or says where one lies. True when it was that. */
-static bool media_string(struct reading *r, const struct json_token *t, struct str key, struct str in)
+static bool media_string(
+    struct reading *r, const struct json_token *t, struct str key, struct str in)
 {
     struct str parent = r->key[t->depth - 1];
     struct str payload = data_url_payload(in);
-    if (ONE_OF(key, "url", "image_url") && (str_eq(key, STR("image_url")) || str_eq(parent, STR("image_url")))) {
+    if (ONE_OF(key, "url", "image_url") &&
+        (str_eq(key, STR("image_url")) || str_eq(parent, STR("image_url")))) {
         count_media(r, true, payload.n);
         r->f->unbounded_input |= !payload.n;
         return true;
@@ -324,7 +355,8 @@ static void marks(struct reading *r, struct str key, struct str in)
     if (r->section == IN_PROMPT) {
         f->images |= ONE_OF(in, "image", "image_url", "input_image");
         f->audio |= ONE_OF(in, "input_audio", "audio");
-        f->unbounded_input |= ONE_OF(in, "document", "file", "input_file", "video_url", "container_upload");
+        f->unbounded_input |=
+            ONE_OF(in, "document", "file", "input_file", "video_url", "container_upload");
     }
     if (r->section == IN_FORMAT)
         f->json_schema |= str_eq(in, STR("json_schema"));
@@ -349,7 +381,8 @@ static void hash_prefix(struct reading *r, struct str in)
 static void count_string(struct reading *r, const struct json_token *t, struct str key)
 {
     struct str in = {t->raw.p + 1, t->raw.n - 2};
-    bool walked = t->depth > 1 && (r->section == IN_PROMPT || r->section == IN_TOOLS || r->section == IN_FORMAT);
+    bool walked = t->depth > 1 &&
+                  (r->section == IN_PROMPT || r->section == IN_TOOLS || r->section == IN_FORMAT);
     if (walked && r->section == IN_PROMPT && media_string(r, t, key, in))
         return;
     if (walked)
@@ -394,13 +427,15 @@ static void scalar(struct reading *r, const struct json_token *t)
 static void container(struct reading *r, const struct json_token *t)
 {
     struct str inherited = t->depth ? r->key[t->depth - 1] : STR_NULL;
-    r->key[t->depth] = t->key.type == JSON_STRING ? str_n(t->key.raw.p + 1, t->key.raw.n - 2) : inherited;
+    r->key[t->depth] =
+        t->key.type == JSON_STRING ? str_n(t->key.raw.p + 1, t->key.raw.n - 2) : inherited;
     r->f->prompt_bytes += 2;
     if (r->section == IN_PROMPT && t->depth == 2)
         r->extra_tokens += MESSAGE_TOKENS;
     if (r->section == IN_TOOLS && t->depth == 2)
         r->f->tools = true;
-    if (r->section == IN_PROMPT && t->depth == 1 && t->type == JSON_OBJECT && key_is(t->key, STR("prompt")))
+    if (r->section == IN_PROMPT && t->depth == 1 && t->type == JSON_OBJECT &&
+        key_is(t->key, STR("prompt")))
         r->f->unbounded_input = true; /* a stored prompt, named by its id */
     if (r->section == IN_PROMPT && ONE_OF(r->key[t->depth], "fileData", "file_data"))
         r->f->unbounded_input = true;
@@ -427,7 +462,8 @@ static void server_tool(struct reading *r, const struct json_token *t)
 static void schema_marks(struct reading *r, const struct json_token *t)
 {
     if (r->section == IN_CONFIG && t->depth == 2)
-        r->f->json_schema |= key_is(t->key, STR("responseSchema")) || key_is(t->key, STR("response_schema")) ||
+        r->f->json_schema |= key_is(t->key, STR("responseSchema")) ||
+                             key_is(t->key, STR("response_schema")) ||
                              key_is(t->key, STR("responseJsonSchema")) ||
                              key_is(t->key, STR("response_json_schema"));
 }
@@ -485,7 +521,8 @@ static void conclude(struct reading *r)
     f->prompt_bytes += REQUEST_BOUND + (f->tools ? TOOLS_BOUND : 0);
     f->prompt_tokens = tokens_count(&r->text) + r->extra_tokens + REQUEST_TOKENS;
     if (f->tools)
-        f->prompt_tokens += wire_dialect(r->wire) == DIALECT_ANTHROPIC ? CLAUDE_TOOLS_TOKENS : TOOLS_TOKENS;
+        f->prompt_tokens +=
+            wire_dialect(r->wire) == DIALECT_ANTHROPIC ? CLAUDE_TOOLS_TOKENS : TOOLS_TOKENS;
     f->session_hint = r->session;
     if (!f->session_hint.n)
         f->session_hint = session_in_user_id(r->user_id, r->arena);

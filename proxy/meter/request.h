@@ -7,7 +7,8 @@
  *
  *     struct request_facts f;
  *     int rc = request_read(body, WIRE_CHAT, &arena, &f, &at, &field);
- *     if (rc < 0) ...                          // 400: JSON broken at byte `at`, or `field` is wrong
+ *     if (rc < 0) ...                          // 400: JSON broken at byte `at`, or `field` is
+ * wrong
  *
  * Ownership: texts lie in the body or in the arena. Gemini's model stands in the path: f.model is
  * empty. */
@@ -31,15 +32,17 @@ struct request_facts {
     int64_t prompt_bytes;    /* an upper bound of the prompt's tokens: bytes of its text, and fixed
                                 shares for images and sound */
     int64_t prompt_tokens;   /* estimate */
-    bool unbounded_input;    /* URLs, files, previous_response_id, server tools: cost can't be bounded */
+    bool unbounded_input; /* URLs, files, previous_response_id, server tools: cost can't be bounded
+                           */
     struct str session_hint; /* session named inside the body (metadata.user_id and such) */
     struct str service_tier, user;
-    uint64_t prefix_hash;    /* of the prompt's beginning (what a provider's cache keys on); 0 = none */
+    uint64_t
+        prefix_hash; /* of the prompt's beginning (what a provider's cache keys on); 0 = none */
 };
 
-/* 0; -ERR_SYNTAX not JSON, -ERR_LIMIT nested too deep (offset in *at); -ERR_DUPLICATE a policy field
- * twice, -ERR_TYPE one of the wrong type: model not a string, stream not a boolean, a maximum not a
- * whole number, the body not an object (its name in *field). `null` counts as absent. */
+/* 0; -ERR_SYNTAX not JSON, -ERR_LIMIT nested too deep (offset in *at); -ERR_DUPLICATE a policy
+ * field twice, -ERR_TYPE one of the wrong type: model not a string, stream not a boolean, a maximum
+ * not a whole number, the body not an object (its name in *field). `null` counts as absent. */
 int request_read(struct str body, enum wire wire, struct arena *a, struct request_facts *out,
     size_t *at, const char **field) MUST_CHECK;
 

@@ -1,6 +1,6 @@
-/* tokens.c: see tokens.h. A text is seen as runs of one kind (a word, a number, signs, blanks); a run
- * costs what its kind usually costs in the vocabularies in use. The figures were fitted by least
- * squares on prose, code, tables and Chinese against a vocabulary of 200,000 entries. */
+/* tokens.c: see tokens.h. A text is seen as runs of one kind (a word, a number, signs, blanks); a
+ * run costs what its kind usually costs in the vocabularies in use. The figures were fitted by
+ * least squares on prose, code, tables and Chinese against a vocabulary of 200,000 entries. */
 #include "proxy/meter/tokens.h"
 
 /* A counter of zeros stands in a run of no signs. */
@@ -111,7 +111,8 @@ static unsigned hex_value(unsigned char c)
 static size_t feed_escape(struct tokens_counter *c, const unsigned char *p, size_t left)
 {
     if (left >= 6 && p[1] == 'u') {
-        unsigned cp = hex_value(p[2]) << 12 | hex_value(p[3]) << 8 | hex_value(p[4]) << 4 | hex_value(p[5]);
+        unsigned cp =
+            hex_value(p[2]) << 12 | hex_value(p[3]) << 8 | hex_value(p[4]) << 4 | hex_value(p[5]);
         feed_run(c, cp >= 0xD800 && cp < 0xE000 ? K_OTHER : wide_kind(cp & 0xFFFF), 1);
         return 6;
     }

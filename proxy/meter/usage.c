@@ -6,7 +6,8 @@
 #include "proxy/meter/usage.h"
 #include "proxy/meter/usage_object.h"
 
-#define IS(key, lit) ((key).raw.n == sizeof(lit) + 1 && memcmp((key).raw.p + 1, lit, sizeof(lit) - 1) == 0)
+#define IS(key, lit)                                                                               \
+    ((key).raw.n == sizeof(lit) + 1 && memcmp((key).raw.p + 1, lit, sizeof(lit) - 1) == 0)
 
 void usage_reader_init(struct usage_reader *r, enum wire wire, unsigned quirks)
 {
@@ -248,7 +249,8 @@ static bool is_call_item(struct json_span item)
 static void responses_item(struct usage_reader *r, struct json_span item)
 {
     if (is_call_item(item))
-        r->tool_calls += new_call(r, json_get(item.raw, STR("call_id")), json_get(item.raw, STR("name")));
+        r->tool_calls +=
+            new_call(r, json_get(item.raw, STR("call_id")), json_get(item.raw, STR("name")));
 }
 
 /* output[] of a body: what was not seen as deltas before. */
@@ -268,7 +270,8 @@ static void responses_output(struct usage_reader *r, struct json_span output)
 }
 
 /* "completed", or "incomplete:max_output_tokens". */
-static void responses_status(struct usage_reader *r, struct json_span status, struct json_span details)
+static void responses_status(
+    struct usage_reader *r, struct json_span status, struct json_span details)
 {
     TAKE(finish_reason, status);
     struct json_span reason = json_get(details.raw, STR("reason"));
@@ -283,8 +286,8 @@ static void responses_status(struct usage_reader *r, struct json_span status, st
 /* The response object: a body, or inside created, completed, incomplete, failed. */
 static unsigned read_response(struct usage_reader *r, struct str object, bool ended)
 {
-    struct json_want w[] = {{STR("id")}, {STR("model")}, {STR("status")}, {STR("usage")}, {STR("output")},
-        {STR("service_tier")}, {STR("incomplete_details")}, {STR("error")}};
+    struct json_want w[] = {{STR("id")}, {STR("model")}, {STR("status")}, {STR("usage")},
+        {STR("output")}, {STR("service_tier")}, {STR("incomplete_details")}, {STR("error")}};
     if (json_scan(object, w, ARRAY_LEN(w)) < 0)
         return 0;
     TAKE_ONCE(response_id, w[0].value);
@@ -303,7 +306,8 @@ static unsigned read_response(struct usage_reader *r, struct str object, bool en
 static unsigned responses_ended(struct usage_reader *r, struct json_span response)
 {
     r->saw_terminal = true;
-    return SEEN_TERMINAL | (response.type == JSON_OBJECT ? read_response(r, response.raw, true) : 0);
+    return SEEN_TERMINAL |
+           (response.type == JSON_OBJECT ? read_response(r, response.raw, true) : 0);
 }
 
 static unsigned read_responses_event(struct usage_reader *r, struct str object)
@@ -349,8 +353,8 @@ static unsigned read_responses_event(struct usage_reader *r, struct str object)
 /* A content block: of a body, or as it starts in a stream. */
 static unsigned messages_block(struct usage_reader *r, struct json_span block)
 {
-    struct json_want w[] = {{STR("type")}, {STR("text")}, {STR("thinking")}, {STR("input")}, {STR("id")},
-        {STR("name")}};
+    struct json_want w[] = {{STR("type")}, {STR("text")}, {STR("thinking")}, {STR("input")},
+        {STR("id")}, {STR("name")}};
     if (block.type != JSON_OBJECT || json_scan(block.raw, w, ARRAY_LEN(w)) < 0)
         return 0;
     unsigned kind = content(r, w[1].value) | content(r, w[2].value);
@@ -518,7 +522,8 @@ unsigned usage_event(struct usage_reader *r, struct str name, struct str data)
 /* Raw paths: told by what the body carries. */
 static enum wire body_wire(struct str body)
 {
-    struct json_want w[] = {{STR("usageMetadata")}, {STR("candidates")}, {STR("object")}, {STR("type")}};
+    struct json_want w[] = {
+        {STR("usageMetadata")}, {STR("candidates")}, {STR("object")}, {STR("type")}};
     if (json_scan(body, w, ARRAY_LEN(w)) < 0)
         return WIRE_RAW;
     if (w[0].count || w[1].count)

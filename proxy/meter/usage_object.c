@@ -1,9 +1,9 @@
 /* usage_object.c: one usage object of any known shape → struct usage.
  *
- * Every provider spells its counts differently, and some names mean different things: `input_tokens`
- * holds the cache in the Responses API and leaves it out at Anthropic; `completion_tokens` leaves
- * the reasoning out at xAI. The members are therefore first collected by name (member_rows), then
- * put together by rules that look at which of them came together. */
+ * Every provider spells its counts differently, and some names mean different things:
+ * `input_tokens` holds the cache in the Responses API and leaves it out at Anthropic;
+ * `completion_tokens` leaves the reasoning out at xAI. The members are therefore first collected by
+ * name (member_rows), then put together by rules that look at which of them came together. */
 #include "proxy/meter/usage_object.h"
 #include "proxy/meter/price.h"
 
@@ -65,7 +65,8 @@ bool usage_number(struct json_span v, int64_t *out)
     if (rc == -ERR_TYPE) {
         ptrdiff_t point = str_chr(v.raw, '.');
         struct str whole = str_first(v.raw, point < 0 ? 0 : (size_t)point);
-        if (memchr(v.raw.p, 'e', v.raw.n) || memchr(v.raw.p, 'E', v.raw.n) || !str_to_i64(whole, &n))
+        if (memchr(v.raw.p, 'e', v.raw.n) || memchr(v.raw.p, 'E', v.raw.n) ||
+            !str_to_i64(whole, &n))
             return false;
     } else if (rc < 0) {
         n = most;
@@ -135,7 +136,8 @@ static void read_byok(struct usage_parts *s, struct json_span v)
 }
 
 /* [{"modality":"AUDIO","tokenCount":12}] */
-static void read_modalities(struct usage_parts *s, struct json_span v, enum seen audio, enum seen image)
+static void read_modalities(
+    struct usage_parts *s, struct json_span v, enum seen audio, enum seen image)
 {
     struct json_iter it = json_iter(v.raw);
     struct json_span k, e;
@@ -174,7 +176,8 @@ static void read_members(struct usage_parts *s, struct str object, const struct 
     struct json_span k, v;
     while (it.object && json_next(&it, &k, &v)) {
         for (size_t i = 0; i < n; i++) {
-            if (k.raw.n != rows[i].key.n + 2 || memcmp(k.raw.p + 1, rows[i].key.p, rows[i].key.n) != 0)
+            if (k.raw.n != rows[i].key.n + 2 ||
+                memcmp(k.raw.p + 1, rows[i].key.p, rows[i].key.n) != 0)
                 continue;
             if (rows[i].read)
                 rows[i].read(s, v);
@@ -305,7 +308,8 @@ void usage_parts_read(struct usage_parts *s, struct str object)
 
 static void normalise_input(const struct usage_parts *s, struct usage *u)
 {
-    bool bare = has(s, S_INPUT_BARE) || (has(s, S_INPUT) && !has(s, S_PROMPT) && !has(s, S_DETAILS));
+    bool bare =
+        has(s, S_INPUT_BARE) || (has(s, S_INPUT) && !has(s, S_PROMPT) && !has(s, S_DETAILS));
     int64_t stated = has(s, S_PROMPT) ? value(s, S_PROMPT)
                    : has(s, S_INPUT)  ? value(s, S_INPUT) : value(s, S_INPUT_BARE);
     int64_t write = MAX(value(s, S_WRITE), value(s, S_WRITE_5M) + value(s, S_WRITE_1H));

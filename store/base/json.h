@@ -42,7 +42,8 @@ void json_put_raw(struct json_writer *w, const char *key, struct str json); /* a
 void json_put_key(struct json_writer *w, struct str key); /* any text as key; a value must follow:
                                                              put it with key NULL */
 
-/* A tree (opaque; it is a cJSON). Exact-case keys; integers outside ±2^53 are refused by json_int. */
+/* A tree (opaque; it is a cJSON). Exact-case keys; integers outside ±2^53 are refused by json_int.
+ */
 struct json;
 struct json *json_parse(struct str text, struct err *e); /* NULL on error, offset in the text */
 void json_free(struct json *j);

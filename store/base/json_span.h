@@ -8,8 +8,9 @@
  *     if (v.type == JSON_STRING) ...       // v.raw is `"gpt-5"` with its quotes, inside body
  *
  * All functions are pure and zero-copy: a span points into the text that it was taken from. They
- * need no validation before: on broken text they return JSON_NONE (getters) or an error (iterators).
- * The time is linear in what is walked over; nesting deeper than JSON_DEPTH_MAX is an error. */
+ * need no validation before: on broken text they return JSON_NONE (getters) or an error
+ * (iterators). The time is linear in what is walked over; nesting deeper than JSON_DEPTH_MAX is an
+ * error. */
 #ifndef POINTSMAN_JSON_SPAN_H
 #define POINTSMAN_JSON_SPAN_H
 

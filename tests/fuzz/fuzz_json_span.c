@@ -1,4 +1,5 @@
-/* Fuzz harness of store/base/json_span.h: no read past the end, and the two ways of walking agree. */
+/* Fuzz harness of store/base/json_span.h: no read past the end, and the two ways of walking agree.
+ */
 #include "store/base/err.h"
 #include "store/base/json_span.h"
 

@@ -1,5 +1,5 @@
-/* Fuzz harness of the price imports: any bytes give prices that are finite and never negative, or an
- * error with a text. */
+/* Fuzz harness of the price imports: any bytes give prices that are finite and never negative, or
+ * an error with a text. */
 #include "proxy/meter/price.h"
 #include "store/base/err.h"
 
@@ -9,8 +9,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(void *ctx, const struct price *p)
 {
-    struct usage u = {.input = 300000, .cached = 1000, .cache_write_1h = 10, .output = 5000, .reasoning = 40,
-        .searches = 2, .served_us = true};
+    struct usage u = {.input = 300000,
+        .cached = 1000,
+        .cache_write_1h = 10,
+        .output = 5000,
+        .reasoning = 40,
+        .searches = 2,
+        .served_us = true};
     (void)ctx;
     for (int tier = 0; tier < TIER_COUNT; tier++)
         if (price_cost(p, &u, (enum price_tier)tier) < 0)

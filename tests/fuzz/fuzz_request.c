@@ -1,5 +1,5 @@
-/* Fuzz harness of proxy/meter/request.h: what is taken is valid JSON, its spans lie inside the body and
- * a splice of the model leaves valid JSON. The first byte chooses the wire. */
+/* Fuzz harness of proxy/meter/request.h: what is taken is valid JSON, its spans lie inside the body
+ * and a splice of the model leaves valid JSON. The first byte chooses the wire. */
 #include "proxy/meter/request.h"
 #include "store/base/json_span.h"
 
@@ -14,7 +14,8 @@ static bool inside(struct str part, struct str whole)
 
 static void check(struct str body, const struct request_facts *f)
 {
-    if (json_check(body, NULL) != 0 || !inside(f->model_span, body) || !inside(f->stream_options, body))
+    if (json_check(body, NULL) != 0 || !inside(f->model_span, body) ||
+        !inside(f->stream_options, body))
         abort();
     if (f->max_output < 0 || f->n < 1 || f->prompt_bytes < 0 || f->prompt_tokens < 0)
         abort();

@@ -1,5 +1,5 @@
-/* Fuzz harness of proxy/meter/usage.h: any answer of any wire, as one body and as events, gives figures
- * within their bounds. The first byte chooses the wire. */
+/* Fuzz harness of proxy/meter/usage.h: any answer of any wire, as one body and as events, gives
+ * figures within their bounds. The first byte chooses the wire. */
 #include "proxy/meter/price.h"
 #include "proxy/sse.h"
 
@@ -12,9 +12,9 @@ static void check(struct usage_reader *r)
     const int64_t most = (int64_t)1 << 44;
     usage_finish(r);
     const struct usage *u = &r->usage;
-    const int64_t all[] = {u->input, u->cached, u->cache_write_5m, u->cache_write_1h, u->output, u->reasoning,
-        u->audio_in, u->audio_out, u->image_in, u->image_out, u->extra_input, u->searches, u->provider_cost_femto,
-        r->tool_calls, r->content_bytes, r->content_tokens};
+    const int64_t all[] = {u->input, u->cached, u->cache_write_5m, u->cache_write_1h, u->output,
+        u->reasoning, u->audio_in, u->audio_out, u->image_in, u->image_out, u->extra_input,
+        u->searches, u->provider_cost_femto, r->tool_calls, r->content_bytes, r->content_tokens};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (all[i] < 0 || (all[i] > most && i != 12))
             abort();

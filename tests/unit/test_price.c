@@ -35,13 +35,22 @@ static void a_bill_is_the_sum_of_its_parts(void **state)
     /* $1 a million is 1,000 nano-USD a token */
     struct usage u = {.input = 1000, .output = 100};
     assert_int_equal(cost("in 1 out 2", u, TIER_DEFAULT), 1200000);
-    u = (struct usage){.input = 1000, .cached = 600, .cache_write_5m = 100, .cache_write_1h = 50, .output = 100,
+    u = (struct usage){.input = 1000,
+        .cached = 600,
+        .cache_write_5m = 100,
+        .cache_write_1h = 50,
+        .output = 100,
         .reasoning = 40};
     assert_int_equal(cost("in 1 out 2 read 0.1 write 1.25 write1h 2", u, TIER_DEFAULT),
         250000 + 60000 + 125000 + 100000 + 200000);
     assert_int_equal(cost("in 1 out 2 read 0.1 reason 3", u, TIER_DEFAULT), 250000 + 60000 + 150000 + 120000 + 120000);
     assert_int_equal(cost("in 1 out 2", u, TIER_DEFAULT), 1200000); /* no cache price: the input's */
-    u = (struct usage){.input = 100, .audio_in = 60, .image_in = 10, .output = 50, .audio_out = 20, .extra_input = 7};
+    u = (struct usage){.input = 100,
+        .audio_in = 60,
+        .image_in = 10,
+        .output = 50,
+        .audio_out = 20,
+        .extra_input = 7};
     assert_int_equal(cost("in 1 out 2 audio_in 10 audio_out 20 image_in 3", u, TIER_DEFAULT),
         30000 + 600000 + 30000 + 7000 + 60000 + 400000);
     u = (struct usage){.input = 10, .searches = 3};
@@ -68,7 +77,8 @@ static void long_input_changes_the_whole_request(void **state)
     assert_int_equal(cost(text, above, TIER_DEFAULT), 40000200 + 15000);
     assert_int_equal(cost(text, at, TIER_FLEX), 100000000 + 5000);
     above.cached = 0;
-    assert_int_equal(cost(text, above, TIER_PRIORITY), 800004000 + 15000); /* missing: that step's default */
+    assert_int_equal(
+        cost(text, above, TIER_PRIORITY), 800004000 + 15000); /* missing: that step's default */
     assert_int_equal(cost(text, above, TIER_FLEX), 400002000 + 15000);
 }
 
@@ -108,7 +118,8 @@ static void the_providers_figure_beats_the_list(void **state)
     int64_t list;
     enum cost_source source;
     read_price(&x, "m", "in 1 out 2");
-    struct usage u = {.input = 1000, .output = 100, .have_cost = true, .provider_cost_femto = 1500000};
+    struct usage u = {
+        .input = 1000, .output = 100, .have_cost = true, .provider_cost_femto = 1500000};
     assert_int_equal(price_charge(&x.p, &u, TIER_DEFAULT, &list, &source), 2);
     assert_int_equal(list, 1200000);
     assert_int_equal(source, COST_PROVIDER);
@@ -132,12 +143,18 @@ static void a_bound_is_never_below_a_cost(void **state)
             seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
             r[k] = (int64_t)(seed >> 33) % 400000;
         }
-        struct usage u = {.input = r[0], .cached = r[1], .cache_write_5m = r[2], .cache_write_1h = r[3], .output = r[4],
-            .reasoning = r[5], .served_us = i & 1};
+        struct usage u = {.input = r[0],
+            .cached = r[1],
+            .cache_write_5m = r[2],
+            .cache_write_1h = r[3],
+            .output = r[4],
+            .reasoning = r[5],
+            .served_us = i & 1};
         int64_t bound = price_bound(&x.p, u.input, u.output);
         assert_true(price_cost(&x.p, &u, TIER_DEFAULT) <= bound);
         assert_true(price_cost(&x.p, &u, TIER_FLEX) <= bound);
-        assert_true(price_cost(&x.p, &u, TIER_PRIORITY) <= price_bound_tier(&x.p, u.input, u.output, TIER_PRIORITY));
+        assert_true(price_cost(&x.p, &u, TIER_PRIORITY) <=
+                    price_bound_tier(&x.p, u.input, u.output, TIER_PRIORITY));
     }
 }
 
@@ -244,7 +261,8 @@ static void layers_lie_over_one_another(void **state)
     assert_int_equal(mini->base[0].input, 250000000);
     put_text(l, "openai/gpt-5", "in 9 out 8"); /* the second replaces the first */
     assert_int_equal(price_find(l, STR("openai"), STR("gpt-5"))->base[0].input, 9000000000);
-    size_t all = price_list_each(l, NULL, NULL), below = price_list_each(price_list_builtin(), NULL, NULL);
+    size_t all = price_list_each(l, NULL, NULL),
+           below = price_list_each(price_list_builtin(), NULL, NULL);
     assert_int_equal(all, below + 3);
     struct err e = {0};
     struct price none;
@@ -447,8 +465,11 @@ static void costs_that_providers_stated_come_out(void **state)
     while (str_cut(&rest, '\n', &line)) {
         if (!str_eq(column(line, 19), STR("yes")))
             continue;
-        struct usage u = {.input = whole(column(line, 4)), .cached = whole(column(line, 5)),
-            .cache_write_5m = whole(column(line, 6)), .output = whole(column(line, 7)), .reasoning = whole(column(line, 8))};
+        struct usage u = {.input = whole(column(line, 4)),
+            .cached = whole(column(line, 5)),
+            .cache_write_5m = whole(column(line, 6)),
+            .output = whole(column(line, 7)),
+            .reasoning = whole(column(line, 8))};
         const struct price *p = price_find(l, column(line, 0), column(line, 2));
         int64_t want = usd_nano(column(line, 10));
         bool same = p && price_cost(p, &u, price_tier_from(column(line, 9))) == want;

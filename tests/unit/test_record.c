@@ -1,4 +1,5 @@
-/* Units of store/record.h: a record survives packing, and its JSON has the names that are relied on. */
+/* Units of store/record.h: a record survives packing, and its JSON has the names that are relied
+ * on. */
 #include "store/base/json_span.h"
 #include "store/record.h"
 

@@ -259,7 +259,8 @@ static double best_ms(struct str body)
         clock_gettime(CLOCK_MONOTONIC, &a);
         assert_int_equal(request_read(body, WIRE_CHAT, &arena, &f, &at, &field), 0);
         clock_gettime(CLOCK_MONOTONIC, &b);
-        best = MIN(best, (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6);
+        best =
+            MIN(best, (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6);
     }
     return best;
 }

@@ -1,10 +1,11 @@
 /* Units of proxy/meter/tokens.h: how far estimates are from what was counted.
  *
- * Measured when the figures were fitted, against a vocabulary of 200,000 entries, on texts that took
- * part in the fit: prose -7 to 0 %, C, Python and JavaScript -4 to +4 %, dense JSON -10 %, Chinese
- * -9 to +9 %. The three texts in tests/fixtures/text took no part: English 0 %, code +3 %, Chinese
- * -2 %. Recorded answers of OpenAI-like providers: ±5 % in sum. Claude's own vocabulary counts about a
- * fifth more than this estimate on short texts, older vocabularies half as much again on Chinese. */
+ * Measured when the figures were fitted, against a vocabulary of 200,000 entries, on texts that
+ * took part in the fit: prose -7 to 0 %, C, Python and JavaScript -4 to +4 %, dense JSON -10 %,
+ * Chinese -9 to +9 %. The three texts in tests/fixtures/text took no part: English 0 %, code +3 %,
+ * Chinese -2 %. Recorded answers of OpenAI-like providers: ±5 % in sum. Claude's own vocabulary
+ * counts about a fifth more than this estimate on short texts, older vocabularies half as much
+ * again on Chinese. */
 #include "proxy/meter/usage.h"
 #include "store/base/json_span.h"
 #include "tests/unit/shared.h"

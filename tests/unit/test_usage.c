@@ -320,7 +320,8 @@ static void a_content_event_costs_next_to_nothing(void **state)
         for (int i = 0; i < 20000; i++)
             assert_int_equal(usage_event(&r, STR(""), data), SEEN_CONTENT);
         clock_gettime(CLOCK_MONOTONIC, &b);
-        best = MIN(best, ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / 20000);
+        best = MIN(
+            best, ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / 20000);
     }
     printf("# %.0f ns a content event of %zu bytes\n", best, data.n);
 #if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
