@@ -19,6 +19,7 @@ struct maintenance {
     struct op *op;
     struct db_backup *backup;
     enum phase phase;
+    int dimension; /* within PHASE_MINUTES */
     int64_t cutoff_ms, minutes_ms, removed;
 };
 
@@ -142,12 +143,14 @@ static int prune_slice(struct store *s, struct maintenance *m)
         rc = db_do(db, "DELETE FROM event WHERE sequence IN (SELECT sequence FROM event WHERE"
             " time_ms < ?1 LIMIT ?2)", "ii", m->cutoff_ms, (int64_t)SLICE_ROWS);
         break;
-    case PHASE_MINUTES:
+    case PHASE_MINUTES: /* one dimension after the other: each is one range of the key */
         rc = set_mark(db, STR("minutes_from"), m->minutes_ms);
         rc = rc ? rc : db_do(db, "DELETE FROM rollup WHERE (span, dimension, start_ms, name) IN"
-            " (SELECT span, dimension, start_ms, name FROM rollup WHERE span = 0 AND dimension"
-            " BETWEEN 0 AND ?3 AND start_ms < ?1 LIMIT ?2)", "iii", m->minutes_ms,
-            (int64_t)SLICE_ROWS, (int64_t)STORE_DIMENSIONS);
+            " (SELECT span, dimension, start_ms, name FROM rollup WHERE span = 0 AND"
+            " dimension = ?1 AND start_ms < ?2 LIMIT ?3)", "iii", (int64_t)m->dimension,
+            m->minutes_ms, (int64_t)SLICE_ROWS);
+        if (rc == 0 && db->backend->changes(db) == 0)
+            return ++m->dimension < STORE_DIMENSIONS;
         break;
     default:
         return 0;

@@ -28,7 +28,7 @@ enum {
     DRAIN_BYTES = 1 << 20,     /* of one spool in one batch */
     OPS_A_BATCH = 2000,
     BODY_BYTES_A_ROUND = 8 << 20,
-    CHECKPOINT_BYTES = 4 << 20,
+    CHECKPOINT_BYTES = 16 << 20,
     LOG_BYTES_MAX = 64 << 20,
     TRIM_US = 10000000,
     HOUR_MS = 3600000,

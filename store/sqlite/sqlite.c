@@ -9,6 +9,7 @@
 #include "store/backend.h"
 #include "store/base/clock.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -97,10 +98,18 @@ static const char *const settings[] = {
                   "PRAGMA trusted_schema=0; PRAGMA temp_store=MEMORY;",
 };
 
+/* Counting every allocation behind one lock is of no use to us. */
+static void configure(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static int lite_open(struct db **out, const char *path, enum db_mode mode, struct err *e)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct sqlite_db *db = calloc(1, sizeof *db);
     *out = NULL;
+    pthread_once(&once, configure);
     if (!db)
         return err_set(e, ERR_NOMEM, "no memory to open %s", path);
     db->base.backend = &backend_sqlite;

@@ -163,14 +163,14 @@ static void wait_hit(struct store *s)
 
 static void sweep(struct room *r, bool from_there_on)
 {
-    int steps = getenv("FAULT_STEPS") ? (int)strtol(getenv("FAULT_STEPS"), NULL, 10) : 12;
+    int steps = getenv("FAULT_STEPS") ? (int)strtol(getenv("FAULT_STEPS"), NULL, 10) : 6;
     struct store *s = room_open(r);
     struct spool *w = room_start(s);
     unsigned n = 0, clean = 0;
     persistent = from_there_on;
     for (int step = 1; clean < 3 && (steps == 0 || step <= steps); step++) {
         atomic_store(&hit, false);
-        atomic_store(&countdown, steps == 0 ? step : 1 + step * 3);
+        atomic_store(&countdown, steps == 0 ? step : 1 + step * 5);
         room_fill(w, n, n + 20);
         n += 20;
         wait_hit(s);
