@@ -174,7 +174,7 @@ int money_parse(struct str text, bool zero_ok, int64_t *nano, struct err *e)
 /* "12408" → "12,408" */
 static void put_grouped(char *out, size_t size, uint64_t whole, const char *sign)
 {
-    char plain[24], grouped[40];
+    char plain[24], grouped[32];
     int n = snprintf(plain, sizeof plain, "%llu", (unsigned long long)whole), at = 0;
     for (int i = 0; i < n; i++) {
         if (i && (n - i) % 3 == 0)
@@ -224,7 +224,7 @@ void money_show(int64_t nano, char *out, size_t size)
     const char *sign = nano < 0 ? "-" : "";
     for (int decimals = v ? decimals_for(v) : 0; decimals >= 0; decimals--) {
         char text[64];
-        size_t n = put_amount(text, 40, v, decimals, sign);
+        size_t n = put_amount(text, 48, v, decimals, sign);
         if (n < size) {
             memcpy(out, text, n + 1);
             return;
