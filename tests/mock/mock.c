@@ -232,7 +232,9 @@ static bool step_openai(struct client *c, unsigned step, struct buf *b)
         buf_puts(b, "\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n");
         return true;
     }
-    buf_puts(b, c->dialect == CHAT ? "\"choices\":[{\"index\":0,\"delta\":{\"content\":\""
+    buf_puts(b, c->dialect == CHAT && step == 0
+                    ? "\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\""
+                : c->dialect == CHAT ? "\"choices\":[{\"index\":0,\"delta\":{\"content\":\""
                                    : "\"choices\":[{\"index\":0,\"text\":\"");
     put_word(b, step, c->plan.bytes);
     buf_puts(b, c->dialect == CHAT ? "\"},\"finish_reason\":null}]}\n\n"
