@@ -136,6 +136,9 @@ static bool among_packed(const struct list *l, size_t before, struct str id)
     return false;
 }
 
+/* The newest page may be longer than its limit by what is not stored yet: its cursor is that of the
+ * stored rows. With live=1 (nobody pages on) the limit is exact. */
+
 /* What memory has and the store's page has not, and which belongs before the page's end. */
 static void write_memory(struct call *c, struct list *l, const struct store_answer *page)
 {
@@ -170,8 +173,10 @@ static void write_page(struct call *c, struct store_answer *page)
         admin_each_live(c->admin, write_live, &live);
     if (l->memory)
         write_memory(c, l, page);
-    for (size_t i = 0; page && i < page->n; i++)
+    for (size_t i = 0; page && i < page->n && !(l->live && l->written >= l->limit); i++) {
         record_json(&page->records[i], w);
+        l->written++;
+    }
     json_array_end(w);
     if (page) {
         write_cursor(w, page);
