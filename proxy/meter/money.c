@@ -1,5 +1,5 @@
-/* money.c: decimal text ↔ integers. No double ever holds an amount: "1e-07" is read digit by digit,
- * multiplied out in 128 bits and rounded half to even once. */
+/* money.c: decimal text ↔ integers. No double ever holds an amount: "1e-07" is read digit by
+ * digit, multiplied out in 128 bits and rounded half to even once. */
 #include "proxy/meter/price.h"
 
 #include <stdio.h>

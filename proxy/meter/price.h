@@ -67,7 +67,8 @@ int price_import(struct price_list *l, struct str json, size_t *taken, size_t *r
 int price_read_text(
     struct price *p, struct price_step *steps, struct str text, struct err *e) MUST_CHECK;
 
-/* "0.25", "1e-07", "$3.5" USD per `per` units → femto-USD per unit; *rounded when digits were lost.
+/* "0.25", "1e-07", "$3.5" USD per `per` units → femto-USD per unit; *rounded when digits
+ * were lost.
  * -ERR_SYNTAX, -ERR_RANGE. */
 int price_parse_rate(struct str text, int64_t per, int64_t *femto, bool *rounded) MUST_CHECK;
 
@@ -90,7 +91,8 @@ int64_t price_round_nano(__int128 femto);
 
 /* "5", "$5", "0.02usd", "20usd" → nano-USD. Empty or zero is -ERR_RANGE unless `zero_ok`. */
 int money_parse(struct str text, bool zero_ok, int64_t *nano, struct err *e) MUST_CHECK;
-/* "0.0326", "4.31", "12,408" … fitting `width` columns for people; exact form with money_exact. */
+/* "0.0326", "4.31", "12,408" … for people, within `size` bytes; exact form with
+ * money_exact. */
 void money_show(int64_t nano, char *out, size_t size);
 void money_exact(int64_t nano, char *out, size_t size); /* "0.000146625" */
 
