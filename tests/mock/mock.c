@@ -40,7 +40,7 @@ enum dialect { CHAT, COMPLETION, RESPONSES, EMBEDDING, MESSAGES, GEMINI, MODELS,
 
 /* What the model's name asked for. */
 struct plan {
-    bool stream, cut, stall, usage;
+    bool stream, cut, stall, usage, base64;
     unsigned chunks, status;
     int64_t interval_us, wait_us;
     size_t bytes;
@@ -189,8 +189,8 @@ static void plain_answer(struct client *c, struct buf *b)
         buf_puts(b, "\"}]}],\"usage\":{\"input_tokens\":120,\"output_tokens\":60,\"total_tokens\":180}}");
         break;
     case EMBEDDING:
-        buf_puts(b, "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"index\":0,\"embedding\":["
-            "0.1,-0.2,0.3]}],");
+        buf_printf(b, "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"index\":0,"
+            "\"embedding\":%s}],", c->plan.base64 ? "\"zczMPc3MTL6amZk+\"" : "[0.1,-0.2,0.3]");
         buf_printf(b, "\"model\":\"%s\",\"usage\":{\"prompt_tokens\":8,\"total_tokens\":8}}", c->model);
         break;
     case MODELS:
@@ -415,6 +415,7 @@ static void read_plan(struct client *c, struct str body, struct str target)
     *p = (struct plan){.chunks = 20, .status = 200};
     p->stream = has(body, "\"stream\":true") || has(body, "\"stream\": true") ||
                 has(target, ":streamGenerateContent");
+    p->base64 = has(body, "\"base64\"");
     p->usage = has(body, "\"include_usage\":true") || has(body, "\"include_usage\": true");
     p->cut = has(spec, "cut");
     p->stall = has(spec, "stall");
