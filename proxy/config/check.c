@@ -37,8 +37,10 @@ static void check_shadowed(struct reader *r, const struct yaml *root)
             if (!c->routes[k].pattern || !str_glob(c->routes[k].name, t->name))
                 continue;
             complain_key(r, place(root, t), path_join(r, STR("routes"), t->name), ERR_RANGE,
-                "nothing can reach this route: \"" STR_FMT "\" above takes all of its names; move it "
-                "up", STR_ARG(c->routes[k].name));
+                "nothing can reach this route: \"" STR_FMT
+                "\" above takes all of its names; move it "
+                "up",
+                STR_ARG(c->routes[k].name));
             break;
         }
     }
@@ -58,7 +60,8 @@ static void check_rules(struct reader *r, const struct yaml *root, const struct 
         const struct yaml *n = child_at(list, i), *conditions = yaml_get(n, "if");
         if (all && t->rules[i].enabled)
             complain(r, n, path_index(r, path, i + 1), ERR_RANGE,
-                "nothing can reach this rule: " STR_FMT " above takes every request", STR_ARG(all->name));
+                "nothing can reach this rule: " STR_FMT " above takes every request",
+                STR_ARG(all->name));
         if (!all && takes_everything(&t->rules[i]) && conditions && conditions->count == 0)
             all = &t->rules[i];
     }
@@ -68,7 +71,8 @@ static void check_rules(struct reader *r, const struct yaml *root, const struct 
 }
 
 /* 0 not seen, 1 on the way, 2 done. Depth is bounded by the number of routes. */
-static void walk(struct reader *r, const struct yaml *root, const struct route *t, unsigned char *seen)
+static void walk(
+    struct reader *r, const struct yaml *root, const struct route *t, unsigned char *seen)
 {
     seen[t - r->c->routes] = 1;
     for (size_t i = 0; i < t->rule_count; i++) {
@@ -76,7 +80,8 @@ static void walk(struct reader *r, const struct yaml *root, const struct route *
         if (!to)
             continue;
         if (seen[to - r->c->routes] == 1) {
-            const struct yaml *use = yaml_get(child_at(yaml_get(place(root, t), "rules"), i), "use");
+            const struct yaml *use =
+                yaml_get(child_at(yaml_get(place(root, t), "rules"), i), "use");
             struct str path = path_join(r, path_join(r, STR("routes"), t->name), STR("rules"));
             complain(r, use, path_join(r, path_index(r, path, i + 1), STR("use")), ERR_RANGE,
                 "goes round in a loop: \"" STR_FMT "\" leads back to \"" STR_FMT "\"",
@@ -104,7 +109,8 @@ static void check_key_models(struct reader *r, const struct yaml *root)
         for (size_t m = 0; m < c->keys[i].model_count; m++) {
             struct str model = c->keys[i].models[m];
             struct nearest near = {.asked = model};
-            bool plain = str_chr(model, '*') < 0 && str_chr(model, '?') < 0 && str_chr(model, '/') < 0;
+            bool plain =
+                str_chr(model, '*') < 0 && str_chr(model, '?') < 0 && str_chr(model, '/') < 0;
             for (size_t k = 0; k < c->route_count; k++) {
                 plain = plain && !str_glob(c->routes[k].name, model);
                 nearest_offer(&near, c->routes[k].name);

@@ -49,7 +49,8 @@ bool config_complaint_is_warning(const struct config_complaints *c, size_t i)
     return c->items[i].warning;
 }
 
-const char *config_complaint_text(const struct config_complaints *c, size_t i, char *out, size_t size)
+const char *config_complaint_text(
+    const struct config_complaints *c, size_t i, char *out, size_t size)
 {
     const struct complaint *one = &c->items[i];
     if (!one->line)
@@ -93,7 +94,8 @@ static void say(struct config_complaints *c, bool warning, unsigned line, unsign
     vsnprintf(text, sizeof text, fmt, ap);
     one->line = line;
     one->column = column;
-    err_set(&one->err, code, STR_FMT "%s%s", STR_ARG(str_first(path, 200)), path.n ? ": " : "", text);
+    err_set(
+        &one->err, code, STR_FMT "%s%s", STR_ARG(str_first(path, 200)), path.n ? ": " : "", text);
 }
 
 void complain(struct reader *r, const struct yaml *at, struct str path, enum err_code code,

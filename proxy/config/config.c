@@ -70,16 +70,16 @@ static void part_special(struct reader *r, const struct option *o, const struct 
     r->c->capture.mode_given = true;
 }
 
-static void top_special(struct reader *r, const struct option *o, const struct yaml *n, struct str path,
-    void *ctx)
+static void top_special(
+    struct reader *r, const struct option *o, const struct yaml *n, struct str path, void *ctx)
 {
     (void)ctx;
     struct config *c = r->c;
     static const struct {
         const char *key;
         enum section section;
-    } parts[] = {{"access", SECTION_ACCESS}, {"capture", SECTION_CAPTURE}, {"limits", SECTION_LIMITS},
-        {"alarms", SECTION_ALARMS}, {"notify", SECTION_NOTIFY}};
+    } parts[] = {{"access", SECTION_ACCESS}, {"capture", SECTION_CAPTURE},
+        {"limits", SECTION_LIMITS}, {"alarms", SECTION_ALARMS}, {"notify", SECTION_NOTIFY}};
     struct str key = str_c(o->key);
     if (str_eq(key, STR("capture")) && n->kind == YAML_TEXT) { /* a word alone sets bodies */
         static const struct option bodies = {.section = SECTION_CAPTURE, .key = "bodies"};
@@ -142,8 +142,8 @@ static void walk_file(struct reader *r, const struct yaml *root)
         complain(r, yaml_get(root, "timezone"), STR("timezone"), ERR_UNKNOWN,
             "no time zone is called \"" STR_FMT "\"; expected a name such as Europe/Berlin",
             STR_ARG(str_first(c->timezone, 60)));
-    check_addresses(r, yaml_get(root, "trusted_proxies"), STR("trusted_proxies"), c->trusted_proxies,
-        c->trusted_proxy_count);
+    check_addresses(r, yaml_get(root, "trusted_proxies"), STR("trusted_proxies"),
+        c->trusted_proxies, c->trusted_proxy_count);
     if (yaml_get(root, "providers"))
         parse_providers(r, yaml_get(root, "providers"));
     if (yaml_get(root, "routes"))
@@ -273,7 +273,8 @@ static void add_demo(struct reader *r)
     add_demo_prices(r);
 }
 
-int config_load(const struct config_request *q, struct config **out, struct config_complaints *faults)
+int config_load(
+    const struct config_request *q, struct config **out, struct config_complaints *faults)
 {
     struct config_owner *o = config_owner_new();
     struct reader r = {.q = q, .owner = o, .complaints = faults};
@@ -333,7 +334,8 @@ bool config_default_path(char *out, size_t size)
     const char *named = getenv("POINTSMAN_CONFIG"), *home = getenv("HOME");
     if (named && *named) {
         snprintf(out, size, "%s", named);
-        return true; /* named: a file that is not there is an error, not a reason to look elsewhere */
+        return true; /* named: a file that is not there is an error, not a reason to look elsewhere
+                      */
     }
     snprintf(out, size, "%s/.config/pointsman/pointsman.yaml", home ? home : "");
     return home && access(out, F_OK) == 0;

@@ -3,7 +3,8 @@
 #include "proxy/config/config.h"
 #include "store/base/json_span.h"
 
-static const struct config_object *object_find(const struct config *c, const struct config_object *like)
+static const struct config_object *object_find(
+    const struct config *c, const struct config_object *like)
 {
     const struct config_object *all;
     size_t n = config_objects(c, &all);
@@ -34,8 +35,8 @@ static struct str plain(struct str raw)
     return raw.n >= 2 && *raw.p == '"' ? str_n(raw.p + 1, raw.n - 2) : raw;
 }
 
-static void put_change(struct buf *out, const struct config_object *o, struct str key, struct str before,
-    struct str after)
+static void put_change(struct buf *out, const struct config_object *o, struct str key,
+    struct str before, struct str after)
 {
     put_head(out, o);
     buf_printf(out, STR_FMT "%s", STR_ARG(plain(key)), key.n ? ": " : "");
@@ -50,7 +51,8 @@ static void put_change(struct buf *out, const struct config_object *o, struct st
     buf_putc(out, '\n');
 }
 
-static size_t put_members(struct buf *out, const struct config_object *a, const struct config_object *b)
+static size_t put_members(
+    struct buf *out, const struct config_object *a, const struct config_object *b)
 {
     struct json_iter it = json_iter(a->text);
     struct json_span key, value;
@@ -72,7 +74,8 @@ static size_t put_members(struct buf *out, const struct config_object *a, const 
     return n;
 }
 
-static size_t put_object(struct buf *out, const struct config_object *a, const struct config_object *b)
+static size_t put_object(
+    struct buf *out, const struct config_object *a, const struct config_object *b)
 {
     bool maps = a->text.n && b->text.n && *a->text.p == '{' && *b->text.p == '{';
     size_t n = maps ? put_members(out, a, b) : 0;

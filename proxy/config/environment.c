@@ -24,7 +24,8 @@ enum { KEPT_MAX = 256, VALUE_MAX = 16 << 10 };
 struct kept {
     char *name, *value;
     size_t length;
-    char *stood; /* where the value stands in the environment block; NULL when wiped or handed over */
+    char *
+        stood; /* where the value stands in the environment block; NULL when wiped or handed over */
 };
 static struct kept kept[KEPT_MAX];
 static size_t kept_count;
@@ -131,7 +132,8 @@ void environment_wipe_secrets(void)
 int environment_set(struct str name, struct str value, struct err *e)
 {
     if (!name.n || name.n > 128 || str_chr(name, '=') >= 0)
-        return err_set(e, ERR_SYNTAX, "not a variable's name: " STR_FMT, STR_ARG(str_first(name, 60)));
+        return err_set(
+            e, ERR_SYNTAX, "not a variable's name: " STR_FMT, STR_ARG(str_first(name, 60)));
     if (!value.n || value.n > VALUE_MAX || memchr(value.p, '\0', value.n))
         return err_set(e, ERR_RANGE, "the value of " STR_FMT " is empty or longer than 16 KiB",
             STR_ARG(name));

@@ -12,8 +12,10 @@
 
 void export_text(struct buf *out, struct str s)
 {
-    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./$%+";
-    static const char *const words[] = {"null", "true", "false", "yes", "no", "on", "off", "~", "<<"};
+    static const char safe[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./$%+";
+    static const char *const words[] = {
+        "null", "true", "false", "yes", "no", "on", "off", "~", "<<"};
     bool plain = s.n && s.p[0] != '-' && s.p[0] != '%' && s.p[0] != '.';
     for (size_t i = 0; i < s.n && plain; i++) {
         bool inner_colon = s.p[i] == ':' && i && i + 1 < s.n;
@@ -120,7 +122,8 @@ static bool differs(const struct option *o, const void *base, const void *plain)
 }
 
 /* The rows of a section that differ from their defaults. flow: ", key: value" in one line. */
-void export_options(struct exporter *x, enum section s, const void *base, const char *indent, bool flow)
+void export_options(
+    struct exporter *x, enum section s, const void *base, const char *indent, bool flow)
 {
     void *plain = arena_zalloc(&x->arena, 4096);
     if (!plain)
@@ -225,7 +228,8 @@ static bool live_drained(const struct config_live *live, struct str name)
     return false;
 }
 
-static void put_provider(struct exporter *x, const struct provider *p, const struct config_live *live)
+static void put_provider(
+    struct exporter *x, const struct provider *p, const struct config_live *live)
 {
     struct buf *out = x->out;
     buf_puts(out, "  ");
@@ -284,8 +288,8 @@ static void put_key(struct exporter *x, const struct key *k)
     }
 }
 
-static void put_groups(struct exporter *x, const char *name, enum section s, const struct group_limits *g,
-    size_t n)
+static void put_groups(
+    struct exporter *x, const char *name, enum section s, const struct group_limits *g, size_t n)
 {
     if (n)
         buf_printf(x->out, "\n%s:\n", name);
@@ -356,7 +360,8 @@ static void put_keys(struct exporter *x, const struct config *c, const struct co
         put_key(x, &c->keys[i]);
     for (size_t i = 0; live && i < live->key_count; i++)
         if (!live->keys[i]->from_file)
-            buf_printf(x->out, "# key " STR_FMT " (" STR_FMT ") was made live and is kept in the store\n",
+            buf_printf(x->out,
+                "# key " STR_FMT " (" STR_FMT ") was made live and is kept in the store\n",
                 STR_ARG(live->keys[i]->name), STR_ARG(live->keys[i]->shown));
 }
 

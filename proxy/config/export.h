@@ -13,7 +13,8 @@ struct exporter {
 
 /* A text as YAML needs it: plain where that is safe, else quoted. */
 void export_text(struct buf *out, struct str s);
-void export_options(struct exporter *x, enum section s, const void *base, const char *indent, bool flow);
+void export_options(
+    struct exporter *x, enum section s, const void *base, const char *indent, bool flow);
 void export_budget(struct buf *out, const struct budget_limit *limits, size_t n);
 void export_routes(struct exporter *x, const struct config *c, const struct config_live *live);
 void export_prices(struct exporter *x, const struct config *c);

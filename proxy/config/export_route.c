@@ -80,7 +80,8 @@ static bool is_goal(struct str to)
 /* A switch for one key or session is a rule; a goal for one of them can't be said in a file. */
 static bool is_rule(const struct override *o, const struct config_live *live, struct str name)
 {
-    return o->scope != SCOPE_EVERYONE && str_eq(o->name, name) && in_force(o, live) && !is_goal(o->to);
+    return o->scope != SCOPE_EVERYONE && str_eq(o->name, name) && in_force(o, live) &&
+           !is_goal(o->to);
 }
 
 static void put_who(struct buf *out, const struct override *o)
@@ -118,7 +119,8 @@ static bool has_live_rules(const struct config_live *live, struct str name)
 
 static void put_retry(struct exporter *x, const struct route *t)
 {
-    static const char *const names[] = {"429", "5xx", "network", "timeout", "context", "content", "key"};
+    static const char *const names[] = {
+        "429", "5xx", "network", "timeout", "context", "content", "key"};
     buf_printf(x->out, "    retry: { attempts: %u, on: [", t->retry_attempts);
     for (unsigned bit = 0, n = 0; bit < ARRAY_LEN(names); bit++)
         if (t->retry_on & 1u << bit)
@@ -172,7 +174,8 @@ static void put_manner(struct exporter *x, const struct route *t, bool switched)
         put_canary(x, t);
 }
 
-static void put_as_configured(struct exporter *x, const struct route *t, const struct config_live *live)
+static void put_as_configured(
+    struct exporter *x, const struct route *t, const struct config_live *live)
 {
     put_manner(x, t, false);
     if (t->rule_count || has_live_rules(live, t->name))
@@ -252,7 +255,8 @@ static bool is_route(const struct config *c, struct str name)
     return false;
 }
 
-static void put_live_names(struct exporter *x, const struct config *c, const struct config_live *live)
+static void put_live_names(
+    struct exporter *x, const struct config *c, const struct config_live *live)
 {
     for (size_t i = 0; live && i < live->override_count; i++) {
         const struct override *o = &live->overrides[i];
@@ -265,7 +269,8 @@ static void put_live_names(struct exporter *x, const struct config *c, const str
             buf_puts(x->out, ":\n");
             put_switched(x, c, NULL, o, live);
         } else if (all == o || !all) {
-            buf_printf(x->out, "  # live, can't be said here: " STR_FMT " → " STR_FMT " %s" STR_FMT ", ",
+            buf_printf(x->out,
+                "  # live, can't be said here: " STR_FMT " → " STR_FMT " %s" STR_FMT ", ",
                 STR_ARG(o->name), STR_ARG(o->to), o->scope == SCOPE_EVERYONE ? "" : "for ",
                 STR_ARG(o->scope_name));
             put_who(x->out, o);

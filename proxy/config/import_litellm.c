@@ -25,7 +25,8 @@ static const struct {
     {"deepseek", "deepseek", "openai", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"},
     {"xai", "xai", "openai", "https://api.x.ai/v1", "XAI_API_KEY"},
     {"together_ai", "together", "openai", "https://api.together.xyz/v1", "TOGETHERAI_API_KEY"},
-    {"fireworks_ai", "fireworks", "openai", "https://api.fireworks.ai/inference/v1", "FIREWORKS_AI_API_KEY"},
+    {"fireworks_ai", "fireworks", "openai", "https://api.fireworks.ai/inference/v1",
+        "FIREWORKS_AI_API_KEY"},
     {"cerebras", "cerebras", "openai", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"},
     {"perplexity", "perplexity", "openai", "https://api.perplexity.ai", "PERPLEXITYAI_API_KEY"},
     {"ollama", "ollama", "openai", "http://127.0.0.1:11434/v1", ""},
@@ -64,7 +65,8 @@ static bool split_model(struct str model, size_t *row, struct str *rest)
     struct str prefix = slash < 0 ? STR_NULL : str_first(model, (size_t)slash);
     *rest = slash < 0 ? model : str_from(model, (size_t)slash + 1);
     if (slash < 0) {
-        static const char *const openai[] = {"gpt-", "o1", "o3", "o4", "chatgpt-", "text-embedding-"};
+        static const char *const openai[] = {
+            "gpt-", "o1", "o3", "o4", "chatgpt-", "text-embedding-"};
         for (size_t i = 0; i < ARRAY_LEN(openai); i++)
             if (str_starts(model, str_c(openai[i])))
                 prefix = STR("openai");
@@ -97,7 +99,8 @@ static int provider_of(struct import *m, struct import_provider *p)
     }
     if (m->provider_count == IMPORT_PROVIDERS_MAX)
         return -1;
-    p->name = same_kind ? arena_printf(m->a, STR_FMT "-%zu", STR_ARG(p->kind), same_kind + 1) : p->kind;
+    p->name =
+        same_kind ? arena_printf(m->a, STR_FMT "-%zu", STR_ARG(p->kind), same_kind + 1) : p->kind;
     m->providers[m->provider_count] = *p;
     return (int)m->provider_count++;
 }
@@ -159,26 +162,35 @@ static void name_unknown(struct import *m, const struct yaml *map, const char *w
             leave_out(m, c, where, c->key, "has no counterpart");
 }
 
-static bool read_place(struct import *m, const struct yaml *params, size_t row, struct import_provider *p)
+static bool read_place(
+    struct import *m, const struct yaml *params, size_t row, struct import_provider *p)
 {
-    struct str base = text_of(params, "api_base").n ? text_of(params, "api_base") : text_of(params, "base_url");
+    struct str base =
+        text_of(params, "api_base").n ? text_of(params, "api_base") : text_of(params, "base_url");
     struct str key = text_of(params, "api_key");
-    *p = (struct import_provider){.kind = str_c(kinds[row].kind), .dialect = str_c(kinds[row].dialect),
+    *p = (struct import_provider){.kind = str_c(kinds[row].kind),
+        .dialect = str_c(kinds[row].dialect),
         .base_url = base.n ? base : str_c(kinds[row].base_url),
-        .key = key.n ? reference(m, key) : STR_NULL, .api_version = text_of(params, "api_version"),
-        .organization = text_of(params, "organization"), .headers = yaml_get(params, "extra_headers"),
+        .key = key.n ? reference(m, key) : STR_NULL,
+        .api_version = text_of(params, "api_version"),
+        .organization = text_of(params, "organization"),
+        .headers = yaml_get(params, "extra_headers"),
         .most_at_once = number_of(params, "max_parallel_requests", 0)};
     if (!key.n && *kinds[row].variable && (!base.n || str_eq(p->kind, STR("azure"))))
         p->key = arena_printf(m->a, "env:%s", kinds[row].variable);
     if (str_starts(base, STR("os.environ/"))) {
-        leave_out(m, params, "litellm_params", STR("api_base"), "write the URL itself: addresses are not "
+        leave_out(m, params, "litellm_params", STR("api_base"),
+            "write the URL itself: addresses are not "
             "taken from the environment");
         return false;
     }
     if (!p->base_url.n)
-        leave_out(m, params, "litellm_params", STR("api_base"), "is missing: this deployment is left out");
-    if (str_eq(p->kind, STR("ollama")) && base.n && !str_ends(base, STR("/v1"))) /* its own API there */
-        p->base_url = arena_printf(m->a, STR_FMT "%sv1", STR_ARG(base), str_ends(base, STR("/")) ? "" : "/");
+        leave_out(m, params, "litellm_params", STR("api_base"),
+            "is missing: this deployment is left out");
+    if (str_eq(p->kind, STR("ollama")) && base.n &&
+        !str_ends(base, STR("/v1"))) /* its own API there */
+        p->base_url =
+            arena_printf(m->a, STR_FMT "%sv1", STR_ARG(base), str_ends(base, STR("/")) ? "" : "/");
     return p->base_url.n > 0;
 }
 
@@ -187,7 +199,8 @@ static bool needs_no_route(struct import *m, const struct yaml *entry, struct st
 {
     if (str_chr(name, '/') < 0)
         return false;
-    leave_out(m, entry, "model_list", name, "a route's name holds no `/`: ask for provider/model instead");
+    leave_out(m, entry, "model_list", name,
+        "a route's name holds no `/`: ask for provider/model instead");
     return true;
 }
 
@@ -201,7 +214,8 @@ static void add_target(struct import *m, const struct yaml *entry, const struct 
     }
     if (str_chr(model, '*') >= 0) {
         if (!str_eq(model, name) && !str_eq(model, STR("*"))) {
-            leave_out(m, entry, "model_list", name, "a pattern that changes the name: list the models");
+            leave_out(
+                m, entry, "model_list", name, "a pattern that changes the name: list the models");
             return;
         }
         model = STR("$model"); /* "claude-*" → "anthropic/claude-*" keeps the asked name */
@@ -244,7 +258,8 @@ static void read_deployment(struct import *m, const struct yaml *entry)
 /* [{ "gpt-4o": ["claude"] }] */
 static void read_fallbacks(struct import *m, const struct yaml *list)
 {
-    for (const struct yaml *one = list && list->kind == YAML_LIST ? list->first : NULL; one; one = one->next) {
+    for (const struct yaml *one = list && list->kind == YAML_LIST ? list->first : NULL; one;
+         one = one->next) {
         for (const struct yaml *c = one->kind == YAML_MAP ? one->first : NULL; c; c = c->next) {
             struct import_route *route = NULL;
             for (size_t i = 0; i < m->route_count; i++)
@@ -263,7 +278,8 @@ static void read_fallbacks(struct import *m, const struct yaml *list)
 
 static void read_default_fallbacks(struct import *m, const struct yaml *list)
 {
-    for (const struct yaml *to = list && list->kind == YAML_LIST ? list->first : NULL; to; to = to->next)
+    for (const struct yaml *to = list && list->kind == YAML_LIST ? list->first : NULL; to;
+         to = to->next)
         for (size_t i = 0; i < m->route_count; i++)
             if (to->kind == YAML_TEXT && !str_eq(m->routes[i].name, to->text) &&
                 m->routes[i].fallback_count < IMPORT_TARGETS_MAX)
@@ -272,9 +288,10 @@ static void read_default_fallbacks(struct import *m, const struct yaml *list)
 
 static void read_strategy(struct import *m, const struct yaml *router)
 {
-    static const char *const map[][2] = {{"simple-shuffle", "weighted"}, {"least-busy", "least-busy"},
-        {"usage-based-routing", "usage"}, {"usage-based-routing-v2", "usage"},
-        {"latency-based-routing", "lowest-latency"}, {"cost-based-routing", "lowest-cost"}};
+    static const char *const map[][2] = {{"simple-shuffle", "weighted"},
+        {"least-busy", "least-busy"}, {"usage-based-routing", "usage"},
+        {"usage-based-routing-v2", "usage"}, {"latency-based-routing", "lowest-latency"},
+        {"cost-based-routing", "lowest-cost"}};
     struct str asked = text_of(router, "routing_strategy");
     m->policy = STR("weighted");
     for (size_t i = 0; i < ARRAY_LEN(map); i++) {
@@ -290,8 +307,10 @@ static void read_strategy(struct import *m, const struct yaml *router)
 
 static void read_aliases(struct import *m, const struct yaml *aliases)
 {
-    for (const struct yaml *c = aliases && aliases->kind == YAML_MAP ? aliases->first : NULL; c; c = c->next) {
-        struct import_route *route = c->kind == YAML_TEXT && str_chr(c->key, '/') < 0 ? route_of(m, c->key) : NULL;
+    for (const struct yaml *c = aliases && aliases->kind == YAML_MAP ? aliases->first : NULL; c;
+         c = c->next) {
+        struct import_route *route =
+            c->kind == YAML_TEXT && str_chr(c->key, '/') < 0 ? route_of(m, c->key) : NULL;
         if (route && route->target_count == 0)
             route->alias_of = c->text;
         else
@@ -302,8 +321,8 @@ static void read_aliases(struct import *m, const struct yaml *aliases)
 /* "30d", "1h", "7d": the window that it is, or none. */
 static const char *window_of(struct str duration)
 {
-    static const char *const map[][2] = {{"1m", "minute"}, {"1h", "hour"}, {"24h", "day"}, {"1d", "day"},
-        {"7d", "week"}, {"1w", "week"}, {"30d", "month"}, {"1mo", "month"}};
+    static const char *const map[][2] = {{"1m", "minute"}, {"1h", "hour"}, {"24h", "day"},
+        {"1d", "day"}, {"7d", "week"}, {"1w", "week"}, {"30d", "month"}, {"1mo", "month"}};
     for (size_t i = 0; i < ARRAY_LEN(map); i++)
         if (str_eq(duration, str_c(map[i][0])))
             return map[i][1];
@@ -332,13 +351,16 @@ static void read_budget_settings(struct import *m, const struct yaml *settings)
 static void read_settings(struct import *m, const struct yaml *root)
 {
     static const char *const litellm[] = {"fallbacks", "context_window_fallbacks",
-        "content_policy_fallbacks", "default_fallbacks", "num_retries", "request_timeout", "max_budget",
-        "budget_duration", "drop_params"};
+        "content_policy_fallbacks", "default_fallbacks", "num_retries", "request_timeout",
+        "max_budget", "budget_duration", "drop_params"};
     static const char *const router[] = {"routing_strategy", "model_group_alias", "num_retries",
-        "timeout", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"};
+        "timeout", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks",
+        "default_fallbacks"};
     static const char *const general[] = {"master_key"};
-    static const char *const top[] = {"model_list", "litellm_settings", "router_settings", "general_settings"};
-    const struct yaml *l = yaml_get(root, "litellm_settings"), *r = yaml_get(root, "router_settings"),
+    static const char *const top[] = {
+        "model_list", "litellm_settings", "router_settings", "general_settings"};
+    const struct yaml *l = yaml_get(root, "litellm_settings"),
+                      *r = yaml_get(root, "router_settings"),
                       *g = yaml_get(root, "general_settings");
     name_unknown(m, l, "litellm_settings", litellm, ARRAY_LEN(litellm));
     name_unknown(m, r, "router_settings", router, ARRAY_LEN(router));
@@ -389,7 +411,8 @@ int config_import_litellm(struct str text, struct buf *yaml, struct buf *left_ou
     if (rc == 0) {
         read_settings(m, root);
         import_write(m, yaml);
-        rc = yaml->err || left_out->err ? err_set(e, ERR_LIMIT, "the configuration is too large") : 0;
+        rc = yaml->err || left_out->err ? err_set(e, ERR_LIMIT, "the configuration is too large")
+                                        : 0;
     }
     arena_fini(&a);
     return rc;

@@ -41,10 +41,11 @@ static void put_provider(struct buf *out, const struct import_provider *p, int64
     }
 }
 
-static void put_target(const struct import *m, struct buf *out, const struct import_target *t, bool weighs)
+static void put_target(
+    const struct import *m, struct buf *out, const struct import_target *t, bool weighs)
 {
-    struct str text = arena_printf(m->a, STR_FMT "/" STR_FMT, STR_ARG(m->providers[t->provider].name),
-        STR_ARG(t->model));
+    struct str text = arena_printf(
+        m->a, STR_FMT "/" STR_FMT, STR_ARG(m->providers[t->provider].name), STR_ARG(t->model));
     bool weight = weighs && t->weight >= 0;
     buf_puts(out, weight ? "{ to: " : "");
     export_text(out, text);
@@ -71,8 +72,9 @@ static void put_fallback(const struct import *m, struct buf *out, const struct i
             put_target(m, out, &to->targets[k], false);
         }
         if (!to)
-            buf_printf(m->left_out, "fallbacks." STR_FMT ": \"" STR_FMT "\" is no model_name here\n",
-                STR_ARG(t->name), STR_ARG(t->fallback[i]));
+            buf_printf(m->left_out,
+                "fallbacks." STR_FMT ": \"" STR_FMT "\" is no model_name here\n", STR_ARG(t->name),
+                STR_ARG(t->fallback[i]));
     }
     if (n)
         buf_puts(out, "]\n");
@@ -114,7 +116,8 @@ static void put_route(const struct import *m, struct buf *out, const struct impo
     if (order)
         sort_targets(t.targets, t.target_count);
     bool several = t.target_count > 1 && !order;
-    bool weighs = several && (str_eq(m->policy, STR("weighted")) || str_eq(m->policy, STR("least-busy")));
+    bool weighs =
+        several && (str_eq(m->policy, STR("weighted")) || str_eq(m->policy, STR("least-busy")));
     if (several)
         member(out, "policy", m->policy);
     buf_puts(out, "    targets: [");
@@ -125,7 +128,8 @@ static void put_route(const struct import *m, struct buf *out, const struct impo
     buf_puts(out, "]\n");
     put_fallback(m, out, &t);
     if (m->retries >= 0)
-        buf_printf(out, "    retry: { attempts: %lld }\n", (long long)MIN(m->retries + 1, (int64_t)10));
+        buf_printf(
+            out, "    retry: { attempts: %lld }\n", (long long)MIN(m->retries + 1, (int64_t)10));
 }
 
 static void put_rate(struct buf *out, const char *name, int64_t femto, bool *any)
@@ -187,7 +191,8 @@ static void put_routes(const struct import *m, struct buf *out)
 
 void import_write(const struct import *m, struct buf *yaml)
 {
-    buf_puts(yaml, "# Imported from a LiteLLM configuration. `pointsman config check` tells what is missing.\n");
+    buf_puts(yaml, "# Imported from a LiteLLM configuration. `pointsman config check` tells what "
+                   "is missing.\n");
     buf_puts(yaml, m->provider_count ? "\nproviders:\n" : "");
     for (size_t i = 0; i < m->provider_count; i++)
         put_provider(yaml, &m->providers[i], m->timeout_s);

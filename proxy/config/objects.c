@@ -59,7 +59,8 @@ static void put(struct buf *out, const struct yaml *n, struct str inside, struct
 static void add(struct reader *r, const char *kind, struct str name, struct str text)
 {
     struct config_owner *o = r->owner;
-    o->objects[o->object_count++] = (struct config_object){str_c(kind), name, arena_str(r->a, text)};
+    o->objects[o->object_count++] =
+        (struct config_object){str_c(kind), name, arena_str(r->a, text)};
 }
 
 static void add_node(struct reader *r, const char *kind, const struct yaml *n)

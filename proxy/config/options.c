@@ -6,12 +6,14 @@
 
 #define MEMBER_SIZE(s, m) sizeof(((struct s *)0)->m)
 const struct option options[] = {
-#define OPTION(sec, k, t, s, m, ch, lo, hi, def, fl, h) \
-    {SECTION_##sec, k, TYPE_##t, ch, lo, hi, def, fl, offsetof(struct s, m), MEMBER_SIZE(s, m), 0, h},
+#define OPTION(sec, k, t, s, m, ch, lo, hi, def, fl, h)                                            \
+    {SECTION_##sec, k, TYPE_##t, ch, lo, hi, def, fl, offsetof(struct s, m), MEMBER_SIZE(s, m), 0, \
+        h},
 #define LIST(sec, k, s, m, count, item, fl, h) \
     {SECTION_##sec, k, TYPE_LIST, item, 0, 0, "", fl, offsetof(struct s, m), MEMBER_SIZE(s, m), \
         offsetof(struct s, count), h},
-#define SPECIAL(sec, k, form, def, fl, h) {SECTION_##sec, k, TYPE_SPECIAL, form, 0, 0, def, fl, 0, 0, 0, h},
+#define SPECIAL(sec, k, form, def, fl, h)                                                          \
+    {SECTION_##sec, k, TYPE_SPECIAL, form, 0, 0, def, fl, 0, 0, 0, h},
 #define LATER(sec, k, h) {SECTION_##sec, k, TYPE_LATER, "", 0, 0, "", 0, 0, 0, 0, h},
 #include "proxy/config/options.def"
 #undef OPTION
@@ -79,7 +81,8 @@ void read_texts(struct reader *r, const struct yaml *n, struct str path, const s
         complain(r, n, path, ERR_TYPE, "expected a list such as [a, b]");
         return;
     }
-    const struct yaml *c = n->kind == YAML_LIST ? n->first : n; /* one text stands for a list of one */
+    const struct yaml *c =
+        n->kind == YAML_LIST ? n->first : n; /* one text stands for a list of one */
     for (size_t i = 1; c; c = n->kind == YAML_LIST ? c->next : NULL, i++)
         if (read_text(r, c, n->kind == YAML_LIST ? path_index(r, path, i) : path, &texts[taken]))
             taken++;
@@ -87,7 +90,8 @@ void read_texts(struct reader *r, const struct yaml *n, struct str path, const s
     *count = taken;
 }
 
-bool read_enum(struct reader *r, const struct yaml *n, struct str path, const char *choices, int *out)
+bool read_enum(
+    struct reader *r, const struct yaml *n, struct str path, const char *choices, int *out)
 {
     struct str text, rest = str_c(choices), one;
     if (!read_text(r, n, path, &text))
@@ -231,7 +235,8 @@ static void read_texty(struct reader *r, const struct yaml *n, struct str path,
                         : o->type == TYPE_URL || o->type == TYPE_CURL ? url_fault(v)
                                                                         : NULL;
     if (fault) {
-        complain(r, n, path, ERR_SYNTAX, "is \"" STR_FMT "\": %s", STR_ARG(str_first(v, 120)), fault);
+        complain(
+            r, n, path, ERR_SYNTAX, "is \"" STR_FMT "\": %s", STR_ARG(str_first(v, 120)), fault);
         return;
     }
     if (o->type == TYPE_PATH || o->type == TYPE_CPATH)
@@ -296,8 +301,8 @@ static const struct option *option_find(enum section s, struct str key, struct n
     return NULL;
 }
 
-static void complain_unknown(struct reader *r, const struct yaml *n, struct str path, enum section s,
-    const struct nearest *near)
+static void complain_unknown(struct reader *r, const struct yaml *n, struct str path,
+    enum section s, const struct nearest *near)
 {
     char guess[96];
     if (near->best.p) {
@@ -314,7 +319,8 @@ static void complain_unknown(struct reader *r, const struct yaml *n, struct str 
     buf_fini(&known);
 }
 
-static void complain_missing(struct reader *r, const struct yaml *map, struct str path, enum section s)
+static void complain_missing(
+    struct reader *r, const struct yaml *map, struct str path, enum section s)
 {
     for (size_t i = 0; i < option_count; i++) {
         const struct option *o = &options[i];
@@ -323,8 +329,8 @@ static void complain_missing(struct reader *r, const struct yaml *map, struct st
     }
 }
 
-void options_read(struct reader *r, const struct yaml *map, struct str path, enum section s, void *base,
-    option_special_fn *special, void *ctx)
+void options_read(struct reader *r, const struct yaml *map, struct str path, enum section s,
+    void *base, option_special_fn *special, void *ctx)
 {
     if (base)
         options_defaults(r, s, base);

@@ -103,9 +103,10 @@ void read_budget(struct reader *r, const struct yaml *n, struct str path,
 void read_capture(struct reader *r, const struct yaml *n, struct str path, int *mode, int *percent);
 bool read_count(struct reader *r, const struct yaml *n, struct str path, int64_t least,
     int64_t most, int64_t *out);
-bool check_name(struct reader *r, const struct yaml *n, struct str path); /* of a provider, route, key */
-void check_addresses(struct reader *r, const struct yaml *n, struct str path, const struct str *list,
-    size_t count);
+bool check_name(
+    struct reader *r, const struct yaml *n, struct str path); /* of a provider, route, key */
+void check_addresses(
+    struct reader *r, const struct yaml *n, struct str path, const struct str *list, size_t count);
 struct str expand_home(struct reader *r, struct str path);
 
 /* Sections; each complains by itself. */

@@ -34,8 +34,10 @@ static void budget_add(struct reader *r, const struct yaml *n, struct str path, 
     int w;
     int64_t nano;
     if (!budget_window(window, &near, &w)) {
-        complain(r, n, path, ERR_UNKNOWN, "\"" STR_FMT "\" is no window; known are minute, hour, day, "
-            "week, month, total%s", STR_ARG(str_first(window, 40)), nearest_text(&near, guess));
+        complain(r, n, path, ERR_UNKNOWN,
+            "\"" STR_FMT "\" is no window; known are minute, hour, day, "
+            "week, month, total%s",
+            STR_ARG(str_first(window, 40)), nearest_text(&near, guess));
         return;
     }
     if (unit_money(amount, &nano, &e) < 0) {
@@ -43,7 +45,8 @@ static void budget_add(struct reader *r, const struct yaml *n, struct str path, 
         return;
     }
     if (nano == 0) {
-        complain(r, n, path, ERR_RANGE, "an amount of zero is no budget: leave it out for no limit, or "
+        complain(r, n, path, ERR_RANGE,
+            "an amount of zero is no budget: leave it out for no limit, or "
             "set `paused: yes` to refuse everything");
         return;
     }
@@ -57,7 +60,8 @@ static void budget_add(struct reader *r, const struct yaml *n, struct str path, 
 }
 
 /* "20/week", "5/day, 200/total" */
-static void budget_from_text(struct reader *r, const struct yaml *n, struct str path, struct budgets *to)
+static void budget_from_text(
+    struct reader *r, const struct yaml *n, struct str path, struct budgets *to)
 {
     struct str rest, one;
     if (!read_text(r, n, path, &rest))
@@ -66,10 +70,13 @@ static void budget_from_text(struct reader *r, const struct yaml *n, struct str 
         one = str_trim(one);
         ptrdiff_t slash = str_chr(one, '/');
         if (slash < 0)
-            complain(r, n, path, ERR_SYNTAX, "is \"" STR_FMT "\"; expected an amount and a window such "
-                "as 20/week or { day: $5, total: $200 }", STR_ARG(str_first(one, 60)));
+            complain(r, n, path, ERR_SYNTAX,
+                "is \"" STR_FMT "\"; expected an amount and a window such "
+                "as 20/week or { day: $5, total: $200 }",
+                STR_ARG(str_first(one, 60)));
         else
-            budget_add(r, n, path, str_from(one, (size_t)slash + 1), str_first(one, (size_t)slash), to);
+            budget_add(
+                r, n, path, str_from(one, (size_t)slash + 1), str_first(one, (size_t)slash), to);
     }
 }
 
@@ -83,7 +90,8 @@ void read_budget(struct reader *r, const struct yaml *n, struct str path,
         for (const struct yaml *c = n->first; c; c = c->next) {
             struct str at = path_join(r, path, c->key), amount = STR_NULL;
             if (c->kind == YAML_NULL)
-                complain_key(r, c, at, ERR_RANGE, "an empty amount is no budget: leave the line out");
+                complain_key(
+                    r, c, at, ERR_RANGE, "an empty amount is no budget: leave the line out");
             else if (read_text(r, c, at, &amount))
                 budget_add(r, c, at, c->key, amount, &b);
         }
@@ -122,8 +130,8 @@ void read_capture(struct reader *r, const struct yaml *n, struct str path, int *
     *percent = (int)(ppm / 10000);
 }
 
-bool read_count(struct reader *r, const struct yaml *n, struct str path, int64_t least, int64_t most,
-    int64_t *out)
+bool read_count(struct reader *r, const struct yaml *n, struct str path, int64_t least,
+    int64_t most, int64_t *out)
 {
     struct str text;
     struct err e;
@@ -181,11 +189,12 @@ static bool address_or_range(struct str s)
     bool four = inet_pton(AF_INET, text, address) == 1;
     if (!four && inet_pton(AF_INET6, text, address) != 1)
         return false;
-    return slash < 0 || (str_to_u64(str_from(s, (size_t)slash + 1), &bits) && bits <= (four ? 32 : 128));
+    return slash < 0 ||
+           (str_to_u64(str_from(s, (size_t)slash + 1), &bits) && bits <= (four ? 32 : 128));
 }
 
-void check_addresses(struct reader *r, const struct yaml *n, struct str path, const struct str *list,
-    size_t count)
+void check_addresses(
+    struct reader *r, const struct yaml *n, struct str path, const struct str *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (!address_or_range(list[i]))
@@ -193,8 +202,8 @@ void check_addresses(struct reader *r, const struct yaml *n, struct str path, co
                 "10.0.0.0/8", STR_ARG(str_first(list[i], 60)));
 }
 
-static void key_special(struct reader *r, const struct option *o, const struct yaml *n, struct str path,
-    void *ctx)
+static void key_special(
+    struct reader *r, const struct option *o, const struct yaml *n, struct str path, void *ctx)
 {
     struct key *k = ctx;
     struct str key = str_c(o->key), reference;
@@ -216,8 +225,9 @@ static void shown_form(struct reader *r, struct key *k)
 {
     size_t n = k->secret.n;
     if (n)
-        k->shown = arena_printf(r->a, "%s…" STR_FMT,
-            str_starts(k->secret, STR("sk-pm-")) ? "sk-pm-" : "", STR_ARG(str_from(k->secret, n - 4)));
+        k->shown =
+            arena_printf(r->a, "%s…" STR_FMT, str_starts(k->secret, STR("sk-pm-")) ? "sk-pm-" : "",
+                STR_ARG(str_from(k->secret, n - 4)));
 }
 
 static void check_same_secret(struct reader *r, const struct yaml *n, struct str path,

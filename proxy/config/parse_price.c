@@ -12,8 +12,8 @@ struct price_place {
     size_t steps;
 };
 
-static void no_special(struct reader *r, const struct option *o, const struct yaml *n, struct str path,
-    void *ctx)
+static void no_special(
+    struct reader *r, const struct option *o, const struct yaml *n, struct str path, void *ctx)
 {
     (void)o, (void)ctx;
     complain(r, n, path, ERR_TYPE, "does not belong here");
@@ -54,8 +54,8 @@ static void parse_steps(struct reader *r, const struct yaml *list, struct str pa
     }
 }
 
-static bool read_tier(struct reader *r, const struct option *o, const struct yaml *n, struct str path,
-    struct price_rates_override *rates)
+static bool read_tier(struct reader *r, const struct option *o, const struct yaml *n,
+    struct str path, struct price_rates_override *rates)
 {
     static const char *const tiers[] = {"", "batch", "flex", "priority"};
     for (int t = 1; t < CONFIG_PRICE_TIERS; t++) {
@@ -105,7 +105,8 @@ void parse_prices(struct reader *r, const struct yaml *map)
 {
     struct price_override *to = arena_zalloc(r->a, map->count * sizeof *to + 1);
     if (map->kind != YAML_MAP || map->count > PRICES_MAX || !to) {
-        complain(r, map, STR("prices"), ERR_TYPE, "expected a map of at most %d models", PRICES_MAX);
+        complain(
+            r, map, STR("prices"), ERR_TYPE, "expected a map of at most %d models", PRICES_MAX);
         return;
     }
     size_t count = 0;

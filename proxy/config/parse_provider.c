@@ -20,7 +20,8 @@ static void parse_headers(struct reader *r, const struct yaml *map, struct str p
         struct str at = path_join(r, path, c->key), value;
         const char *fault = c->key.n ? NULL : "a header needs a name";
         for (size_t i = 0; i < c->key.n; i++)
-            if (!strchr("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+            if (!strchr(
+                    "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
                     c->key.p[i]))
                 fault = "is not a header name";
         for (size_t i = 0; i < ARRAY_LEN(ours); i++)
@@ -35,8 +36,8 @@ static void parse_headers(struct reader *r, const struct yaml *map, struct str p
     p->header_count = n;
 }
 
-static bool parse_one_key(struct reader *r, const struct yaml *n, struct str path, struct provider *p,
-    struct provider_key *key)
+static bool parse_one_key(struct reader *r, const struct yaml *n, struct str path,
+    struct provider *p, struct provider_key *key)
 {
     if (n->kind == YAML_TEXT && str_eq(n->text, STR("client"))) {
         p->client_login = true;
@@ -88,7 +89,8 @@ static void parse_api_keys(struct reader *r, const struct yaml *list, struct str
     p->key_count = n;
 }
 
-static void parse_api_key(struct reader *r, const struct yaml *n, struct str path, struct provider *p)
+static void parse_api_key(
+    struct reader *r, const struct yaml *n, struct str path, struct provider *p)
 {
     struct provider_key *key = arena_zalloc(r->a, sizeof *key);
     if (!key)
@@ -144,7 +146,8 @@ static void apply_known(struct reader *r, const struct yaml *n, struct str path,
             row->variable);
 }
 
-static void check_provider(struct reader *r, const struct yaml *n, struct str path, struct provider *p)
+static void check_provider(
+    struct reader *r, const struct yaml *n, struct str path, struct provider *p)
 {
     if (yaml_get(n, "api_key") && yaml_get(n, "api_keys"))
         complain_key(r, yaml_get(n, "api_keys"), path, ERR_DUPLICATE,
@@ -207,14 +210,16 @@ static bool is_demo(struct reader *r, struct str url)
     return slash > 0 && str_starts(url, str_first(demo, (size_t)slash + 9));
 }
 
-static void parse_provider(struct reader *r, const struct yaml *n, struct str path, struct provider *p)
+static void parse_provider(
+    struct reader *r, const struct yaml *n, struct str path, struct provider *p)
 {
     p->name = n->key;
     p->id = config_stable_id(CONFIG_ID_PROVIDER, p->name);
     p->ask_usage = true;
     options_defaults(r, SECTION_TIMEOUTS, p);
     if (n->kind != YAML_MAP) {
-        complain(r, n, path, ERR_TYPE, "expected a map such as { dialect: openai, base_url: http://… }");
+        complain(
+            r, n, path, ERR_TYPE, "expected a map such as { dialect: openai, base_url: http://… }");
         return;
     }
     options_read(r, n, path, SECTION_PROVIDER, p, provider_special, p);

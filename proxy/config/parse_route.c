@@ -9,7 +9,8 @@ enum { ROUTES_MAX = 2000, RULES_MAX = 200, TARGETS_MAX = 64 };
 static const char failure_names[] = "429|5xx|network|timeout|context|content|key";
 enum { RETRY_ON_DEFAULT = 1 | 2 | 4 | 8 | 16 | 64 }; /* all but content */
 
-static const struct provider *provider_named(struct reader *r, struct str name, struct nearest *near)
+static const struct provider *provider_named(
+    struct reader *r, struct str name, struct nearest *near)
 {
     for (size_t i = 0; i < r->c->provider_count; i++) {
         if (str_eq(r->c->providers[i].name, name))
@@ -19,7 +20,8 @@ static const struct provider *provider_named(struct reader *r, struct str name, 
     return NULL;
 }
 
-static void check_listed(struct reader *r, const struct yaml *n, struct str path, const struct target *t)
+static void check_listed(
+    struct reader *r, const struct yaml *n, struct str path, const struct target *t)
 {
     struct nearest near = {.asked = t->model};
     char guess[96];
@@ -46,13 +48,17 @@ static bool target_from(struct reader *r, const struct yaml *n, struct str path,
     if (slash <= 0 || (size_t)slash + 1 == text.n) {
         for (size_t i = 0; i < r->c->route_count; i++) {
             if (str_eq(r->c->routes[i].name, text)) {
-                complain(r, n, path, ERR_TYPE, "\"" STR_FMT "\" is a route; targets are provider/model, "
-                    "and a rule's `use` takes a route", STR_ARG(text));
+                complain(r, n, path, ERR_TYPE,
+                    "\"" STR_FMT "\" is a route; targets are provider/model, "
+                    "and a rule's `use` takes a route",
+                    STR_ARG(text));
                 return false;
             }
         }
-        complain(r, n, path, ERR_SYNTAX, "\"" STR_FMT "\" names no provider; expected provider/model, "
-            "for example openai/gpt-5-mini", STR_ARG(str_first(text, 80)));
+        complain(r, n, path, ERR_SYNTAX,
+            "\"" STR_FMT "\" names no provider; expected provider/model, "
+            "for example openai/gpt-5-mini",
+            STR_ARG(str_first(text, 80)));
         return false;
     }
     t->provider = provider_named(r, name, &near);
@@ -83,8 +89,8 @@ bool parse_target(struct reader *r, const struct yaml *n, struct str path, struc
     return target_from(r, n, path, t);
 }
 
-void parse_targets(struct reader *r, const struct yaml *n, struct str path, const struct target **out,
-    size_t *count)
+void parse_targets(struct reader *r, const struct yaml *n, struct str path,
+    const struct target **out, size_t *count)
 {
     size_t most = n->kind == YAML_LIST ? n->count : 1, taken = 0, i = 1;
     struct target *to = arena_zalloc(r->a, most * sizeof *to + 1);
@@ -126,7 +132,8 @@ static void canary_special(struct reader *r, const struct option *o, const struc
     parse_target(r, n, path, &((struct route *)ctx)->canary.to);
 }
 
-static void parse_disconnect(struct reader *r, const struct yaml *n, struct str path, struct route *route)
+static void parse_disconnect(
+    struct reader *r, const struct yaml *n, struct str path, struct route *route)
 {
     struct str text;
     struct err e;
@@ -148,7 +155,8 @@ static void parse_disconnect(struct reader *r, const struct yaml *n, struct str 
         complain(r, n, path, ERR_RANGE, "a drain has 1 byte to 1 GiB");
 }
 
-static void parse_rules(struct reader *r, const struct yaml *list, struct str path, struct route *route)
+static void parse_rules(
+    struct reader *r, const struct yaml *list, struct str path, struct route *route)
 {
     struct rule *to = arena_zalloc(r->a, list->count * sizeof *to + 1);
     if (list->kind != YAML_LIST || list->count > RULES_MAX || !to) {
@@ -198,7 +206,8 @@ static bool has_weight(const struct yaml *targets)
 }
 
 /* What would be accepted and do nothing. */
-static void check_idle(struct reader *r, const struct yaml *n, struct str path, const struct route *t)
+static void check_idle(
+    struct reader *r, const struct yaml *n, struct str path, const struct route *t)
 {
     const struct yaml *policy = yaml_get(n, "policy"), *sticky = yaml_get(n, "sticky"),
                       *latency = yaml_get(n, "latency");
@@ -217,7 +226,8 @@ static void check_idle(struct reader *r, const struct yaml *n, struct str path, 
             "`latency` does nothing without `policy: lowest-latency`");
 }
 
-static void parse_route(struct reader *r, const struct yaml *n, struct str path, struct route *route)
+static void parse_route(
+    struct reader *r, const struct yaml *n, struct str path, struct route *route)
 {
     options_defaults(r, SECTION_RETRY, route);
     route->retry_on = RETRY_ON_DEFAULT;
@@ -230,7 +240,8 @@ void parse_routes(struct reader *r, const struct yaml *map)
 {
     struct route *to = arena_zalloc(r->a, map->count * sizeof *to + 1);
     if (map->kind != YAML_MAP || map->count > ROUTES_MAX || !to) {
-        complain(r, map, STR("routes"), ERR_TYPE, "expected a map of at most %d routes", ROUTES_MAX);
+        complain(
+            r, map, STR("routes"), ERR_TYPE, "expected a map of at most %d routes", ROUTES_MAX);
         return;
     }
     size_t count = 0;

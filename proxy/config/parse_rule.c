@@ -12,8 +12,8 @@ static const struct {
 };
 
 /* ">150k", ">=1k", "<2k", "<=2k", "1k-8k", "4k": with `number` reading one figure. */
-static bool range_from(struct str s, int (*number)(struct str, int64_t *, struct err *), int64_t *low,
-    int64_t *high)
+static bool range_from(
+    struct str s, int (*number)(struct str, int64_t *, struct err *), int64_t *low, int64_t *high)
 {
     int64_t v;
     bool or_equal = s.n > 1 && s.p[1] == '=';
@@ -128,8 +128,8 @@ static bool condition_from(struct reader *r, struct str text, struct condition *
     }
 }
 
-static void parse_condition(struct reader *r, const struct yaml *n, struct str path, struct rule *rule,
-    struct condition *to)
+static void parse_condition(struct reader *r, const struct yaml *n, struct str path,
+    struct rule *rule, struct condition *to)
 {
     struct nearest near = {.asked = n->key};
     struct str text;
@@ -158,7 +158,8 @@ static void parse_conditions(struct reader *r, const struct yaml *map, struct st
 {
     struct condition *to = arena_zalloc(r->a, map->count * sizeof *to + 1);
     if (map->kind != YAML_MAP || !to) {
-        complain(r, map, path, ERR_TYPE, "expected conditions such as { prompt_tokens: \">150k\" }");
+        complain(
+            r, map, path, ERR_TYPE, "expected conditions such as { prompt_tokens: \">150k\" }");
         return;
     }
     rule->conditions = to;
@@ -184,8 +185,8 @@ static bool names_route(struct reader *r, const struct yaml *n, struct str path,
     return true;
 }
 
-static void rule_special(struct reader *r, const struct option *o, const struct yaml *n, struct str path,
-    void *ctx)
+static void rule_special(
+    struct reader *r, const struct option *o, const struct yaml *n, struct str path, void *ctx)
 {
     struct rule *rule = ctx;
     if (str_eq(str_c(o->key), STR("if")))
@@ -194,7 +195,8 @@ static void rule_special(struct reader *r, const struct option *o, const struct 
         parse_targets(r, n, path, &rule->targets, &rule->target_count);
 }
 
-void parse_rule(struct reader *r, const struct yaml *n, struct str path, size_t index, struct rule *rule)
+void parse_rule(
+    struct reader *r, const struct yaml *n, struct str path, size_t index, struct rule *rule)
 {
     options_read(r, n, path, SECTION_RULE, rule, rule_special, rule);
     if (!rule->name.n)

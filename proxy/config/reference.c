@@ -100,7 +100,8 @@ static void put_section(struct buf *out, enum section s)
 
 void config_reference(struct buf *out)
 {
-    buf_puts(out, "Sizes are written `64MiB`, `200k`; times `500ms`, `30s`, `10m`, `7d`; money `$5`, "
+    buf_puts(out,
+        "Sizes are written `64MiB`, `200k`; times `500ms`, `30s`, `10m`, `7d`; money `$5`, "
         "`0.02`; shares `10%`; yes and no. \"At start\" takes effect when the gateway is started "
         "again, everything else with `config apply` or SIGHUP.\n\n");
     for (int s = 0; s < SECTION_COUNT; s++)
@@ -157,8 +158,10 @@ static void sample_options(struct buf *out, enum section s, const char *indent)
 void config_sample(struct buf *out)
 {
     static const enum section parts[] = {SECTION_CAPTURE, SECTION_LIMITS, SECTION_ALARMS};
-    buf_puts(out, "# pointsman.yaml: every line below is optional; a commented one shows the default.\n"
-        "# `pointsman config options` lists everything, `pointsman config check` finds mistakes.\n\n");
+    buf_puts(out,
+        "# pointsman.yaml: every line below is optional; a commented one shows the default.\n"
+        "# `pointsman config options` lists everything, `pointsman config check` finds "
+        "mistakes.\n\n");
     sample_options(out, SECTION_TOP, "");
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         buf_printf(out, "# %s:\n", section_path(parts[i]));
@@ -181,7 +184,8 @@ void config_sample(struct buf *out)
         "#     - { if: { prompt_tokens: \">150k\" }, use: anthropic/claude-sonnet-4-5 }\n"
         "#   targets: [anthropic/$model]\n"
         "\n# keys:\n"
-        "#   ci-bot: { secret: env:CI_BOT_KEY, models: [fast], budget: { day: $5, total: $200 }, rpm: 60 }\n"
+        "#   ci-bot: { secret: env:CI_BOT_KEY, models: [fast], budget: { day: $5, total: $200 }, "
+        "rpm: 60 }\n"
         "\n# prices:                     # USD per million tokens\n"
         "#   lab/qwen3: { input: 0, output: 0 }\n");
 }

@@ -12,8 +12,8 @@
 
 enum { SECRET_FILE_MAX = 16 << 10, CALLER_SECRET_MIN = 16 };
 
-static bool from_environment(struct reader *r, const struct yaml *n, struct str path, struct str name,
-    struct str *value)
+static bool from_environment(
+    struct reader *r, const struct yaml *n, struct str path, struct str name, struct str *value)
 {
     *value = environment_get(r->q->environment, name, true);
     if (value->n)
@@ -78,8 +78,8 @@ static bool from_file(struct reader *r, const struct yaml *n, struct str path, s
     return true;
 }
 
-static bool from_store(struct reader *r, const struct yaml *n, struct str path, struct str reference,
-    struct str *value)
+static bool from_store(struct reader *r, const struct yaml *n, struct str path,
+    struct str reference, struct str *value)
 {
     struct err e = {0};
     *value = STR_NULL;
@@ -95,8 +95,10 @@ static bool literal(struct reader *r, const struct yaml *n, struct str path, enu
     *reference = STR("literal");
     *value = n->text;
     if (use == SECRET_PROVIDER)
-        warn_about(r, n, path, "the key stands in the file as plain text; env:NAME or file:/path "
-            "keep it out%s", (r->file_mode & 077) ? ", and others can read this file (chmod 600)" : "");
+        warn_about(r, n, path,
+            "the key stands in the file as plain text; env:NAME or file:/path "
+            "keep it out%s",
+            (r->file_mode & 077) ? ", and others can read this file (chmod 600)" : "");
     else if (r->file_mode & 077)
         warn_about(r, n, path, "the secret stands in a file that others can read: chmod 600 it");
     return true;
@@ -118,7 +120,8 @@ static bool value_is_usable(struct reader *r, const struct yaml *n, struct str p
         return false;
     }
     if (use == SECRET_PROVIDER && str_starts(value, STR("sk-pm-"))) {
-        complain(r, n, path, ERR_RANGE, "is a key of a pointsman gateway (sk-pm-…), not of a provider");
+        complain(
+            r, n, path, ERR_RANGE, "is a key of a pointsman gateway (sk-pm-…), not of a provider");
         return false;
     }
     return true;

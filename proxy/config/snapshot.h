@@ -83,9 +83,9 @@ struct condition {
     enum condition_kind kind;
     struct str text;            /* pattern, or header name in lower case */
     struct str value;           /* header value pattern */
-    int64_t low, high;          /* numbers: low ≤ x ≤ high (budget_used in ppm); yes/no: 1 or 0 in
-                                   low; hours (bit 0 = 00:xx), weekdays (bit 0 = Sunday, as tm_wday)
-                                   as bit mask in low */
+    int64_t low, high; /* numbers: low ≤ x ≤ high (budget_used in ppm); yes/no: 1 or 0 in
+                          low; hours (bit 0 = 00:xx), weekdays (bit 0 = Sunday, as tm_wday)
+                          as bit mask in low */
     struct str shown;           /* as written, for people: "prompt_tokens >150k" */
 };
 struct rule {
@@ -136,7 +136,7 @@ struct budget_limit {
 struct key {
     struct str name, team, owner, tags;
     struct str secret;          /* of the file, until config_digest_keys() has hashed it */
-    struct str reference;       /* where the file's secret comes from: "env:CI_BOT_KEY", "literal" */
+    struct str reference; /* where the file's secret comes from: "env:CI_BOT_KEY", "literal" */
     unsigned char digest[32];   /* keyed hash of the secret */
     unsigned char old_digest[32]; /* during a rotation's grace time */
     int64_t old_until_ms;       /* 0 = no old secret */
@@ -218,15 +218,19 @@ struct config {
     const struct str *allow_hosts, *allow_origins, *trusted_proxies;
     size_t allow_host_count, allow_origin_count, trusted_proxy_count;
     unsigned workers;           /* 0 = auto */
-    struct { enum capture_mode mode; bool mode_given; int sample_percent; int64_t max_bytes, keep_ms,
-        keep_bytes; } capture;
+    struct {
+        enum capture_mode mode;
+        bool mode_given;
+        int sample_percent;
+        int64_t max_bytes, keep_ms, keep_bytes;
+    } capture;
     struct { int64_t request_bytes, header_bytes, connections, memory, spool_bytes, held_bytes,
         peer_connections; } limits;
     struct { struct str group; const struct role_entry *roles; size_t role_count;
         enum bodies_of bodies; } access;
     int64_t reserve_output, credits_per_dollar;
     enum unbounded unbounded;   /* what happens where no upper bound of the cost is known */
-    enum top_up top_up;         /* a running stream's reserve can't be raised: cut it, or run up debt */
+    enum top_up top_up; /* a running stream's reserve can't be raised: cut it, or run up debt */
     enum unknown_price unknown_price;
     struct str notify_command, notify_url;
     int64_t alarm_budget_ppm;   /* used share at which a budget warns */

@@ -52,7 +52,8 @@ int unit_decimal(struct str text, int scale, int64_t *out, struct err *e)
 {
     struct decimal d;
     if (!decimal_read(text, &d))
-        return err_set(e, ERR_SYNTAX, "is not a number: \"" STR_FMT "\"", STR_ARG(str_first(text, 60)));
+        return err_set(
+            e, ERR_SYNTAX, "is not a number: \"" STR_FMT "\"", STR_ARG(str_first(text, 60)));
     int power = d.exponent + scale;
     for (; power < 0 && d.digits % 10 == 0 && d.digits; power++)
         d.digits /= 10;
@@ -176,8 +177,10 @@ int unit_money(struct str text, int64_t *nano, struct err *e)
 {
     int rc = unit_decimal(without_currency(text), 9, nano, e);
     if (rc == -ERR_SYNTAX)
-        return err_set(e, ERR_SYNTAX, "is \"" STR_FMT "\"; expected an amount in US dollars such as "
-            "$5, 0.02 or 20usd", STR_ARG(str_first(text, 60)));
+        return err_set(e, ERR_SYNTAX,
+            "is \"" STR_FMT "\"; expected an amount in US dollars such as "
+            "$5, 0.02 or 20usd",
+            STR_ARG(str_first(text, 60)));
     return rc;
 }
 
@@ -208,7 +211,8 @@ int unit_bool(struct str text, bool *out, struct err *e)
             return 0;
         }
     }
-    return err_set(e, ERR_TYPE, "is \"" STR_FMT "\"; expected yes or no", STR_ARG(str_first(text, 60)));
+    return err_set(
+        e, ERR_TYPE, "is \"" STR_FMT "\"; expected yes or no", STR_ARG(str_first(text, 60)));
 }
 
 /* Days since 1970-01-01 of a date of the proleptic Gregorian calendar. */
@@ -321,7 +325,8 @@ static void put_largest(struct buf *out, int64_t v, const struct suffix *units, 
 
 void unit_put_size(struct buf *out, int64_t bytes)
 {
-    static const struct suffix units[] = {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}};
+    static const struct suffix units[] = {
+        {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}};
     put_largest(out, bytes, units, ARRAY_LEN(units));
 }
 

@@ -3,7 +3,8 @@
  * where nobody meant them to go. */
 #include "proxy/config/options.h"
 
-static bool url_split(struct str url, bool *tls, struct str *host, struct str *port, struct str *path)
+static bool url_split(
+    struct str url, bool *tls, struct str *host, struct str *port, struct str *path)
 {
     *tls = str_starts_nocase(url, STR("https://"));
     if (!*tls && !str_starts_nocase(url, STR("http://")))

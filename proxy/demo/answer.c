@@ -13,7 +13,8 @@ const struct demo_model demo_model_table[] = {
 const size_t demo_model_total = ARRAY_LEN(demo_model_table);
 
 const struct demo_site demo_sites[] = {
-    {"demo", "/v1", "atlas breeze pebble sage quill-embed", 1.0, .012, .004, .002, .002, 0, 0, 0, 0},
+    {"demo", "/v1", "atlas breeze pebble sage quill-embed", 1.0, .012, .004, .002, .002, 0, 0, 0,
+        0},
     {"demo-eu", "/eu/v1", "atlas breeze pebble", 1.25, .01, .01, .004, .003, 0, 100, 145, 300},
     {"demo-lab", "/lab/v1", "garnet", 1.0, 0, .01, .004, .004, 3, 0, 0, 0},
 };
@@ -73,7 +74,8 @@ static void fit_maximum(const struct demo_question *q, struct demo_answer *a)
         a->text.n = most; /* all of it is ASCII */
 }
 
-static void choose_words(const struct demo_question *q, struct demo_random *r, struct demo_answer *a)
+static void choose_words(
+    const struct demo_question *q, struct demo_random *r, struct demo_answer *a)
 {
     bool call = q->tools && demo_random_chance(r, q->last_is_tool_result ? 0.7 : 0.85);
     if (call) {

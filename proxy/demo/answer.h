@@ -51,7 +51,8 @@ struct demo_question {
     unsigned in_flight;     /* at this site */
     int64_t since_start_us;
 };
-void demo_answer_make(const struct demo_question *q, struct demo_random *r, struct demo_answer *out);
+void demo_answer_make(
+    const struct demo_question *q, struct demo_random *r, struct demo_answer *out);
 void demo_answer_fini(struct demo_answer *a);
 
 #endif

@@ -24,17 +24,25 @@ static const struct client_kind {
 
 static const char tools_json[] =
     ",\"tools\":["
-    "{\"type\":\"function\",\"function\":{\"name\":\"read_file\",\"description\":\"Read part of a file.\","
-    "\"parameters\":{\"type\":\"object\",\"properties\":{\"path\":{\"type\":\"string\"},\"offset\":{\"type\":"
+    "{\"type\":\"function\",\"function\":{\"name\":\"read_file\",\"description\":\"Read part of a "
+    "file.\","
+    "\"parameters\":{\"type\":\"object\",\"properties\":{\"path\":{\"type\":\"string\"},\"offset\":"
+    "{\"type\":"
     "\"integer\"},\"limit\":{\"type\":\"integer\"}},\"required\":[\"path\"]}}},"
-    "{\"type\":\"function\",\"function\":{\"name\":\"search\",\"description\":\"Search the repository.\","
-    "\"parameters\":{\"type\":\"object\",\"properties\":{\"pattern\":{\"type\":\"string\"},\"path\":{\"type\":"
+    "{\"type\":\"function\",\"function\":{\"name\":\"search\",\"description\":\"Search the "
+    "repository.\","
+    "\"parameters\":{\"type\":\"object\",\"properties\":{\"pattern\":{\"type\":\"string\"},"
+    "\"path\":{\"type\":"
     "\"string\"}},\"required\":[\"pattern\"]}}},"
-    "{\"type\":\"function\",\"function\":{\"name\":\"run_command\",\"description\":\"Run a command.\","
-    "\"parameters\":{\"type\":\"object\",\"properties\":{\"command\":{\"type\":\"string\"},\"timeout_s\":{\"type\":"
+    "{\"type\":\"function\",\"function\":{\"name\":\"run_command\",\"description\":\"Run a "
+    "command.\","
+    "\"parameters\":{\"type\":\"object\",\"properties\":{\"command\":{\"type\":\"string\"},"
+    "\"timeout_s\":{\"type\":"
     "\"integer\"}},\"required\":[\"command\"]}}},"
-    "{\"type\":\"function\",\"function\":{\"name\":\"edit_file\",\"description\":\"Replace text in a file.\","
-    "\"parameters\":{\"type\":\"object\",\"properties\":{\"path\":{\"type\":\"string\"},\"old\":{\"type\":\"string\"},"
+    "{\"type\":\"function\",\"function\":{\"name\":\"edit_file\",\"description\":\"Replace text in "
+    "a file.\","
+    "\"parameters\":{\"type\":\"object\",\"properties\":{\"path\":{\"type\":\"string\"},\"old\":{"
+    "\"type\":\"string\"},"
     "\"new\":{\"type\":\"string\"}},\"required\":[\"path\",\"old\",\"new\"]}}}]";
 
 static void put_message(struct buf *out, const char *role, struct str text)
@@ -59,7 +67,8 @@ static void add_question(struct demo_conversation *c, struct demo_random *r)
 
 void demo_conversation_begin(struct demo_conversation *c, struct demo_random *r, unsigned number)
 {
-    static const char *const projects[] = {"checkout", "search", "billing", "docs", "parser", "mobile"};
+    static const char *const projects[] = {
+        "checkout", "search", "billing", "docs", "parser", "mobile"};
     const struct client_kind *k = &kinds[demo_random_below(r, ARRAY_LEN(kinds))];
     *c = (struct demo_conversation){.agent = k->agent, .key = demo_keys[k->key].secret,
         .model = k->model, .tools = k->tools, .stream = k->stream, .agentic = k->agentic};
@@ -97,7 +106,8 @@ void demo_conversation_request(struct demo_conversation *c, struct demo_random *
     buf_init(&body, DEMO_CONVERSATION_MAX + (16 << 10));
     put_body(c, r, &body);
     bool embed = str_ends(str_c(c->model), STR("embed"));
-    buf_printf(out, "POST /v1/%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nUser-Agent: %s\r\n"
+    buf_printf(out,
+        "POST /v1/%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nUser-Agent: %s\r\n"
         "Content-Type: application/json\r\nAccept: application/json\r\nConnection: close\r\n",
         embed ? "embeddings" : "chat/completions", host,
         demo_random_chance(r, 0.004) ? "demo-key-long-forgotten" : c->key, c->agent);
@@ -114,13 +124,16 @@ static void add_tool_round(struct demo_conversation *c, struct demo_random *r)
     const char *name, *arguments;
     struct buf result;
     demo_text_tool(r, &name, &arguments);
-    buf_printf(&c->messages, ",{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"call_%u\",\"type\":"
-        "\"function\",\"function\":{\"name\":\"%s\",\"arguments\":", c->turn, name);
+    buf_printf(&c->messages,
+        ",{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"call_%u\",\"type\":"
+        "\"function\",\"function\":{\"name\":\"%s\",\"arguments\":",
+        c->turn, name);
     json_quote(&c->messages, str_c(arguments));
     buf_puts(&c->messages, "}}]}");
     buf_init(&result, 8 << 10);
     demo_text_tool_result(&result, r);
-    buf_printf(&c->messages, ",{\"role\":\"tool\",\"tool_call_id\":\"call_%u\",\"content\":", c->turn);
+    buf_printf(
+        &c->messages, ",{\"role\":\"tool\",\"tool_call_id\":\"call_%u\",\"content\":", c->turn);
     json_quote(&c->messages, buf_str(&result));
     buf_putc(&c->messages, '}');
     buf_fini(&result);

@@ -7,12 +7,14 @@
 
 const struct demo_key demo_keys[] = {
     {"alice", "demo-key-of-alice", "team: web, tags: { env: dev }, budget: { day: $20 }"},
-    {"bob", "demo-key-of-bob-0", "team: web, tags: { env: dev }, budget: { day: $2, week: $8 }, rpm: 60"},
+    {"bob", "demo-key-of-bob-0",
+        "team: web, tags: { env: dev }, budget: { day: $2, week: $8 }, rpm: 60"},
     {"ci-bot", "demo-key-of-ci-bot",
         "team: ci, tags: { env: prod }, models: [fast, cheap, demo/pebble], "
         "budget: { hour: $0.05, total: $50 }, concurrent: 4"},
     {"search", "demo-key-of-search",
-        "team: data, tags: { env: prod }, models: [cheap, \"demo/*\"], budget: { month: $30 }, tpm: 400k"},
+        "team: data, tags: { env: prod }, models: [cheap, \"demo/*\"], budget: { month: $30 }, "
+        "tpm: 400k"},
 };
 const size_t demo_key_total = ARRAY_LEN(demo_keys);
 
@@ -105,8 +107,8 @@ static void put_providers(const struct demo *d, struct buf *yaml)
     for (size_t i = 0; i < demo_site_total; i++) {
         const struct demo_site *s = &demo_sites[i];
         struct str rest = str_c(s->models), one;
-        buf_printf(yaml, "  %s:\n    base_url: http://127.0.0.1:%d%s\n    models: [", s->provider, d->port,
-            s->prefix);
+        buf_printf(yaml, "  %s:\n    base_url: http://127.0.0.1:%d%s\n    models: [", s->provider,
+            d->port, s->prefix);
         for (bool first = true; str_cut(&rest, ' ', &one); first = false)
             buf_printf(yaml, "%s" STR_FMT, first ? "" : ", ", STR_ARG(one));
         buf_puts(yaml, "]\n    timeouts: { headers: 20s, first_token: 20s, idle: 8s }\n");
@@ -118,11 +120,13 @@ static void put_providers(const struct demo *d, struct buf *yaml)
 /* "demo/atlas": { input: … }, as YAML or JSON. */
 static void put_price(struct buf *out, const struct demo_site *site, const struct demo_model *m)
 {
-    buf_printf(out, "\"%s/%s\": {\"input\": \"%s\", \"output\": \"%s\", \"cached\": \"%s\", \"context\": %lld}",
+    buf_printf(out,
+        "\"%s/%s\": {\"input\": \"%s\", \"output\": \"%s\", \"cached\": \"%s\", \"context\": %lld}",
         site->provider, m->name, m->input, m->output, m->cached, (long long)m->context);
 }
 
-static void put_prices(struct buf *out, const struct demo_site *site, const char *before, const char *after)
+static void put_prices(
+    struct buf *out, const struct demo_site *site, const char *before, const char *after)
 {
     for (size_t m = 0; m < demo_model_total; m++) {
         if (!demo_site_serves(site, str_c(demo_model_table[m].name)))

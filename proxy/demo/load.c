@@ -79,7 +79,8 @@ static void client_close(struct client *c)
 static void client_done(struct client *c, bool hung_up)
 {
     struct demo_load *l = c->load;
-    bool ok = !hung_up && c->complete && str_starts(str_n(c->head, c->head_bytes), STR("HTTP/1.1 2"));
+    bool ok =
+        !hung_up && c->complete && str_starts(str_n(c->head, c->head_bytes), STR("HTTP/1.1 2"));
     client_close(c);
     atomic_fetch_add(hung_up ? &l->hung_up : ok ? &l->answered : &l->failed, 1);
     int64_t pause = think_us(c);
@@ -113,7 +114,8 @@ static void notice(struct client *c, const char *bytes, size_t n)
 static bool ended_well(const struct client *c)
 {
     struct str tail = str_n(c->tail, sizeof c->tail);
-    return str_ends(tail, STR("0\r\n\r\n")) || str_ends(tail, STR("}")) || str_ends(tail, STR("}\n"));
+    return str_ends(tail, STR("0\r\n\r\n")) || str_ends(tail, STR("}")) ||
+           str_ends(tail, STR("}\n"));
 }
 
 static void client_read(struct client *c)
@@ -193,7 +195,8 @@ static void client_go(void *ctx)
     demo_conversation_request(&c->talk, &l->random, l->host, &c->out);
     atomic_fetch_add(&l->asked, 1);
     c->timer.fn = client_impatient;
-    if (c->out.err || loop_timer_set(l->loop, &c->timer, loop_now_us(l->loop) + CLIENT_PATIENCE_US) < 0)
+    if (c->out.err ||
+        loop_timer_set(l->loop, &c->timer, loop_now_us(l->loop) + CLIENT_PATIENCE_US) < 0)
         client_done(c, true);
 }
 

@@ -87,7 +87,8 @@ static void put_usage(struct buf *b, const struct demo_answer *a)
 
 static void put_head(struct buf *b, const struct run *x, const char *object)
 {
-    buf_printf(b, "{\"id\":\"%s\",\"object\":\"%s\",\"created\":%lld,\"model\":\"%s\",\"choices\":[", x->id,
+    buf_printf(b,
+        "{\"id\":\"%s\",\"object\":\"%s\",\"created\":%lld,\"model\":\"%s\",\"choices\":[", x->id,
         object, (long long)x->created_s, x->model);
 }
 
@@ -222,8 +223,11 @@ static void put_message(struct buf *b, const struct run *x)
     const struct demo_answer *a = &x->answer;
     buf_puts(b, "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":");
     if (a->tool) {
-        buf_printf(b, "null,\"tool_calls\":[{\"id\":\"call_%.24s\",\"type\":\"function\",\"function\":{\"name\":"
-            "\"%s\",\"arguments\":", x->id + 5, a->tool);
+        buf_printf(b,
+            "null,\"tool_calls\":[{\"id\":\"call_%.24s\",\"type\":\"function\",\"function\":{"
+            "\"name\":"
+            "\"%s\",\"arguments\":",
+            x->id + 5, a->tool);
         json_quote(b, str_c(a->arguments));
         buf_puts(b, "}}]");
     } else {
@@ -271,10 +275,13 @@ static void answer_chat(struct demo *d, struct http_request *q, unsigned site, s
         return;
     }
     bool last_is_tool = false;
-    struct demo_question question = {.site = &demo_sites[site], .model = model,
-        .prompt_bytes = body.n, .messages = (unsigned)count_messages(json_get(body, STR("messages")),
-        &last_is_tool), .tools = json_count(json_get(body, STR("tools"))) > 0,
-        .max_tokens = asked_maximum(body), .in_flight = ++d->in_flight[site],
+    struct demo_question question = {.site = &demo_sites[site],
+        .model = model,
+        .prompt_bytes = body.n,
+        .messages = (unsigned)count_messages(json_get(body, STR("messages")), &last_is_tool),
+        .tools = json_count(json_get(body, STR("tools"))) > 0,
+        .max_tokens = asked_maximum(body),
+        .in_flight = ++d->in_flight[site],
         .since_start_us = loop_now_us(d->loop) - d->started_us};
     question.last_is_tool_result = last_is_tool;
     demo_answer_make(&question, &d->random, &x->answer);
@@ -285,10 +292,13 @@ static void answer_chat(struct demo *d, struct http_request *q, unsigned site, s
     x->stream = json_is_true(json_get(body, STR("stream")));
     x->include_usage = json_is_true(json_path(body, "stream_options.include_usage"));
     x->created_s = clock_wall_ms() / 1000;
-    snprintf(x->id, sizeof x->id, "demo-%016llx%016llx", (unsigned long long)demo_random_next(&d->random),
+    snprintf(x->id, sizeof x->id, "demo-%016llx%016llx",
+        (unsigned long long)demo_random_next(&d->random),
         (unsigned long long)demo_random_next(&d->random));
     bool fails = x->answer.status != 200;
-    x->timer = (struct loop_timer){.fn = fails ? failure_step : x->stream ? stream_step : whole_step,
+    x->timer = (struct loop_timer){.fn = fails       ? failure_step
+                                         : x->stream ? stream_step
+                                                     : whole_step,
         .ctx = x};
     q->user = x;
     int64_t all_us = x->answer.piece_us * (int64_t)(total_bytes(x) / 6 + FIRST_PIECE);
@@ -301,11 +311,13 @@ static void answer_embeddings(struct http_request *q, struct str body)
     uint64_t seed = str_hash(body);
     struct demo_random r = {seed};
     buf_init(&b, 64 << 10);
-    buf_puts(&b, "{\"object\":\"list\",\"model\":\"quill-embed\",\"data\":[{\"object\":\"embedding\",\"index\":0,"
-        "\"embedding\":[");
+    buf_puts(&b, "{\"object\":\"list\",\"model\":\"quill-embed\",\"data\":[{\"object\":"
+                 "\"embedding\",\"index\":0,"
+                 "\"embedding\":[");
     for (int i = 0; i < 256; i++)
         buf_printf(&b, "%s%.6f", i ? "," : "", demo_random_unit(&r) - 0.5);
-    buf_printf(&b, "]}],\"usage\":{\"prompt_tokens\":%zu,\"total_tokens\":%zu}}", body.n / 4 + 1, body.n / 4 + 1);
+    buf_printf(&b, "]}],\"usage\":{\"prompt_tokens\":%zu,\"total_tokens\":%zu}}", body.n / 4 + 1,
+        body.n / 4 + 1);
     reply_json(q, 200, buf_str(&b), 0, "demo-embedding");
     buf_fini(&b);
 }
@@ -317,7 +329,9 @@ static void answer_models(struct http_request *q, const struct demo_site *s)
     buf_init(&b, EVENT_MAX);
     buf_puts(&b, "{\"object\":\"list\",\"data\":[");
     for (bool first = true; str_cut(&rest, ' ', &one); first = false)
-        buf_printf(&b, "%s{\"id\":\"" STR_FMT "\",\"object\":\"model\",\"created\":1767225600,\"owned_by\":\"demo\"}",
+        buf_printf(&b,
+            "%s{\"id\":\"" STR_FMT
+            "\",\"object\":\"model\",\"created\":1767225600,\"owned_by\":\"demo\"}",
             first ? "" : ",", STR_ARG(one));
     buf_puts(&b, "]}");
     reply_json(q, 200, buf_str(&b), 0, "demo-models");
@@ -333,8 +347,10 @@ static void dispatch(struct demo *d, struct http_request *q, unsigned site, stru
     }
     bool chat = str_eq(path, STR("/chat/completions"));
     if (!chat && !str_eq(path, STR("/embeddings"))) {
-        reply_error(q, 404, "invalid_request_error", "", "The demo provider speaks chat completions, "
-            "embeddings and models.", 0);
+        reply_error(q, 404, "invalid_request_error", "",
+            "The demo provider speaks chat completions, "
+            "embeddings and models.",
+            0);
         return;
     }
     struct str name = json_get_str(body, STR("model"), q->arena);

@@ -66,8 +66,10 @@ static const char *const topics[][10] = {
 
 static const char *const code[] = {
     "```c\nif (used + wanted > limit)\n    return -ERR_LIMIT;\nused += wanted;\n```",
-    "```sql\nselect week, sum(amount) - sum(refund) as net\nfrom weekly\ngroup by week\norder by week;\n```",
-    "```python\nfor attempt in range(3):\n    buffer.clear()\n    if send(buffer):\n        break\n```",
+    "```sql\nselect week, sum(amount) - sum(refund) as net\nfrom weekly\ngroup by week\norder by "
+    "week;\n```",
+    "```python\nfor attempt in range(3):\n    buffer.clear()\n    if send(buffer):\n        "
+    "break\n```",
     "```sh\ngit bisect start HEAD v2.3\ngit bisect run make check\n```",
 };
 
@@ -98,18 +100,22 @@ static const struct {
 };
 
 static const char *const results[] = {
-    "src/retry.c:88:    attempt_begin(a);\nsrc/retry.c:141:    attempt_begin(next);\n2 matches in 1 file\n",
+    "src/retry.c:88:    attempt_begin(a);\nsrc/retry.c:141:    attempt_begin(next);\n2 matches in "
+    "1 file\n",
     "ok 1 - reads a frame\nok 2 - refuses a short frame\nnot ok 3 - retries after a cut\n1..3\n"
     "make: *** [check] Error 1\n",
     "ok 1 - reads a frame\nok 2 - refuses a short frame\nok 3 - retries after a cut\n1..3\n",
-    "static int attempt_send(struct attempt *a)\n{\n    size_t n = frame_length(&a->in);\n    if (n > "
+    "static int attempt_send(struct attempt *a)\n{\n    size_t n = frame_length(&a->in);\n    if "
+    "(n > "
     "FRAME_MAX)\n        return -ERR_LIMIT;\n    return socket_write(a->fd, a->in.p, n);\n}\n",
 };
 
-const char demo_text_system[] =
-    "You are a careful programming assistant working in a repository through tools. Read before you "
-    "write, change as little as possible, run the tests after every change, and say plainly what you "
-    "did and what is left. Never guess the contents of a file. Prefer one small commit for one reason.";
+const char demo_text_system[] = "You are a careful programming assistant working in a repository "
+                                "through tools. Read before you "
+                                "write, change as little as possible, run the tests after every "
+                                "change, and say plainly what you "
+                                "did and what is left. Never guess the contents of a file. Prefer "
+                                "one small commit for one reason.";
 
 void demo_text_answer(struct buf *out, struct demo_random *r, unsigned sentences)
 {

@@ -1,5 +1,5 @@
 /* The configuration reader on any bytes: it must end, in bounds, with a config or with complaints,
- * and what it accepted must export to a file that it accepts again. */
+ * and what it accepted must export to a file that it accepts again. So with imported files. */
 #include "proxy/config/config.h"
 
 #include <stdio.h>
@@ -31,6 +31,20 @@ static struct config *load(struct str text, bool again)
     return c;
 }
 
+static void import(struct str text)
+{
+    struct buf yaml, left;
+    buf_init(&yaml, 4 << 20);
+    buf_init(&left, 4 << 20);
+    if (config_import_litellm(text, &yaml, &left, NULL) == 0) {
+        struct config *c = load(buf_str(&yaml), false); /* faults are told, nothing breaks */
+        if (c)
+            config_put(c);
+    }
+    buf_fini(&yaml);
+    buf_fini(&left);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -38,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* no file of this machine is opened on behalf of the fuzzer, and no text may hold the secret */
     if (memmem(data, size, "file:", 5) || memmem(data, size, "sk-live-openai", 14))
         return 0;
+    import(str_n((const char *)data, size));
     struct config *c = load(str_n((const char *)data, size), false);
     if (!c)
         return 0;

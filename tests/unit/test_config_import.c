@@ -9,11 +9,14 @@
 static const char litellm[] =
     "model_list:\n"
     "  - model_name: gpt-4o\n"
-    "    litellm_params: { model: azure/gpt-4o-eu, api_base: https://eu.openai.azure.com/, api_key: os.environ/AZURE_EU, api_version: 2024-10-21, weight: 3, rpm: 600 }\n"
+    "    litellm_params: { model: azure/gpt-4o-eu, api_base: https://eu.openai.azure.com/, "
+    "api_key: os.environ/AZURE_EU, api_version: 2024-10-21, weight: 3, rpm: 600 }\n"
     "  - model_name: gpt-4o\n"
-    "    litellm_params: { model: openai/gpt-4o, api_key: os.environ/OPENAI_API_KEY, input_cost_per_token: 2.5e-06, output_cost_per_token: 0.00001 }\n"
+    "    litellm_params: { model: openai/gpt-4o, api_key: os.environ/OPENAI_API_KEY, "
+    "input_cost_per_token: 2.5e-06, output_cost_per_token: 0.00001 }\n"
     "  - model_name: claude\n"
-    "    litellm_params: { model: claude-sonnet-4-5, api_key: os.environ/ANTHROPIC_API_KEY, max_parallel_requests: 7 }\n"
+    "    litellm_params: { model: claude-sonnet-4-5, api_key: os.environ/ANTHROPIC_API_KEY, "
+    "max_parallel_requests: 7 }\n"
     "  - model_name: local\n"
     "    litellm_params: { model: ollama/qwen3, api_base: http://127.0.0.1:11434 }\n"
     "  - model_name: \"claude-*\"\n"
@@ -22,8 +25,10 @@ static const char litellm[] =
     "    litellm_params: { model: bedrock/titan }\n"
     "  - model_name: openai/gpt-5\n"
     "    litellm_params: { model: openai/gpt-5, api_key: os.environ/OPENAI_API_KEY }\n"
-    "litellm_settings: { num_retries: 2, request_timeout: 600, fallbacks: [{ gpt-4o: [claude, local] }], callbacks: [langfuse], max_budget: 100, budget_duration: 30d }\n"
-    "router_settings: { routing_strategy: least-busy, model_group_alias: { gpt-4: gpt-4o }, redis_host: x }\n"
+    "litellm_settings: { num_retries: 2, request_timeout: 600, fallbacks: [{ gpt-4o: [claude, "
+    "local] }], callbacks: [langfuse], max_budget: 100, budget_duration: 30d }\n"
+    "router_settings: { routing_strategy: least-busy, model_group_alias: { gpt-4: gpt-4o }, "
+    "redis_host: x }\n"
     "general_settings: { master_key: sk-1234567890abcdef, database_url: y }\n";
 
 static void a_litellm_file_becomes_one_of_ours(void **state)

@@ -27,7 +27,8 @@ static char *ask(const struct demo *d, const char *method, const char *path, con
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
     struct buf b;
     buf_init(&b, 1 << 20);
-    buf_printf(&b, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+    buf_printf(&b,
+        "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
         method, path, strlen(body), body);
     assert_int_equal(send(fd, b.p, b.n, 0), (ssize_t)b.n);
     buf_reset(&b);
@@ -74,8 +75,10 @@ static void a_stream_ends_with_usage_and_done(void **state)
     char *got = NULL;
     for (int i = 0; i < 5; i++) { /* it may be one of the failures that it simulates */
         free(got);
-        got = ask(d, "POST", "/v1/chat/completions", "{\"model\":\"pebble\",\"stream\":true,\"max_tokens\":40,"
-            "\"stream_options\":{\"include_usage\":true},\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}");
+        got = ask(d, "POST", "/v1/chat/completions",
+            "{\"model\":\"pebble\",\"stream\":true,\"max_tokens\":40,"
+            "\"stream_options\":{\"include_usage\":true},\"messages\":[{\"role\":\"user\","
+            "\"content\":\"hi\"}]}");
         if (strstr(got, "[DONE]"))
             break;
     }
@@ -87,7 +90,8 @@ static void a_stream_ends_with_usage_and_done(void **state)
     free(got);
     for (int i = 0; i < 5; i++) {
         got = ask(d, "POST", "/v1/chat/completions",
-            "{\"model\":\"pebble\",\"max_tokens\":30,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}");
+            "{\"model\":\"pebble\",\"max_tokens\":30,\"messages\":[{\"role\":\"user\",\"content\":"
+            "\"hi\"}]}");
         if (strstr(got, "HTTP/1.1 200"))
             break;
         free(got);
@@ -125,8 +129,12 @@ static void the_same_seed_says_the_same(void **state)
 
 static int failures_of(const struct demo_site *s, int64_t second, unsigned in_flight)
 {
-    struct demo_question q = {.site = s, .model = demo_model_find(STR("pebble")), .prompt_bytes = 100,
-        .messages = 1, .in_flight = in_flight, .since_start_us = second * 1000000};
+    struct demo_question q = {.site = s,
+        .model = demo_model_find(STR("pebble")),
+        .prompt_bytes = 100,
+        .messages = 1,
+        .in_flight = in_flight,
+        .since_start_us = second * 1000000};
     struct demo_random r = {7};
     int failed = 0;
     for (int i = 0; i < 1000; i++) {
