@@ -173,11 +173,21 @@ static int prune_step(struct store *s, struct maintenance *m)
     return rc < 0 ? rc : m->phase < PHASE_END;
 }
 
+void maintain_abandon(struct store *s, int rc)
+{
+    if (s->maintenance)
+        finish(s, rc);
+}
+
 int maintain_step(struct store *s)
 {
     struct maintenance *m = s->maintenance;
     if (!m)
         return 0;
+    if (atomic_load(&s->stopping)) { /* a prune goes on with the next one, a backup is made anew */
+        maintain_abandon(s, -ERR_CANCELLED);
+        return 0;
+    }
     int rc = !s->main ? -ERR_IO
              : m->op->kind == OP_BACKUP ? s->main->backend->backup_step(m->backup)
                                         : prune_step(s, m);

@@ -99,6 +99,7 @@ int writer_batch(struct store *s) MUST_CHECK; /* one transaction of what waits *
 /* maintain.c */
 int maintain_begin(struct store *s, struct op *op); /* takes op over */
 int maintain_step(struct store *s);                 /* 1: more, 0: done */
+void maintain_abandon(struct store *s, int rc);     /* before `main` is closed */
 int64_t maintain_minutes_from(struct db *db);
 
 /* query.c */

@@ -171,6 +171,13 @@ static bool log_was_taken_away(struct store *s)
     return stat(path, &st) < 0 && errno == ENOENT;
 }
 
+static void close_main(struct store *s, int why)
+{
+    maintain_abandon(s, why);
+    s->main->backend->close(s->main);
+    s->main = NULL;
+}
+
 /* Somebody removed the write-ahead log under us: what it holds goes into the main file through the
  * handle that is still open, and all connections begin anew. */
 static void save_log(struct store *s)
@@ -178,8 +185,7 @@ static void save_log(struct store *s)
     store_notify(s, STORE_NOTICE_FAULT, "%s-wal was removed while in use; its contents were saved",
         s->main_path);
     s->main->backend->checkpoint(s->main, true);
-    s->main->backend->close(s->main);
-    s->main = NULL;
+    close_main(s, -ERR_IO);
     atomic_fetch_add(&s->generation, 1);
 }
 
@@ -244,10 +250,8 @@ static void batch_report(struct store *s, int rc)
         store_notify(s, rc == -ERR_FULL ? STORE_NOTICE_FULL : STORE_NOTICE_FAULT,
             "%s: %s; records wait in the spool, tried again each second", s->main_path,
             s->main ? s->main->backend->error(s->main) : err_text(rc));
-    if (s->main && rc != -ERR_FULL && rc != -ERR_BUSY) { /* what is broken is opened anew */
-        s->main->backend->close(s->main);
-        s->main = NULL;
-    }
+    if (s->main && rc != -ERR_FULL && rc != -ERR_BUSY)
+        close_main(s, rc); /* what is broken is opened anew */
 }
 
 /* The secrets go before anything reaches the file; the record is marked. */
@@ -315,14 +319,14 @@ static void tell_of_shed_bodies(struct store *s, int64_t *told)
 static void begin_due_maintenance(struct store *s)
 {
     int64_t keep = atomic_load(&s->record_keep_ms), now = clock_wall_ms();
-    if (s->maintenance)
+    if (s->maintenance || !s->main)
         return;
     if (s->taken && s->taken->kind >= OP_BACKUP) {
         struct op *op = s->taken;
         s->taken = op->next;
         op->next = NULL;
         maintain_begin(s, op);
-    } else if (now - s->last_prune_ms > HOUR_MS) {
+    } else if (now - s->last_prune_ms > HOUR_MS && !atomic_load(&s->stopping)) {
         s->last_prune_ms = now;
         store_prune(s, keep ? now - keep : 0, NULL, NULL);
     }

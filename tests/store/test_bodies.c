@@ -222,6 +222,24 @@ static void tell(void *ctx, int rc, int64_t revision)
     t->calls++;
 }
 
+static void stopping_does_not_wait_for_a_long_backup(void **state)
+{
+    struct room *r = *state;
+    struct store *s = room_open(r);
+    struct spool *w = room_start(s);
+    struct told t = {0};
+    char path[200];
+    room_fill(w, 0, 20000);
+    room_settle(s);
+    snprintf(path, sizeof path, "%s/backup.db", r->path);
+    assert_int_equal(store_backup(s, path, tell, &t), 0);
+    store_stop(s);
+    assert_int_equal(t.calls, 1);
+    struct stat st;
+    assert_int_equal(stat(path, &st), t.rc == 0 ? 0 : -1); /* whole or not at all */
+    store_close(s);
+}
+
 static void a_backup_taken_while_serving_is_a_whole_store(void **state)
 {
     struct room *r = *state;
@@ -268,6 +286,7 @@ int main(void)
         ROOM_TEST(the_cap_by_size_holds_while_serving_and_the_oldest_go_first),
         ROOM_TEST(too_much_at_once_is_shed_and_counted_not_held),
         ROOM_TEST(prune_and_age_remove_what_is_old_and_the_money_still_adds_up),
+        ROOM_TEST(stopping_does_not_wait_for_a_long_backup),
         ROOM_TEST(a_backup_taken_while_serving_is_a_whole_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
