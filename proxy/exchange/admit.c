@@ -225,7 +225,8 @@ static enum step_result bound(struct exchange *x, struct account *const *account
             "output tokens (and send files by content)");
     int64_t input = x->facts.unbounded_input ? MAX(x->price->context_tokens, x->facts.prompt_bytes)
                                              : x->facts.prompt_bytes;
-    x->reserve_nano = price_bound(x->price, input, x->reserve_output * MAX(x->facts.n, 1));
+    x->reserve_nano = price_bound_tier(x->price, input, x->reserve_output * MAX(x->facts.n, 1),
+        price_tier_from(x->facts.service_tier));
     return STEP_WAIT;
 }
 

@@ -9,31 +9,45 @@
 
 #include <stdio.h>
 
+/* Output tokens of what passed: counted text by text once the reader has finished, by bytes before. */
+static int64_t seen_tokens(const struct exchange *x)
+{
+    return x->settled ? x->reader.content_tokens : tokens_of_bytes(x->reader.content_bytes);
+}
+
+/* May the provider have charged for this although it said no usage? Not where it refused. */
+static bool may_have_cost(const struct exchange *x)
+{
+    if (!x->body_sent || x->ep.wire == WIRE_RAW || x->ep.wire == WIRE_COUNT_TOKENS ||
+        x->ep.wire == WIRE_GEMINI_COUNT)
+        return false;
+    return x->mode == ANSWER_EVENTS || x->mode == ANSWER_PIPED || x->outcome == OUTCOME_OK ||
+           x->outcome == OUTCOME_CANCELLED || x->outcome == OUTCOME_TIMEOUT ||
+           x->outcome == OUTCOME_INTERRUPTED;
+}
+
 /* The usage so far, as measured or (what the provider did not say) estimated. */
 static struct usage usage_now(const struct exchange *x, enum usage_source *source)
 {
     struct usage u = x->reader.usage;
     if (u.have_usage) {
-        bool whole = x->outcome == OUTCOME_OK || x->outcome == OUTCOME_NONE;
-        *source = whole || x->reader.saw_finish ? USAGE_MEASURED : USAGE_PARTIAL;
-        if (*source == USAGE_PARTIAL) /* a first figure, before the rest was written */
-            u.output = MAX(u.output, tokens_of_bytes(x->reader.content_bytes));
+        bool whole = x->outcome == OUTCOME_OK || x->outcome == OUTCOME_NONE || x->reader.saw_finish;
+        *source = whole ? USAGE_MEASURED : USAGE_PARTIAL;
+        if (!whole) /* a first figure, before the rest was written */
+            u.output = MAX(u.output, seen_tokens(x));
+        if (!u.have_input && may_have_cost(x)) {
+            u.input = x->facts.prompt_tokens;
+            *source = USAGE_PARTIAL;
+        }
         return u;
     }
-    if (!x->body_sent || (x->mode != ANSWER_EVENTS && x->mode != ANSWER_PIPED &&
-            x->outcome != OUTCOME_OK && x->outcome != OUTCOME_CANCELLED &&
-            x->outcome != OUTCOME_TIMEOUT)) {
-        *source = USAGE_NONE; /* nothing was sent, or the provider refused it */
-        return u;
-    }
-    if (x->ep.wire == WIRE_RAW || x->ep.wire == WIRE_COUNT_TOKENS ||
-        x->ep.wire == WIRE_GEMINI_COUNT) {
+    if (!may_have_cost(x)) {
         *source = USAGE_NONE;
         return u;
     }
     *source = USAGE_ESTIMATED;
     u.input = x->facts.prompt_tokens;
-    u.output = tokens_of_bytes(x->reader.content_bytes);
+    u.output = seen_tokens(x);
     return u;
 }
 
@@ -50,15 +64,9 @@ static struct charge charge_now(const struct exchange *x)
     enum price_tier tier = price_tier_from(str_c(x->reader.service_tier));
     if (c.usage_source == USAGE_NONE)
         return c;
-    if (x->price) {
-        c.list_nano = price_cost(x->price, &c.usage, tier);
-        c.cost_source = c.usage_source == USAGE_MEASURED ? COST_MEASURED : COST_ESTIMATED;
-        c.cost_nano = c.list_nano;
-    }
-    if (c.usage.have_cost) {
-        c.cost_nano = price_round_nano(c.usage.provider_cost_femto);
-        c.cost_source = COST_PROVIDER;
-    }
+    c.cost_nano = price_charge(x->price, &c.usage, tier, &c.list_nano, &c.cost_source);
+    if (c.cost_source == COST_MEASURED && c.usage_source != USAGE_MEASURED)
+        c.cost_source = COST_ESTIMATED;
     if (x->target && x->target->provider->client_login && c.cost_source != COST_NONE)
         c.cost_source = COST_SUBSCRIPTION;
     return c;
