@@ -136,12 +136,32 @@ static bool pick_key(struct exchange *x)
     return x->provider_key >= 0;
 }
 
-static void note_attempt(struct exchange *x)
+/* A new row of the trail; the last one again when ATTEMPTS_MAX were made. */
+static struct attempt *next_attempt(struct exchange *x)
+{
+    if (x->attempt_count == ATTEMPTS_MAX)
+        return &x->attempts[ATTEMPTS_MAX - 1];
+    if (x->attempt_count == x->attempt_room) {
+        unsigned room = x->attempt_room ? 2 * x->attempt_room : 1;
+        struct attempt *more = arena_zalloc(&x->arena, room * sizeof *more);
+        if (!more)
+            return NULL;
+        if (x->attempt_count)
+            memcpy(more, x->attempts, x->attempt_count * sizeof *more);
+        x->attempts = more;
+        x->attempt_room = room;
+    }
+    return &x->attempts[x->attempt_count++];
+}
+
+static bool note_attempt(struct exchange *x)
 {
     const struct candidate *c = x->target;
-    struct attempt *a = &x->attempts[MIN(x->attempt_count, ATTEMPTS_MAX - 1)];
-    if (x->attempt_count < ATTEMPTS_MAX)
-        x->attempt_count++;
+    struct attempt *a = next_attempt(x);
+    if (!a) {
+        exchange_fail(x, 503, "overloaded", "out of memory");
+        return false;
+    }
     *a = (struct attempt){.started_us = clock_mono_us(), .outcome = "running"};
     snprintf(a->target, sizeof a->target, STR_FMT "/" STR_FMT, STR_ARG(c->provider->name),
         STR_ARG(c->model));
@@ -157,6 +177,7 @@ static void note_attempt(struct exchange *x)
         s->rate_cached = MAX(x->price->base[TIER_DEFAULT].cached, 0);
     }
     slot_write_end(s);
+    return true;
 }
 
 /* A dearer target than the one reserved for needs the difference before it is asked. */
@@ -190,9 +211,13 @@ static void send_now(struct exchange *x)
     const struct candidate *c = x->target;
     struct http_header headers[HEADERS_MAX];
     struct err e = {0};
-    note_attempt(x);
+    if (!note_attempt(x))
+        return;
     if (!reserve_for(x)) {
-        failed_to_start(x, FAIL_KEY, "what is left of the budget does not cover this target");
+        attempt_end(x, "refused", 0, "what is left of the budget does not cover this target");
+        if (!attempt_again(x, FAIL_KEY, -1))
+            exchange_fail(x, 402, "budget_exceeded",
+                "what is left of the budget does not cover the targets that are left");
         return;
     }
     if (!pick_key(x)) {
@@ -268,7 +293,8 @@ static void queue_timeout(void *ctx)
         return; /* its turn is on the way */
     x->queue_us += clock_mono_us() - x->queued_at_us;
     x->queued_at_us = 0;
-    note_attempt(x);
+    if (!note_attempt(x))
+        return;
     attempt_end(x, "failed", 0, "waited too long for a free place at this provider");
     if (!attempt_again(x, FAIL_429, -1))
         exchange_fail(x, 503, "provider_busy",

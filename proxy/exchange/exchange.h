@@ -85,8 +85,8 @@ struct exchange {
     size_t next_candidate;
     const struct candidate *target; /* of the running attempt */
     int provider_key;               /* index, -1 none needed */
-    struct attempt attempts[ATTEMPTS_MAX];
-    unsigned attempt_count;
+    struct attempt *attempts;       /* in the arena, grown by doubling */
+    unsigned attempt_count, attempt_room;
     unsigned tries_here;            /* of this candidate */
     bool usage_asked;               /* we asked for the usage chunk: withhold it */
     bool usage_refused;             /* this provider does not take stream_options */
