@@ -326,6 +326,8 @@ void admin_free(struct admin *a)
 {
     if (!a)
         return;
+    if (a->loop)
+        loop_settle(a->loop); /* answers of the store that nobody waits for */
     if (a->http)
         http_server_free(a->http);
     if (a->loop)

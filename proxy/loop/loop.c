@@ -325,6 +325,12 @@ static void run_messages(struct loop *l)
     }
 }
 
+void loop_settle(struct loop *l)
+{
+    while (atomic_load_explicit(&l->mailbox, memory_order_relaxed))
+        run_messages(l);
+}
+
 /* ---- phases ---- */
 
 int loop_phase_add(struct loop *l, const char *name, loop_phase_fn *fn, void *ctx)
@@ -406,6 +412,7 @@ void loop_run(struct loop *l)
 {
     while (!atomic_load_explicit(&l->stop, memory_order_acquire))
         loop_turn(l, INT64_MAX);
+    loop_settle(l); /* what was posted before the stop is still an order */
 }
 
 void loop_stop(struct loop *l)

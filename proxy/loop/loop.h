@@ -25,7 +25,7 @@ struct loop;
 int loop_new(struct loop **out, struct err *e) MUST_CHECK;
 void loop_free(struct loop *l);
 
-/* Runs turns until loop_stop(). */
+/* Runs turns until loop_stop(), then the messages posted before it. */
 void loop_run(struct loop *l);
 /* One turn that waits at most `wait_us` (tests). */
 void loop_turn(struct loop *l, int64_t wait_us);
@@ -64,6 +64,9 @@ struct loop_message {
 };
 void loop_post(struct loop *l, struct loop_message *m);
 void loop_wake(struct loop *l);
+/* Runs the messages that came after the last turn. For the owner, once nobody posts any more and
+ * before what they lead to is freed. */
+void loop_settle(struct loop *l);
 
 /* Phases: run once in each turn, in order of registration, after descriptors and messages.
  * A phase that returns true asks for another turn without waiting. */
