@@ -14,6 +14,8 @@ provider NAME [speaks DIALECT]       a scripted provider that lists the model NA
         streams                      the head of a stream    event TEXT | chunk TEXT | ends
         sends slowly N MS TEXT       N bytes every MS ms     waits 50ms | waits until left 500ms
         relays to the gateway        gives its answer to the same request
+        refuses key K with 401       and nothing more, when the request came with K
+        big event of N bytes         a delta
         closes | resets              the connection goes     hangs 2s   says nothing, watches it go
 also                                 YAML behind the generated providers (routes, keys, limits …)
 config                               the whole YAML instead
@@ -21,7 +23,8 @@ rewrite                              the whole YAML from now on (then `signal HU
 gateway [ARGS]                       starts it (else the first client does)
 refuses to start [ARGS]              says has T (on stderr)
 client [NAME]                        goes on with the connection of that name
-    connects | posts PATH | gets PATH | METHOD PATH | header N: V | body TEXT | body file PATH
+    connects | posts PATH | gets PATH | METHOD PATH | header N: V
+    body TEXT | body file PATH | body of N bytes (of JSON that asks for a-m)
     sends TEXT                       raw bytes instead       sends slowly N MS TEXT
     reads N events | reads | then reads   the first N events | all of it (expects does so too) | a next answer
     hangs up | resets | half closes
@@ -51,6 +54,10 @@ from peers import LIMIT, Client, Fault, Provider, post, shared
 
 class Skip(Exception):
     pass
+
+
+class Done(Exception):
+    """A provider's block is over early."""
 
 
 class Line:
@@ -239,7 +246,7 @@ class Story:
             extra = getattr(p, "extra", "")
             if not re.search(r"\bmodels:", extra):
                 extra += f", models: [{p.name}-m]"
-            if "api_key" not in extra:
+            if not re.search(r"\bapi_keys?:", extra):
                 extra += f", api_key: \"{p.key}\""
             rows.append(f"  {p.name}: {{ dialect: {p.dialect}, base_url: \"{p.url}\"{extra} }}")
         return "\n".join(rows) + "\n" + self.also
@@ -261,6 +268,8 @@ class Story:
             for step in steps:
                 try:
                     self.provider_step(provider, link, request, step)
+                except Done:
+                    return
                 except Fault as fault:
                     raise Fault(f"line {step.number}: {step.text}: {fault}") from None
         return play
@@ -279,6 +288,13 @@ class Story:
             link.slowly(self.bytes_of(line, text), int(size), seconds(pause))
         elif verb == "sends":
             link.send(self.bytes_of(line, rest))
+        elif line.text.startswith("refuses key "):
+            if line.words()[2] in (request.header("authorization") or ""):
+                link.answer(int(line.words()[4]), "application/json", b'{"error":{"message":"a dead key"}}')
+                raise Done
+        elif line.text.startswith("big event of "):
+            link.chunk(b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * int(line.words()[3]) +
+                       b'"},"finish_reason":"stop"}]}\n\n')
         elif line.text == "relays to the gateway":
             again = Client(self.gateway.port)
             again.send(re.sub(rb"(?i)\r\nhost: [^\r]*", b"\r\nHost: 127.0.0.1", request.raw))
@@ -505,8 +521,10 @@ class Story:
             state.head = ({"posts": "POST", "gets": "GET"}.get(verb, verb), self.fill(rest))
         elif verb == "header":
             state.headers.append(unescape(self.fill(rest)))
-        elif verb == "body":
+        elif verb == "body" and not line.text.startswith("body of "):
             state.body = self.file_bytes(rest[5:]) if rest.startswith("file ") else self.bytes_of(line, rest)
+        elif line.text.startswith("body of "):
+            state.body = b'{"model":"a-m","messages":[]}' + b" " * (int(line.words()[2]) - 29)
         elif verb == "connects":
             self.connect(state)
         elif verb == "sends":
@@ -551,7 +569,7 @@ class Story:
             what = what[:-2] + self.text_of(line, "<<")
         what = self.fill(what)
         if kind == "status":
-            judge("the status", answer.status, f"= {what}")
+            judge("the status", answer.status, what if what.startswith("~ ") else f"= {what}")
         elif kind == "header":
             self.judge_header(answer.header, what)
         elif kind == "no":

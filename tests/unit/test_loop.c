@@ -291,6 +291,23 @@ static void stop_ends_the_loop_and_slow_turns_are_counted(void **state)
     assert_true(s.turns >= 1 && s.longest_us >= 60000);
 }
 
+static void last_word(struct loop_message *m)
+{
+    m->next = m; /* a mark that it ran */
+}
+
+static void messages_posted_before_a_stop_still_run(void **state)
+{
+    struct loop_message before = {.fn = last_word}, after = {.fn = last_word};
+    loop_post(*state, &before);
+    loop_stop(*state);
+    loop_run(*state);
+    assert_ptr_equal(before.next, &before);
+    loop_post(*state, &after);
+    loop_settle(*state);
+    assert_ptr_equal(after.next, &after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +325,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_wait_function_bounds_the_sleep, setup, teardown),
         cmocka_unit_test_setup_teardown(
             stop_ends_the_loop_and_slow_turns_are_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(messages_posted_before_a_stop_still_run, setup, teardown),
     };
     return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
 }
