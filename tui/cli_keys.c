@@ -152,8 +152,8 @@ int cli_key_add(struct cli *c)
     struct buf body;
     buf_init(&body, 16384);
     put_words(c, 0, &body);
-    int status = post_key_verb(c, "keys", buf_str(&body),
-        cli_option(c, "dry-run") ? "could be made" : "made");
+    int status = post_key_verb(
+        c, "keys", buf_str(&body), cli_option(c, "dry-run") ? "could be made" : "made");
     buf_fini(&body);
     return status;
 }
@@ -235,8 +235,10 @@ int cli_key_grant(struct cli *c)
 {
     int64_t nano;
     if (!cli_amount(c->words[1], &nano)) {
-        fprintf(stderr, "pointsman: \"%s\" is no amount: 20 or 20usd (in a shell $20 is a variable and "
-            "becomes nothing)\n", c->words[1]);
+        fprintf(stderr,
+            "pointsman: \"%s\" is no amount: 20 or 20usd (in a shell $20 is a variable and "
+            "becomes nothing)\n",
+            c->words[1]);
         return CLI_USAGE;
     }
     struct buf body, path;

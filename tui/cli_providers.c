@@ -49,7 +49,8 @@ int cli_provider_list(struct cli *c)
         for (const struct json *p = json_first(json_member(r.json, "providers")); p;
              p = json_following(p))
             provider_row(&t, p);
-        table_print(&t, c, "no provider: set OPENAI_API_KEY or another provider's key, or write a "
+        table_print(&t, c,
+            "no provider: set OPENAI_API_KEY or another provider's key, or write a "
             "configuration");
     }
     reply_free(&r);

@@ -38,8 +38,8 @@ static void override_cell(struct table *t, const struct json *route)
         return;
     }
     int64_t until = json_int(o, "until_ms", 0);
-    snprintf(text, sizeof text, "→ %s (%s%s%s)", json_string(o, "to", ""), json_string(o, "who", ""),
-        until ? ", back " : "", until ? format_minute(back, until) : "");
+    snprintf(text, sizeof text, "→ %s (%s%s%s)", json_string(o, "to", ""),
+        json_string(o, "who", ""), until ? ", back " : "", until ? format_minute(back, until) : "");
     table_cell(t, str_c(text), CELL_WARN);
 }
 
@@ -94,12 +94,12 @@ static void show_rules(const struct cli *c, const struct json *rules)
         for (const struct json *k = json_first(conditions); k && at < sizeof text;
              k = json_following(k))
             at += (size_t)MAX(0, snprintf(text + at, sizeof text - at, "%s%s %s", at ? " and " : "",
-                json_key(k), json_item_string(k, "")));
+                                     json_key(k), json_item_string(k, "")));
         at = MIN(at, sizeof text - 1);
         for (const struct json *u = json_first(json_member(r, "use")); u && at < sizeof text - 1;
              u = json_following(u))
-            at += (size_t)MAX(0, snprintf(text + at, sizeof text - at, " → %s",
-                json_item_string(u, "")));
+            at += (size_t)MAX(
+                0, snprintf(text + at, sizeof text - at, " → %s", json_item_string(u, "")));
         cli_say(c, "%s%s: %s", json_string(r, "name", ""),
             json_bool(r, "enabled", true) ? "" : " (off)", text);
     }
@@ -114,7 +114,8 @@ int cli_route_show(struct cli *c)
     struct json_iter it = json_iter(json_get(buf_str(&r.text), STR("routes")).raw);
     struct json_span key, raw;
     const struct json *route = NULL;
-    for (const struct json *i = json_first(json_member(r.json, "routes")); i; i = json_following(i)) {
+    for (const struct json *i = json_first(json_member(r.json, "routes")); i;
+         i = json_following(i)) {
         bool more = json_next(&it, &key, &raw);
         if (strcmp(json_string(i, "name", ""), c->words[0]) != 0)
             continue;
@@ -410,8 +411,8 @@ int cli_profile_apply(struct cli *c)
     struct buf path;
     struct reply r;
     profile_path(&path, c->words[0], "apply");
-    int status = cli_post(c, &r, buf_c(&path),
-        cli_option(c, "dry-run") ? STR("{\"dry_run\":true}") : STR("{}"));
+    int status = cli_post(
+        c, &r, buf_c(&path), cli_option(c, "dry-run") ? STR("{\"dry_run\":true}") : STR("{}"));
     buf_fini(&path);
     if (status != CLI_DONE)
         return status;

@@ -35,7 +35,7 @@ static void gather(struct app *a, struct segments *all, int width)
     const struct figures *f = &a->model.now;
     const struct gateway *g = &a->model.gateway;
     char b[FORMAT_MAX], line[128];
-    bool brief = width < 70;
+    bool brief = width < 100;
     if (!a->connected) {
         add(all, 1, ROLE_BAD, a->trouble[0] ? "✗ no gateway" : "…");
         return;
@@ -59,7 +59,7 @@ static void gather(struct app *a, struct segments *all, int width)
                               : ROLE_HEADER,
         line);
     snprintf(line, sizeof line, brief ? "%s" : "%s today", format_dollars(b, f->today_nano));
-    add(all, 5, ROLE_MONEY, line);
+    add(all, 4, ROLE_MONEY, line);
     snprintf(line, sizeof line, "%s/h%s%.20s", format_dollars(b, f->hour_nano),
         f->top_key[0] ? " ▲" : "", f->top_key);
     add(all, 8, ROLE_MONEY, line);

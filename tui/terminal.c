@@ -179,7 +179,7 @@ static void set_up_curses(const struct terminal_options *o)
 
 static void enter(void)
 {
-    tcsetattr(t.fd, TCSADRAIN, &t.raw);
+    tcsetattr(t.fd, TCSANOW, &t.raw);
     if (t.extras)
         put_now("\033[?2004h", 8);
 }
@@ -231,7 +231,7 @@ void terminal_leave(void)
     put_now(t.out.p, t.out.n);
     buf_reset(&t.out);
     put_now("\033[0m\033[?25h", 10);
-    tcsetattr(t.fd, TCSADRAIN, &t.saved);
+    tcsetattr(t.fd, TCSANOW, &t.saved);
 }
 
 void terminal_return(void)

@@ -343,7 +343,7 @@ def main():
     server.gateway = Gateway(args)
     if args.live:
         threading.Thread(target=move, args=(server.gateway,), daemon=True).start()
-    print("ready", flush=True)
+    os.write(1, b"ready\n")
     server.serve_forever()
 
 

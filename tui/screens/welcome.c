@@ -26,7 +26,8 @@ void welcome_text(struct app *a, size_t n, struct buf *out)
         buf_puts(out, "pointsman run -- claude\n");
     else
         buf_printf(out,
-            "curl %s/v1/chat/completions -H 'content-type: application/json' \\\n"
+            "curl %s/v1/chat/completions \\\n"
+            "  -H 'content-type: application/json' \\\n"
             "  -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'\n",
             base, model);
 }
@@ -46,18 +47,24 @@ static int draw_block(struct app *a, size_t n, int y, struct rect r)
     return y;
 }
 
-static void kept_line(struct app *a, char *out, size_t size)
+/* Two lines: what is kept of bodies, and how to stop it. */
+static int draw_kept(struct app *a, int y, struct rect r)
 {
     const struct gateway *g = &app_model(a)->gateway;
     char keep[FORMAT_MAX], bytes[FORMAT_MAX];
-    if (strcmp(g->capture, "off") == 0)
-        snprintf(out, size, "Kept: figures of every request, no bodies (capture: off).");
-    else
-        snprintf(out, size,
-            "Kept: figures of every request; bodies (%s) for %s, at most %s. "
-            "capture: { bodies: off } stops that.",
-            g->capture[0] ? g->capture : "all", format_duration(keep, g->keep_ms),
-            format_bytes(bytes, g->keep_bytes));
+    if (y + 1 >= r.y + r.h)
+        return y;
+    if (strcmp(g->capture, "off") == 0) {
+        ui_put(y++, r.x + 2, r.w - 3, ROLE_DIM, "Kept: figures of every request, no bodies.");
+        return y;
+    }
+    ui_printf(y++, r.x + 2, r.w - 3, ROLE_DIM,
+        "Kept: figures of every request; bodies (%s) for %s, at most %s.",
+        g->capture[0] ? g->capture : "all", format_duration(keep, g->keep_ms),
+        format_bytes(bytes, g->keep_bytes));
+    ui_put(y++, r.x + 2, r.w - 3, ROLE_DIM,
+        "capture: { bodies: off } in the configuration stops that.");
+    return y;
 }
 
 static int draw_refused(struct app *a, int y, struct rect r)
@@ -75,11 +82,14 @@ static int draw_refused(struct app *a, int y, struct rect r)
     return y;
 }
 
+/* Blank lines between the parts only where there is room for them. */
 void welcome_draw(struct app *a, struct rect r)
 {
-    const struct gateway *g = &app_model(a)->gateway;
-    char line[300];
-    int y = r.y + (r.h > 20 ? 1 : 0);
+    const struct model *m = app_model(a);
+    const struct gateway *g = &m->gateway;
+    int need =
+        17 + g->demo + (g->warning[0] != 0) + (m->refused_count ? (int)m->refused_count + 1 : 0);
+    int gap = r.h >= need + 6, y = r.y + gap;
     ui_printf(y++, r.x + 2, r.w - 3, ROLE_TITLE,
         "No request yet. Point a client at %s:", g->listen[0] ? g->listen : "the gateway");
     if (g->demo)
@@ -87,16 +97,11 @@ void welcome_draw(struct app *a, struct rect r)
             "No provider key was found: models demo/… answer from a simulated provider.");
     if (g->warning[0])
         ui_put(y++, r.x + 2, r.w - 3, ROLE_WARN, g->warning);
-    for (size_t n = 0; n < ARRAY_LEN(titles) && y < r.y + r.h - 2; n++) {
-        y += r.h > 19;
-        y = draw_block(a, n, y, r);
-    }
-    y += r.h > 17;
-    kept_line(a, line, sizeof line);
-    if (y < r.y + r.h)
-        ui_put(y++, r.x + 2, r.w - 3, ROLE_DIM, line);
+    y = draw_refused(a, y, r);
+    for (size_t n = 0; n < ARRAY_LEN(titles) && y < r.y + r.h - 2; n++)
+        y = draw_block(a, n, y + gap, r);
+    y = draw_kept(a, y + gap, r);
     if (y < r.y + r.h)
         ui_put(y++, r.x + 2, r.w - 3, ROLE_DIM,
             "y copies a block. This turns into the list with the first request.");
-    draw_refused(a, y, r);
 }

@@ -1,0 +1,196 @@
+/* cost.c: what it cost: by key, model, route, team, session, tag or day; today, an hour, a week, a
+ * month.
+ *
+ * The share that is not priced, estimated or told by the provider stands beside the sum. */
+#include "tui/screen.h"
+
+#include "tui/format.h"
+#include "tui/screens/requests.h"
+#include "tui/widgets/chart.h"
+#include "tui/widgets/listing.h"
+
+#include <stdio.h>
+#include <time.h>
+
+struct state {
+    struct listing list;
+    int by, window;
+};
+
+enum { COL_NAME, COL_COST, COL_SHARE };
+
+static const char *const dimensions[] = {"key", "model", "route", "team", "session", "tag", "day"};
+
+static const struct {
+    const char *text;
+    int64_t ms; /* 0: since midnight */
+} windows[] = {
+    {"last hour", 3600000}, {"today", 0}, {"7 days", 604800000}, {"30 days", 2592000000}};
+
+static int64_t total_of(const struct listing *l)
+{
+    return listing_i64(buf_str(&l->reply), "total_nano");
+}
+
+static int64_t share_ppm(const struct listing *l, struct str row)
+{
+    int64_t total = total_of(l);
+    return total > 0 ? (int64_t)((double)listing_i64(row, "cost_nano") * 1e6 / (double)total) : 0;
+}
+
+static void own(struct listing *l, struct str row, int column, int y, int x, int width)
+{
+    char name[200];
+    if (column == COL_SHARE) {
+        chart_bar(y, x, width, ROLE_CHART, share_ppm(l, row));
+        return;
+    }
+    listing_text(row, "name", name, sizeof name);
+    ui_text_middle(y, x, width, name[0] ? ROLE_ACCENT : ROLE_DIM, str_c(name[0] ? name : "(none)"));
+}
+
+static int64_t own_key(struct listing *l, struct str row, int column)
+{
+    (void)column;
+    return share_ppm(l, row);
+}
+
+static const struct listing_column columns[] = {
+    [COL_NAME] = {{"name", "Name", 18, 1, false, 40}, "name", CELL_OWN},
+    [COL_COST] = {{"cost", "$", 9, 2, true, 0}, "cost_nano", CELL_DOLLARS},
+    [COL_SHARE] = {{"share", "Share", 12, 4, false, 24}, "cost_nano", CELL_OWN},
+    {{"requests", "Req", 6, 3, true, 0}, "requests", CELL_COUNT},
+    {{"input tokens", "In", 6, 5, true, 0}, "input_tokens", CELL_COUNT},
+    {{"from cache", "Cached", 6, 7, true, 0}, "cached_tokens", CELL_COUNT},
+    {{"output tokens", "Out", 6, 6, true, 0}, "output_tokens", CELL_COUNT},
+    {{"trend", "Trend", 16, 8, false, 40}, "history", CELL_SPARK},
+    {{"measured", "Measured", 9, 9, true, 0}, "measured_nano", CELL_DOLLARS},
+    {{"estimated", "Estim.", 9, 10, true, 0}, "estimated_nano", CELL_DOLLARS},
+    {{"without a price", "Unpriced", 8, 11, true, 0}, "unpriced_requests", CELL_COUNT},
+};
+
+static const struct listing_def def = {.path = "cost",
+    .member = "rows",
+    .id = "name",
+    .columns = columns,
+    .count = ARRAY_LEN(columns),
+    .empty = "nothing was spent in this time (+ for a longer one)",
+    .refresh_ms = 5000,
+    .own = own,
+    .own_key = own_key};
+
+static const enum context place[] = {CONTEXT_COST, CONTEXT_LIST, CONTEXT_END};
+
+static int64_t since_ms(struct app *a, int window)
+{
+    time_t now = (time_t)(app_now_ms(a) / 1000);
+    struct tm tm;
+    if (windows[window].ms)
+        return (int64_t)now * 1000 - windows[window].ms;
+    localtime_r(&now, &tm);
+    tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+    tm.tm_isdst = -1;
+    return (int64_t)mktime(&tm) * 1000;
+}
+
+static void set(struct app *a, struct state *s, int by, int window)
+{
+    int n = (int)ARRAY_LEN(dimensions);
+    s->by = (by + n) % n;
+    s->window = MAX(0, MIN(window, (int)ARRAY_LEN(windows) - 1));
+    snprintf(s->list.query, sizeof s->list.query, "?by=%s&since=%lld", dimensions[s->by],
+        (long long)since_ms(a, s->window));
+    app_forget(a, &s->list);
+    s->list.asked = false;
+    listing_refresh(&s->list);
+}
+
+static void open(struct app *a, void *state, const void *arg)
+{
+    struct state *s = state;
+    (void)arg;
+    listing_init(&s->list, a, &def);
+    s->list.table.sort = COL_COST;
+    s->list.table.descending = true;
+    set(a, s, 0, 1);
+}
+
+static void close(struct app *a, void *state)
+{
+    (void)a;
+    listing_fini(&((struct state *)state)->list);
+}
+
+static void draw_total(const struct state *s, int y, int width)
+{
+    struct str reply = buf_str(&s->list.reply);
+    char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], d[FORMAT_MAX];
+    int64_t unpriced = listing_i64(reply, "unpriced_requests");
+    ui_printf(y, 1, width - (unpriced ? 28 : 2), ROLE_MONEY,
+        "%s   measured %s   provider's figure %s   estimated %s",
+        format_dollars(a, listing_i64(reply, "total_nano")),
+        format_dollars(b, listing_i64(reply, "measured_nano")),
+        format_dollars(c, listing_i64(reply, "provider_nano")),
+        format_dollars(d, listing_i64(reply, "estimated_nano")));
+    if (unpriced)
+        ui_printf(y, width - 26, 25, ROLE_WARN, "! %s without a price", format_count(a, unpriced));
+}
+
+static void draw(struct app *a, void *state, struct rect r)
+{
+    struct state *s = state;
+    int x = 1;
+    (void)a;
+    for (size_t i = 0; i < ARRAY_LEN(dimensions); i++) {
+        x += ui_put(r.y, x, r.w - x, (int)i == s->by ? ROLE_TAB_ON : ROLE_TAB, dimensions[i]);
+        x += ui_put(r.y, x, 1, ROLE_TAB, " ");
+    }
+    ui_printf(r.y, x + 2, r.w - x - 2, ROLE_DIM, "%s (+ -)", windows[s->window].text);
+    listing_draw(&s->list, (struct rect){r.y + 1, r.x, r.h - 2, r.w});
+    draw_total(s, r.y + r.h - 1, r.w);
+}
+
+static bool action(struct app *a, void *state, enum action action)
+{
+    struct state *s = state;
+    char name[200], filter[260];
+    if (listing_action(&s->list, action))
+        return true;
+    switch (action) {
+    case ACTION_TAB_NEXT:
+    case ACTION_TAB_BEFORE:
+        set(a, s, s->by + (action == ACTION_TAB_NEXT ? 1 : -1), s->window);
+        return true;
+    case ACTION_GROW:
+    case ACTION_SHRINK:
+        set(a, s, s->by, s->window + (action == ACTION_GROW ? 1 : -1));
+        return true;
+    case ACTION_OPEN:
+        listing_text(listing_row(&s->list), "name", name, sizeof name);
+        if (!name[0] || s->by == (int)ARRAY_LEN(dimensions) - 1)
+            return true;
+        snprintf(filter, sizeof filter, "%s:\"%s\"", dimensions[s->by], name);
+        requests_filter(a, filter);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int tick(struct app *a, void *state)
+{
+    (void)a;
+    return listing_tick(&((struct state *)state)->list);
+}
+
+const struct screen screen_cost = {.name = "cost",
+    .title = "Cost",
+    .brief = "Cost",
+    .digit = '7',
+    .size = sizeof(struct state),
+    .contexts = place,
+    .open = open,
+    .close = close,
+    .draw = draw,
+    .action = action,
+    .tick = tick};

@@ -1,0 +1,274 @@
+/* keys.c: who may spend what: used and left per window, dollars an hour, when it runs out. */
+#include "tui/screens/keys.h"
+
+#include "tui/format.h"
+#include "tui/screens/requests.h"
+#include "tui/widgets/chart.h"
+#include "tui/widgets/listing.h"
+#include "tui/widgets/menu.h"
+
+#include <stdio.h>
+
+struct state {
+    struct listing list;
+    char acting[80]; /* the key that the menu is about */
+};
+
+enum { COL_NAME, COL_OWNER, COL_HOUR, COL_TODAY, COL_WINDOW, COL_USED, COL_LEFT, COL_OUT, COL_RPM };
+
+/* The window that is nearest to its limit. */
+static bool tightest(struct str row, struct str *out)
+{
+    struct json_iter it = json_iter(json_get(row, STR("windows")).raw);
+    struct json_span k, v;
+    double worst = -1;
+    while (json_next(&it, &k, &v)) {
+        int64_t limit = listing_i64(v.raw, "limit_nano");
+        double used = limit > 0 ? (double)listing_i64(v.raw, "used_nano") / (double)limit : 0;
+        if (limit > 0 && used > worst) {
+            worst = used;
+            *out = v.raw;
+        }
+    }
+    return worst >= 0;
+}
+
+static int64_t used_ppm(struct str row)
+{
+    struct str w;
+    return tightest(row, &w) ? (int64_t)((double)listing_i64(w, "used_nano") * 1e6 /
+                                         (double)listing_i64(w, "limit_nano"))
+                             : 0;
+}
+
+static enum role near_role(int64_t ppm)
+{
+    return ppm >= 950000 ? ROLE_BAD : ppm >= 800000 ? ROLE_WARN : ROLE_CHART;
+}
+
+static void window_cells(struct str row, int column, int y, int x, int width)
+{
+    struct str w;
+    char b[FORMAT_MAX], text[40];
+    int64_t ppm = used_ppm(row);
+    if (!tightest(row, &w)) {
+        ui_put(y, x, width, ROLE_DIM, "-");
+        return;
+    }
+    if (column == COL_WINDOW) {
+        listing_text(w, "window", text, sizeof text);
+        ui_printf(
+            y, x, width, ROLE_TEXT, "%s/%s", format_dollars(b, listing_i64(w, "limit_nano")), text);
+    } else if (column == COL_USED) {
+        chart_bar(y, x, width - 5, near_role(ppm), ppm);
+        snprintf(text, sizeof text, "%s%%", format_share(b, ppm));
+        ui_put_right(y, x + width - 4, 4, near_role(ppm), text);
+    } else {
+        int64_t left = listing_i64(w, "limit_nano") - listing_i64(w, "used_nano");
+        ui_put_right(y, x, width, ROLE_MONEY, format_dollars(b, MAX(left, 0)));
+    }
+}
+
+static void own(struct listing *l, struct str row, int column, int y, int x, int width)
+{
+    char b[FORMAT_MAX], text[64], state[24];
+    int64_t out_ms = listing_i64(row, "runs_out_ms"), rpm = listing_i64(row, "rpm");
+    switch (column) {
+    case COL_NAME:
+        listing_text(row, "name", text, sizeof text);
+        listing_text(row, "state", state, sizeof state);
+        ui_put(
+            y, x, width, strcmp(state, "active") == 0 || !state[0] ? ROLE_ACCENT : ROLE_DIM, text);
+        break;
+    case COL_OUT:
+        listing_text(row, "state", state, sizeof state);
+        if (state[0] && strcmp(state, "active") != 0)
+            ui_put(y, x, width, ROLE_WARN, state);
+        else if (out_ms > 0)
+            ui_printf(y, x, width, out_ms - app_now_ms(l->app) < 3600000 ? ROLE_BAD : ROLE_TEXT,
+                "in %s", format_duration(b, MAX(out_ms - app_now_ms(l->app), 1000)));
+        else
+            ui_put(y, x, width, ROLE_DIM, "-");
+        break;
+    case COL_RPM:
+        snprintf(text, sizeof text, rpm ? "%lld/%lld" : "%lld",
+            (long long)listing_i64(row, "rpm_used"), (long long)rpm);
+        ui_put_right(y, x, width, ROLE_NUMBER, text);
+        break;
+    default:
+        window_cells(row, column, y, x, width);
+    }
+}
+
+static int64_t own_key(struct listing *l, struct str row, int column)
+{
+    (void)l;
+    return column == COL_OUT   ? listing_i64(row, "runs_out_ms")
+           : column == COL_RPM ? listing_i64(row, "rpm_used")
+                               : used_ppm(row);
+}
+
+static const struct listing_column columns[] = {
+    [COL_NAME] = {{"name", "Name", 12, 1, false, 24}, "name", CELL_OWN},
+    [COL_OWNER] = {{"owner", "Owner", 8, 7, false, 16}, "owner", CELL_TEXT},
+    [COL_HOUR] = {{"cost an hour", "$/h", 7, 2, true, 0}, "nano_per_hour", CELL_DOLLARS},
+    [COL_TODAY] = {{"today", "Today", 7, 5, true, 0}, "today_nano", CELL_DOLLARS},
+    [COL_WINDOW] = {{"window", "Window", 10, 6, false, 14}, "windows", CELL_OWN},
+    [COL_USED] = {{"used", "Used", 10, 3, false, 16}, "windows", CELL_OWN},
+    [COL_LEFT] = {{"left", "Left", 7, 9, true, 0}, "windows", CELL_OWN},
+    [COL_OUT] = {{"runs out", "Runs out", 8, 4, false, 0}, "runs_out_ms", CELL_OWN},
+    [COL_RPM] = {{"requests a minute", "RPM", 6, 10, true, 0}, "rpm", CELL_OWN},
+    {{"last used", "Last", 4, 8, true, 0}, "last_ms", CELL_AGE},
+    {{"team", "Team", 8, 11, false, 16}, "team", CELL_TEXT},
+    {{"key", "Key", 12, 12, false, 0}, "shown", CELL_TEXT},
+    {{"credit", "Credit", 8, 13, true, 0}, "credit_nano", CELL_DOLLARS},
+    {{"debt", "Debt", 8, 14, true, 0}, "debt_nano", CELL_DOLLARS},
+    {{"running", "Live", 4, 15, true, 0}, "running", CELL_COUNT},
+};
+
+static const struct listing_def def = {.path = "keys",
+    .member = "keys",
+    .id = "name",
+    .columns = columns,
+    .count = ARRAY_LEN(columns),
+    .empty = "no key yet: a makes one",
+    .own = own,
+    .own_key = own_key};
+
+static const enum context place[] = {CONTEXT_KEYS, CONTEXT_LIST, CONTEXT_END};
+
+static void open(struct app *a, void *state, const void *arg)
+{
+    struct state *s = state;
+    (void)arg;
+    listing_init(&s->list, a, &def);
+    s->list.table.sort = COL_HOUR;
+    s->list.table.descending = true;
+}
+
+static void close(struct app *a, void *state)
+{
+    (void)a;
+    listing_fini(&((struct state *)state)->list);
+}
+
+static void draw(struct app *a, void *state, struct rect r)
+{
+    struct state *s = state;
+    size_t near = 0;
+    (void)a;
+    for (size_t i = 0; i < s->list.count; i++)
+        near += used_ppm(s->list.rows[i]) >= 800000;
+    ui_printf(r.y, 1, r.w - 2, near ? ROLE_WARN : ROLE_DIM, "%zu keys%s", s->list.count,
+        near ? ", some near their limit" : "");
+    listing_draw(&s->list, (struct rect){r.y + 1, r.x, r.h - 1, r.w});
+}
+
+static void on_done(struct app *a, void *state, int status, struct str reply)
+{
+    struct state *s = state;
+    if (status != 200)
+        return;
+    if (json_get(reply, STR("secret")).type == JSON_STRING)
+        key_secret_open(a, reply);
+    else
+        app_say(a, ROLE_MESSAGE, "done: %s", s->acting);
+    listing_refresh(&s->list);
+}
+
+static void ask(struct app *a, struct state *s, const char *verb, const char *body)
+{
+    struct buf path;
+    if (!app_may_change(a))
+        return;
+    buf_init(&path, 400);
+    buf_puts(&path, "keys/");
+    link_path(&path, str_c(s->acting));
+    buf_printf(&path, "/%s", verb);
+    if (!path.err)
+        app_ask(a, s, "POST", buf_c(&path), str_c(body), on_done);
+    buf_fini(&path);
+}
+
+static void on_choice(struct app *a, void *ctx, size_t i)
+{
+    struct state *s = ctx;
+    switch (i) {
+    case 0:
+        key_form_open(a, s->acting);
+        break;
+    case 1:
+        key_grant_open(a, s->acting);
+        break;
+    case 2:
+        ask(a, s, "pause", "{}");
+        break;
+    case 3:
+        ask(a, s, "resume", "{}");
+        break;
+    case 4:
+        ask(a, s, "rotate", "{\"grace_ms\":86400000}");
+        break;
+    default:
+        key_revoke_open(a, s->acting);
+    }
+}
+
+static bool action(struct app *a, void *state, enum action action)
+{
+    static const struct menu_item items[] = {{'l', "limits: change them on one line"},
+        {'g', "grant credit…"}, {'p', "pause: refuse its requests"}, {'r', "resume"},
+        {'o', "rotate: a new secret, the old one works for a day"}, {'x', "revoke for ever…"}};
+    struct state *s = state;
+    char filter[100];
+    if (action == ACTION_KEY_ADD) {
+        if (app_may_change(a))
+            key_form_open(a, NULL);
+        return true;
+    }
+    if (listing_action(&s->list, action))
+        return true;
+    listing_text(listing_row(&s->list), "name", s->acting, sizeof s->acting);
+    if (!s->acting[0])
+        return false;
+    if (action == ACTION_OPEN) {
+        snprintf(filter, sizeof filter, "key:=%s", s->acting);
+        requests_filter(a, filter);
+        return true;
+    }
+    if (action == ACTION_KEY_MENU) {
+        menu_open(a, &(struct menu_arg){s->acting, items, ARRAY_LEN(items), 0, on_choice, s});
+        return true;
+    }
+    return false;
+}
+
+static int tick(struct app *a, void *state)
+{
+    (void)a;
+    return listing_tick(&((struct state *)state)->list);
+}
+
+static bool subject(struct app *a, void *state, struct subject *out)
+{
+    struct str row = listing_row(&((struct state *)state)->list);
+    (void)a;
+    if (!row.n)
+        return false;
+    out->kind = SUBJECT_KEY;
+    listing_text(row, "name", out->key, sizeof out->key);
+    return true;
+}
+
+const struct screen screen_keys = {.name = "keys",
+    .title = "Keys",
+    .brief = "Key",
+    .digit = '5',
+    .size = sizeof(struct state),
+    .contexts = place,
+    .open = open,
+    .close = close,
+    .draw = draw,
+    .action = action,
+    .tick = tick,
+    .subject = subject};
