@@ -1,6 +1,7 @@
 /* load.c: a client for figures: latency of single requests, and many streams at once.
  *
  *     load one HOST:PORT PATH BODY COUNT [HEADER]...       one connection, one request after another
+ *     load first HOST:PORT PATH BODY COUNT [HEADER]...     the time to a stream's first event, one after another
  *     load rate HOST:PORT PATH BODY CONNS SECONDS [HEADER]… as many as go through
  *     load streams HOST:PORT PATH BODY COUNT SECONDS [HEADER]…   COUNT streams for SECONDS; each event's text
  *                                                   starts "wSEQUENCE MONOTONIC_US " (mock.c)
@@ -107,6 +108,37 @@ static void one(size_t count)
     }
     qsort(times, count, sizeof *times, compare);
     printf("{\"count\":%zu,\"bad\":%d,\"p50_us\":%lld,\"p95_us\":%lld,\"p99_us\":%lld}\n", count, bad,
+        (long long)share(times, count, .5), (long long)share(times, count, .95),
+        (long long)share(times, count, .99));
+}
+
+/* A connection a stream, as the gateway closes each; read to its end, so that none overlap. */
+static void first(size_t count)
+{
+    static char in[1 << 16];
+    int64_t *times = calloc(count, sizeof *times);
+    size_t bad = 0;
+    for (size_t i = 0; i < count; i++) {
+        int fd = dial();
+        size_t n = 0;
+        int64_t start = now_us();
+        if (send(fd, request, (size_t)request_n, MSG_NOSIGNAL) != request_n)
+            die("send");
+        while (n < sizeof in - 1 && !strstr(in, "[DONE]")) {
+            ssize_t got = recv(fd, in + n, sizeof in - 1 - n, 0);
+            if (got <= 0)
+                break;
+            n += (size_t)got;
+            in[n] = '\0';
+            if (!times[i] && strstr(in, "\"content\":\"w"))
+                times[i] = now_us() - start;
+        }
+        bad += !times[i];
+        in[0] = '\0';
+        close(fd);
+    }
+    qsort(times, count, sizeof *times, compare);
+    printf("{\"count\":%zu,\"bad\":%zu,\"p50_us\":%lld,\"p95_us\":%lld,\"p99_us\":%lld}\n", count, bad,
         (long long)share(times, count, .5), (long long)share(times, count, .95),
         (long long)share(times, count, .99));
 }
@@ -279,9 +311,9 @@ int main(int argc, char **argv)
 {
     char host[64];
     struct rlimit files;
-    bool is_one = argc > 5 && strcmp(argv[1], "one") == 0;
+    bool is_one = argc > 5 && (strcmp(argv[1], "one") == 0 || strcmp(argv[1], "first") == 0);
     if (argc < 6 || (!is_one && argc < 7)) {
-        fputs("usage: load one|rate|streams HOST:PORT PATH BODY COUNT [SECONDS] [HEADER]…\n", stderr);
+        fputs("usage: load one|first|rate|streams HOST:PORT PATH BODY COUNT [SECONDS] [HEADER]…\n", stderr);
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -298,8 +330,10 @@ int main(int argc, char **argv)
     inet_pton(AF_INET, host, &to.sin_addr);
     make_request(argv[2], argv[3], argv[4], argv + (is_one ? 6 : 7));
     size_t count = strtoul(argv[5], NULL, 10);
-    if (is_one)
+    if (strcmp(argv[1], "one") == 0)
         one(count);
+    else if (is_one)
+        first(count);
     else if (strcmp(argv[1], "rate") == 0)
         rate(count, (int)strtol(argv[6], NULL, 10));
     else

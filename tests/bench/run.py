@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""The figures of the gateway beside nginx's plain reverse proxy, in one run on the same cores.
+
+    make bench                                  python3 tests/bench/run.py --build build [PART ...]
+
+Proxy on one core, provider and client on the other; what is compared runs in turns, round after round,
+so that a busy machine disturbs both alike. Prints a Markdown table; `missed` marks a figure that does
+not hold on this run. Never part of the tests: figures are not facts about correctness."""
+import argparse
+import fcntl
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import rig as r  # noqa: E402
+
+ROUNDS = 3
+ROWS = []
+
+
+def row(what, measured, target="", good=None):
+    """good: True, False, or None where nothing was promised."""
+    ROWS.append((what, measured, target, "" if good is None else "yes" if good else "**missed**"))
+    print(f"  {what}: {measured}", file=sys.stderr, flush=True)
+
+
+def us(n):
+    return f"{n:,.0f} µs"
+
+
+# ---- one request after another, and as many as go through ----
+
+def costs(rig, peers, seconds=2, conns=16):
+    """CPU µs a request and requests/s of each peer, in turns."""
+    cpu = {name: [] for name in peers}
+    rate = {name: [] for name in peers}
+    body = r.chat("plain")
+    for _ in range(ROUNDS):
+        for name, peer in peers.items():
+            before = peer.cpu_s()
+            got = rig.load("rate", peer.port, body, conns, seconds, headers=peer.headers)
+            cpu[name].append((peer.cpu_s() - before) * 1e6 / got["requests"])
+            rate[name].append(got["per_s"])
+    median = statistics.median
+    return {n: median(v) for n, v in cpu.items()}, {n: median(v) for n, v in rate.items()}
+
+
+def part_cpu(rig, s):
+    peers = {"nginx": s["nginx"], "off": s["governed"], "errors": s["errors"], "all": s["all"],
+             "open": s["open"]}
+    for peer in peers.values():
+        rig.load("rate", peer.port, r.chat("plain"), 16, 1, headers=peer.headers)
+    cpu, rate = costs(rig, peers)
+    base = cpu["nginx"]
+    row("CPU a request, nginx", us(base))
+    for name, what, most in (("off", "key, limits, budget, row; no bodies", 2.8),
+                             ("errors", "the same, default capture with keys (errors)", None),
+                             ("all", "the same, all bodies kept", None)):
+        times = cpu[name] / base
+        row(f"CPU a request, {what}", f"{us(cpu[name])}, {times:.2f} × nginx",
+            f"≤ {most} × (aim 2.2)" if most else "", times <= most if most else None)
+    lost = 1 - rate["off"] / rate["open"]
+    row("Throughput lost to keys, limits and budget (rows are always written)",
+        f"{lost:.1%} ({rate['off']:,.0f}/s of {rate['open']:,.0f}/s; nginx {rate['nginx']:,.0f}/s)",
+        "≤ 15 %", lost <= 0.15)
+
+
+def part_latency(rig, s):
+    """All three may run on all cores, as they would at one client."""
+    free = rig.gateway("free", s["mock"].port, "capture: off\n", core=None)
+    nginx = rig.nginx(s["mock"].port, core=None)
+    ways = {"direct": s["mock"], "gateway": free, "nginx": nginx}
+    for mode, body, what in (("one", r.chat("plain"), "one client, whole answer"),
+                             ("first", r.chat("stream-2x0ms", stream=True), "one client, first token")):
+        got = {name: [] for name in ways}
+        for _ in range(ROUNDS):
+            for name, peer in ways.items():
+                port = peer.port if mode == "one" else peer.stream_port
+                got[name].append(rig.load(mode, port, body, 1000, headers=peer.headers, core=None))
+        for share, most in (("p50", 100), ("p99", 200)):
+            best = {n: statistics.median(g[share + "_us"] for g in v) for n, v in got.items()}
+            added = best["gateway"] - best["direct"]
+            row(f"Added {share}, {what}", f"{us(added)} (direct {us(best['direct'])}, through nginx "
+                f"+{us(best['nginx'] - best['direct'])})", f"≤ {most} µs", added <= most)
+    free.end()
+    nginx.end()
+
+
+# ---- streams ----
+
+def hold_streams(rig, peer, count, interval_ms, settle_s, window_s):
+    """COUNT streams; CPU and memory over a window once all are open. The client's own report, and these."""
+    body = r.chat(f"stream-100000x{interval_ms}ms", 200, True)
+    before = peer.memory_kib()
+    client = subprocess.Popen(
+        rig.load_command("streams", peer.stream_port, body, count, settle_s + window_s + 1,
+                         headers=peer.headers), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        preexec_fn=r.on_core(r.PEER_CORE))
+    time.sleep(settle_s)
+    cpu, began = peer.cpu_s(), time.monotonic()
+    time.sleep(window_s)
+    cpu, took = peer.cpu_s() - cpu, time.monotonic() - began
+    kib = (peer.memory_kib() - before) / count
+    report = json.loads(client.communicate()[0])
+    events = count * took * 1000 / interval_ms
+    return {"cpu_us": cpu * 1e6 / events, "kib": kib, **report}
+
+
+def faults(got):
+    return got["disordered"] + got["ended_early"] + (got["streams"] - got["still_open"])
+
+
+def part_streams(rig, s):
+    fresh = rig.gateway("streams", s["mock"].port, "capture: off\n")
+    got = {"nginx": [], "gateway": []}
+    for _ in range(2):
+        for name, peer in (("nginx", s["nginx"]), ("gateway", fresh)):
+            got[name].append(hold_streams(rig, peer, 1000, 100, 3, 4))
+    cpu = {n: statistics.mean(g["cpu_us"] for g in v) for n, v in got.items()}
+    times = cpu["gateway"] / cpu["nginx"]
+    row("CPU an event, 1,000 streams of 10 events/s", f"{us(cpu['gateway'])}, {times:.2f} × nginx with "
+        "buffering off", "≤ 1.5 ×", times <= 1.5)
+    last = got["gateway"][-1]
+    row("… chunk latency, provider to client", f"p50 {us(last['p50_us'])}, p99 {us(last['p99_us'])} (nginx "
+        f"{us(got['nginx'][-1]['p50_us'])}, {us(got['nginx'][-1]['p99_us'])})")
+    kib = got["gateway"][0]["kib"]
+    row("Memory a stream, 1,000", f"{kib:.1f} KiB (nginx {got['nginx'][0]['kib']:.1f})", "≤ 30 KiB",
+        kib <= 30)
+    bad = sum(faults(g) for g in got["gateway"])
+    row("… lost, reordered or ended", f"{bad}", "0", bad == 0)
+    fresh.end()
+
+
+def part_many(rig, s):
+    count = 8000
+    limit = r.FILES
+    if limit < 2 * count + 300:
+        row(f"{count:,} streams", f"not run: a process may open {limit:,} files only", "")
+        return
+    fresh = rig.gateway("many", s["mock"].port, "capture: off\n")
+    got = hold_streams(rig, fresh, count, 2000, 8, 10)
+    row(f"Memory a stream, {count:,}", f"{got['kib']:.1f} KiB", "≤ 30 KiB", got["kib"] <= 30)
+    row("… lost, reordered or ended", f"{faults(got)} of {got['streams']:,} ({got['events']:,} events, p50 "
+        f"{us(got['p50_us'])}, p99 {us(got['p99_us'])})", "0", faults(got) == 0)
+    fresh.end()
+
+
+# ---- start, size, idle, reuse, console ----
+
+def part_process(rig, s):
+    times = []
+    for n in range(6):
+        began = time.monotonic()
+        peer = rig.gateway("start", s["mock"].port, "capture: off\n")
+        answer = r.ask(peer.port, r.post(r.chat("plain"), peer.headers))
+        times.append((time.monotonic() - began) * 1000)
+        if b" 200 " not in answer[:20]:
+            raise SystemExit(f"the first answer was no 200: {answer[:400]!r}")
+        if n == 5:
+            time.sleep(1)
+            anonymous, resident = peer.memory_kib("RssAnon") / 1024, peer.memory_kib() / 1024
+        peer.end()
+    first, again = times[0], statistics.median(times[1:])
+    row("Start to first answer", f"{again:.0f} ms (on a new data folder {first:.0f} ms)", "≤ 30 ms", again <= 30)
+    row("Idle: anonymous memory", f"{anonymous:.1f} MB", "≤ 6 MB", anonymous <= 6)
+    row("Idle: VmRSS", f"{resident:.1f} MB", "≤ 18 MB", resident <= 18)
+    stripped = os.path.join(rig.folder, "stripped")
+    subprocess.run(["strip", "-o", stripped, rig.binary], check=True)
+    size = os.path.getsize(stripped) / 1e6
+    row("Binary, stripped", f"{size:.2f} MB", "≤ 2 MB", size <= 2)
+
+
+def reuse(rig, found):
+    """8 requests, one in 5 s, each on a connection of its own, two workers."""
+    mock = rig.mock()
+    gateway = rig.gateway("reuse", mock.port, "capture: off\nworkers: 2\n")
+    for n in range(8):
+        r.ask(gateway.port, r.post(r.chat("plain"), gateway.headers))
+        if n < 7:
+            time.sleep(5)
+    answer = r.ask(mock.port, b"GET /mock/stats HTTP/1.1\r\nHost: x\r\n\r\n")
+    found["connections"] = json.loads(answer.split(b"\r\n\r\n", 1)[1])["connections"] - 1
+    gateway.end()
+
+
+def paint_ms(rig, data, marks, most_s=3):
+    """ms from exec to each of the texts `marks` on a terminal of 120x40."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        os.execve(rig.binary, [rig.binary, "--data", data, "attach"], rig.env)
+    began, seen, found = time.monotonic(), b"", {}
+    while time.monotonic() - began < most_s and len(found) < len(marks):
+        if select.select([fd], [], [], 0.2)[0]:
+            seen += os.read(fd, 65536)
+        for mark in marks:
+            if mark in seen:
+                found.setdefault(mark, (time.monotonic() - began) * 1000)
+    os.kill(pid, signal.SIGTERM)
+    try:
+        while os.read(fd, 65536):
+            pass
+    except OSError:
+        pass
+    os.close(fd)
+    os.waitpid(pid, 0)
+    return [found.get(mark, most_s * 1000) for mark in marks]
+
+
+def part_console(rig, s):
+    """The frame, and the frame with what the gateway knows."""
+    r.ask(s["governed"].port, r.post(r.chat("plain"), s["governed"].headers))
+    runs = [paint_ms(rig, s["governed"].data, [b"Requests", b"today"]) for _ in range(7)]
+    frame, filled = (statistics.median(times) for times in zip(*runs))
+    row("Console: first paint", f"{frame:.0f} ms (with figures and rows {filled:.0f} ms)", "≤ 100 ms",
+        frame <= 100)
+
+
+PARTS = {"cpu": part_cpu, "latency": part_latency, "streams": part_streams, "many": part_many,
+         "process": part_process, "console": part_console}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS, "reuse"], default=[])
+    args = parser.parse_args()
+    if not shutil.which("nginx") and not os.access("/usr/sbin/nginx", os.X_OK):
+        print("bench: nginx is not there to compare with: apt-get install nginx-light", file=sys.stderr)
+        return 1
+    parts = args.parts or [*PARTS, "reuse"]
+    where, began = r.machine(), time.monotonic()
+    with r.Rig(args.build) as rig:
+        s = {"mock": rig.mock()}
+        upstream = s["mock"].port
+        s["nginx"] = rig.nginx(upstream)
+        s["governed"] = rig.gateway("governed", upstream, "capture: off\n")
+        s["errors"] = rig.gateway("errors", upstream)
+        s["all"] = rig.gateway("all", upstream, "capture: all\n")
+        s["open"] = rig.gateway("open", upstream, "capture: off\n", keys=False)
+        found, aside = {}, None
+        if "reuse" in parts:
+            aside = threading.Thread(target=reuse, args=(rig, found))
+            aside.start()
+        for name in PARTS:
+            if name in parts:
+                PARTS[name](rig, s)
+        if aside:
+            aside.join()
+            n = found.get("connections", 99)
+            row("Upstream connections for 8 requests, one in 5 s, 2 workers", f"{n}", "≤ 2", n <= 2)
+    version = subprocess.run([os.path.join(r.ROOT, args.build, "pointsman"), "version"], check=False,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout.decode().strip()
+    print(f"`make bench`: {version.splitlines()[0] if version else 'pointsman'}, {where}, "
+          f"{time.monotonic() - began:.0f} s; one worker, proxies on core {r.PROXY_CORE}, provider and client on "
+          f"core {r.PEER_CORE}.\n")
+    print("| figure | measured | promised | holds |\n|---|---|---|---|")
+    for cells in ROWS:
+        print("| " + " | ".join(cells) + " |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
