@@ -188,20 +188,47 @@ static int print_stored(struct cli *c, const char *since, int64_t limit)
     return CLI_DONE;
 }
 
-static int print_last(struct cli *c, int64_t limit)
+/* One page of the newest, from `cursor` on; moves the cursor, empties it at the end. */
+static int get_newest(struct cli *c, struct reply *r, char cursor[80], int64_t most)
 {
     struct buf path;
-    struct reply r;
     buf_init(&path, 4096);
-    buf_printf(&path, "exchanges?limit=%lld", (long long)limit);
+    buf_printf(&path, "exchanges?limit=%lld", (long long)MIN(most, PAGE));
+    cli_query(&path, "before", cursor[0] ? cursor : NULL);
     cli_query(&path, "filter", cli_option(c, "filter"));
-    int status = cli_get(c, &r, buf_c(&path));
+    int status = cli_get(c, r, buf_c(&path));
     buf_fini(&path);
-    if (status != CLI_DONE)
-        return status;
-    print_rows(c, &r, true);
-    reply_free(&r);
-    return CLI_DONE;
+    if (status == CLI_DONE)
+        snprintf(cursor, 80, "%s",
+            json_bool(r->json, "done", true) ? "" : json_string(r->json, "cursor", ""));
+    return status;
+}
+
+/* The newest `limit` ones, oldest first: pages come newest first, so all are read before the first
+ * is printed. */
+static int print_last(struct cli *c, int64_t limit)
+{
+    struct reply *pages = NULL;
+    size_t n = 0;
+    int status = CLI_DONE;
+    char cursor[80] = "";
+    for (bool more = true; more && status == CLI_DONE;) {
+        struct reply *grown = realloc(pages, (n + 1) * sizeof *pages);
+        if (!grown)
+            break;
+        pages = grown;
+        status = get_newest(c, &pages[n], cursor, limit);
+        if (status != CLI_DONE)
+            break;
+        limit -= (int64_t)json_size(json_member(pages[n++].json, "rows"));
+        more = limit > 0 && cursor[0];
+    }
+    while (n > 0) {
+        print_rows(c, &pages[--n], true);
+        reply_free(&pages[n]);
+    }
+    free(pages);
+    return status;
 }
 
 static int follow(struct cli *c, int64_t seq)
@@ -265,8 +292,7 @@ int cli_tail(struct cli *c)
         if (limit == 0 && !since[0] && !c->json && isatty(1))
             limit = 20; /* a person wants the end, a pipe wants all */
     }
-    int status =
-        limit && !since[0] ? print_last(c, MIN(limit, 1000)) : print_stored(c, since, limit);
+    int status = limit && !since[0] ? print_last(c, limit) : print_stored(c, since, limit);
     fflush(stdout);
     return status == CLI_DONE && following ? follow(c, seq) : status;
 }
