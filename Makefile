@@ -1,6 +1,7 @@
 # pointsman: one file, pkg-config, no configure step. `make help` lists what a person types.
 MAKEFLAGS += --no-builtin-rules
 PREFIX ?= /usr/local
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 CC ?= cc
 ifeq ($(origin CC),default)
 CC = cc
@@ -56,12 +57,15 @@ all: $(BUILD)/pointsman ## build build/pointsman
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
+# As root the folder must be named: its files would belong to root.
+RUN_AS_ROOT = $(if $(filter 0,$(shell id -u)),--data $(HOME)/.local/share/pointsman)
+
 run: deps ## install what is missing, build, start the gateway and the console
-	@$(MAKE) --no-print-directory all
-	@$(BUILD)/pointsman
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(BUILD)/pointsman $(RUN_AS_ROOT)
 
 check: deps test-deps ## build and run every test; ends with "N passed, N failed"
-	@$(MAKE) --no-print-directory all unit tools
+	@$(MAKE) --no-print-directory -j$(JOBS) all unit tools
 	@python3 tests/run.py --build $(BUILD) $(SUITES)
 
 debug: ## build with ASan and UBSan into build/debug
