@@ -293,13 +293,21 @@ static int make_workers(struct server *s, struct err *e)
     return rc;
 }
 
+static bool uses_demo(const struct config *c)
+{
+    for (size_t i = 0; i < c->provider_count; i++)
+        if (c->providers[i].demo)
+            return true;
+    return false;
+}
+
 static int make_admin(struct server *s, struct err *e)
 {
     struct admin_start start = {
         .socket_path = s->config->socket,
         .data_path = s->config->data,
         .listen_url = str_c(s->listen_url),
-        .demo = s->options->demo,
+        .demo = uses_demo(s->config),
         .owner_uid = (int64_t)getuid(),
         .started_ms = clock_wall_ms(),
         .workers = s->worker_count,

@@ -17,7 +17,7 @@ void welcome_text(struct app *a, size_t n, struct buf *out)
     const struct gateway *g = &app_model(a)->gateway;
     const char *base = g->listen[0] ? g->listen : "http://127.0.0.1:4141";
     const char *key = g->keys ? "sk-pm-…" : "none";
-    const char *model = g->demo ? "demo/quick" : "gpt-5-mini";
+    const char *model = g->demo ? "demo/atlas" : "gpt-5-mini";
     if (n == 0)
         buf_printf(out, "export OPENAI_BASE_URL=%s/v1\nexport OPENAI_API_KEY=%s\n", base, key);
     else if (n == 1)
