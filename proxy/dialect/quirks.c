@@ -7,7 +7,9 @@ static const struct spoke_quirks rows[] = {
 #undef X
 };
 
-const struct spoke_quirks quirks_none = {"", "reasoning_content", 0, 0};
+/* Nobody we know: what the fewest servers refuse. */
+const struct spoke_quirks quirks_none = {"", "reasoning_content",
+    SPOKE_MAX_TOKENS | SPOKE_NO_DEVELOPER, 0};
 
 /* "https://user@host:8000/v1" → "host:8000" */
 static struct str authority(struct str url)

@@ -19,7 +19,10 @@ enum spoke_quirk {
     SPOKE_NO_PARALLEL = 64,      /* refuses parallel_tool_calls */
     SPOKE_NO_EFFORT = 128,       /* refuses reasoning_effort */
     SPOKE_ANY_NOT_REQUIRED = 256, /* tool_choice "any" where others say "required" */
-    SPOKE_STRICT_FIELDS = 512    /* refuses members that it does not know */
+    SPOKE_STRICT_FIELDS = 512,   /* refuses members that it does not know */
+    SPOKE_CACHE_MARKS = 1024,    /* takes cache_control on parts of content */
+    SPOKE_PLAIN_TEXT = 2048,     /* content of text alone must be one string */
+    SPOKE_TOP_K = 4096           /* takes top_k */
 };
 
 struct spoke_quirks {

@@ -2,7 +2,8 @@
 #include "proxy/dialect/spoke.h"
 
 static const struct spoke *const spokes[WIRE_COUNT] = {
-    [WIRE_RAW] = NULL,
+    [WIRE_CHAT] = &spoke_chat,
+    [WIRE_MESSAGES] = &spoke_messages,
 };
 
 const struct spoke *spoke_of(enum wire w)

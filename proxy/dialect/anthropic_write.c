@@ -1,0 +1,325 @@
+/* anthropic_write.c: the neutral form → a Messages request, within what the API refuses: thinking
+ * beside a forced tool or a temperature, members that it does not know. */
+#include "proxy/dialect/anthropic.h"
+
+#include <stdlib.h>
+
+/* --- thinking --------------------------------------------------------------------------------- */
+
+enum thinks { THINKS_NOT, THINKS_BUDGET, THINKS_ADAPTIVE };
+
+static int64_t number_at(struct str s, size_t at)
+{
+    size_t n = 0;
+    int64_t v = 0;
+    while (at + n < s.n && n < 2 && s.p[at + n] >= '0' && s.p[at + n] <= '9')
+        v = v * 10 + (s.p[at + n++] - '0');
+    if (n == 0 || (at + n < s.n && s.p[at + n] >= '0' && s.p[at + n] <= '9'))
+        return -1; /* none, or a date */
+    return v;
+}
+
+/* By the model's name: "claude-opus-4-6-20260204", "claude-3-5-haiku". Other houses' models that
+ * speak this dialect take a budget. */
+static enum thinks thinks(struct str model)
+{
+    ptrdiff_t at = str_find(model, STR("claude-"));
+    if (at < 0)
+        return THINKS_BUDGET;
+    struct str rest = str_from(model, (size_t)at + 7);
+    int64_t major = number_at(rest, 0), minor = 0;
+    if (major < 0) { /* the family comes first */
+        ptrdiff_t dash = str_chr(rest, '-');
+        if (dash < 0)
+            return THINKS_BUDGET;
+        rest = str_from(rest, (size_t)dash + 1);
+        major = number_at(rest, 0);
+    }
+    ptrdiff_t dash = str_chr(rest, '-');
+    if (dash > 0)
+        minor = MAX(number_at(rest, (size_t)dash + 1), 0);
+    if (major < 3 || (major == 3 && minor < 7))
+        return major < 0 ? THINKS_BUDGET : THINKS_NOT;
+    return major >= 5 || (major == 4 && minor >= 6) ? THINKS_ADAPTIVE : THINKS_BUDGET;
+}
+
+/* In the middle of a tool turn thinking may not be switched on: the API wants the thoughts that led
+ * to the calls, and those were another model's. */
+static bool turn_without_thoughts(const struct ir_request *r)
+{
+    bool called = false, thought = false;
+    const struct ir_message *last = r->last_message;
+    if (!last || last->role != IR_TOOL)
+        return false;
+    for (const struct ir_message *m = r->messages; m; m = m->next) {
+        if (m->role == IR_USER)
+            called = thought = false;
+        for (const struct ir_part *p = m->role == IR_ASSISTANT ? m->parts : NULL; p; p = p->next) {
+            called |= p->kind == IR_CALL;
+            thought |= (p->kind == IR_REASONING || p->kind == IR_REDACTED) &&
+                       p->origin == WIRE_MESSAGES && p->signature.n;
+        }
+    }
+    return called && !thought;
+}
+
+/* Shall it think? What hinders is noted. */
+static bool may_think(const struct ir_request *r, const struct spoke_target *t,
+    struct ir_notes *notes)
+{
+    enum ir_effort effort = r->reasoning.effort;
+    bool asked = effort > IR_EFFORT_NONE || r->reasoning.adaptive || r->reasoning.budget > 0 ||
+                 r->reasoning.budget == IR_BUDGET_DYNAMIC;
+    if (r->reasoning.budget == 0)
+        asked = false;
+    if (!asked)
+        return false;
+    bool forced = r->tool_choice.mode == IR_CHOICE_REQUIRED ||
+                  r->tool_choice.mode == IR_CHOICE_NAMED;
+    if (forced || thinks(t->model) == THINKS_NOT || turn_without_thoughts(r)) {
+        ir_changed(notes, "reasoning_effort");
+        return false;
+    }
+    return true;
+}
+
+static int64_t max_output(const struct ir_request *r, const struct spoke_target *t)
+{
+    int64_t otherwise = t->max_output > 0 ? t->max_output : 4096;
+    return r->max_output > 0 ? r->max_output : otherwise;
+}
+
+static int64_t budget_for(const struct ir_request *r, int64_t max)
+{
+    int64_t budget = r->reasoning.budget > 0 ? r->reasoning.budget
+        : ir_budget_of(r->reasoning.effort ? r->reasoning.effort : IR_EFFORT_MEDIUM, max);
+    return MAX(1024, MIN(budget, max - 1));
+}
+
+/* Returns the maximum of output that goes with it: a budget lies below it. */
+static int64_t put_thinking(struct json_writer *w, const struct ir_request *r,
+    const struct spoke_target *t)
+{
+    int64_t max = max_output(r, t);
+    enum thinks kind = thinks(t->model);
+    if (r->reasoning.adaptive && r->origin == WIRE_MESSAGES)
+        kind = THINKS_ADAPTIVE;
+    else if (r->reasoning.budget > 0 && r->origin == WIRE_MESSAGES)
+        kind = THINKS_BUDGET;
+    if (kind == THINKS_BUDGET && max <= 1024)
+        max = 2048;
+    json_object_begin(w, "thinking");
+    json_put_c(w, "type", kind == THINKS_ADAPTIVE ? "adaptive" : "enabled");
+    if (kind == THINKS_BUDGET)
+        json_put_int(w, "budget_tokens", budget_for(r, max));
+    if (r->reasoning.shown != IR_UNSAID)
+        json_put_c(w, "display", r->reasoning.shown == IR_NO ? "omitted" : "summarized");
+    json_object_end(w);
+    return max;
+}
+
+/* "low" … "max": only newer models know the member. */
+static const char *effort_name(const struct ir_request *r, const struct spoke_target *t)
+{
+    enum ir_effort e = r->reasoning.effort;
+    if (e <= IR_EFFORT_NONE || (thinks(t->model) != THINKS_ADAPTIVE && r->origin != WIRE_MESSAGES))
+        return NULL;
+    return ir_effort_name(MAX(e, IR_EFFORT_LOW));
+}
+
+/* --- tools ------------------------------------------------------------------------------------ */
+
+static void put_schema(struct json_writer *w, struct str schema)
+{
+    if (!schema.p) {
+        json_put_raw(w, "input_schema", STR("{\"type\":\"object\"}"));
+    } else if (json_get(schema, STR("type")).type != JSON_NONE) {
+        json_put_raw(w, "input_schema", schema);
+    } else { /* the API insists on it */
+        bool empty = json_count(json_value(schema)) == 0;
+        json_put_raw(w, "input_schema", STR("{\"type\":\"object\""));
+        buf_puts(w->out, empty ? "" : ",");
+        buf_put_str(w->out, str_from(schema, (size_t)str_chr(schema, '{') + 1));
+    }
+}
+
+/* Where only some may be called, only those are shown: the API has no such list. */
+static bool is_allowed(const struct ir_request *r, struct str name)
+{
+    const struct ir_name *n = r->tool_choice.only;
+    if (!n || r->tool_choice.mode == IR_CHOICE_NAMED)
+        return true;
+    for (; n; n = n->next)
+        if (str_eq(n->name, name))
+            return true;
+    return false;
+}
+
+static size_t put_tools(struct json_writer *w, const struct ir_request *r, struct ir_notes *notes)
+{
+    size_t n = 0;
+    for (const struct ir_tool *t = r->tools; t; t = t->next) {
+        bool native = !t->name.p && t->origin == WIRE_MESSAGES;
+        if (!t->name.p && !native)
+            ir_dropped_text(notes, "tools.", t->type);
+        if ((!t->name.p && !native) || (t->name.p && !is_allowed(r, t->name)))
+            continue;
+        if (n++ == 0)
+            json_array_begin(w, "tools");
+        if (native) {
+            json_put_raw(w, NULL, t->raw);
+            continue;
+        }
+        json_object_begin(w, NULL);
+        ir_put_text(w, "name", t->name);
+        ir_put_text(w, "description", t->description);
+        put_schema(w, t->schema);
+        if (t->strict == IR_YES)
+            json_put_bool(w, "strict", true);
+        ir_put_raw(w, "cache_control", t->cache);
+        json_object_end(w);
+    }
+    if (n)
+        json_array_end(w);
+    return n;
+}
+
+static void put_choice(struct json_writer *w, const struct ir_request *r)
+{
+    static const char *const names[] = {"auto", "auto", "none", "any", "tool"};
+    if (r->tool_choice.mode == IR_CHOICE_UNSAID && r->parallel != IR_NO)
+        return;
+    json_object_begin(w, "tool_choice");
+    json_put_c(w, "type", names[r->tool_choice.mode]);
+    if (r->tool_choice.mode == IR_CHOICE_NAMED)
+        ir_put_text(w, "name", r->tool_choice.only->name);
+    if (r->parallel == IR_NO && r->tool_choice.mode != IR_CHOICE_NONE)
+        json_put_bool(w, "disable_parallel_tool_use", true);
+    json_object_end(w);
+}
+
+/* --- settings --------------------------------------------------------------------------------- */
+
+static void put_sampling(struct json_writer *w, const struct ir_request *r, bool thinking,
+    struct ir_notes *notes)
+{
+    char text[40];
+    str_copy(text, sizeof text, r->temperature);
+    double t = strtod(text, NULL);
+    if (r->temperature.p && thinking && t != 1)
+        ir_changed(notes, "temperature");
+    else if (r->temperature.p && t > 1) {
+        json_put_raw(w, "temperature", STR("1"));
+        ir_changed(notes, "temperature");
+    } else {
+        ir_put_raw(w, "temperature", r->temperature);
+    }
+    /* both together are refused by newer models: the temperature wins */
+    if (r->top_p.p && (thinking || (r->temperature.p && r->origin != WIRE_MESSAGES)))
+        ir_changed(notes, "top_p");
+    else
+        ir_put_raw(w, "top_p", r->top_p);
+    if (r->top_k.p && thinking)
+        ir_changed(notes, "top_k");
+    else
+        ir_put_raw(w, "top_k", r->top_k);
+    ir_put_raw(w, "stop_sequences", r->stop);
+}
+
+static void note_missing(const struct ir_request *r, struct ir_notes *notes)
+{
+    if (r->n > 1)
+        ir_dropped(notes, "n");
+    if (r->logprobs == IR_YES)
+        ir_dropped(notes, "logprobs");
+    if (r->seed.p)
+        ir_dropped(notes, "seed");
+    if (r->frequency_penalty.p && !str_eq(r->frequency_penalty, STR("0")))
+        ir_dropped(notes, "frequency_penalty");
+    if (r->presence_penalty.p && !str_eq(r->presence_penalty, STR("0")))
+        ir_dropped(notes, "presence_penalty");
+    if (r->verbosity.p)
+        ir_changed(notes, "verbosity");
+    if (r->cache_key.p)
+        ir_changed(notes, "prompt_cache_key");
+    if (r->metadata.p && r->origin != WIRE_MESSAGES)
+        ir_changed(notes, "metadata");
+}
+
+static void put_tier(struct json_writer *w, struct str tier, struct ir_notes *notes)
+{
+    if (ir_is(tier, "auto"))
+        json_put_c(w, "service_tier", "auto");
+    else if (ir_is(tier, "default"))
+        json_put_c(w, "service_tier", "standard_only");
+    else if (tier.p)
+        ir_dropped(notes, "service_tier");
+}
+
+static void put_output(struct json_writer *w, const struct ir_request *r, const char *effort)
+{
+    if (!effort && r->format.kind != IR_FORMAT_SCHEMA)
+        return;
+    json_object_begin(w, "output_config");
+    if (effort)
+        json_put_c(w, "effort", effort);
+    if (r->format.kind == IR_FORMAT_SCHEMA) {
+        json_object_begin(w, "format");
+        json_put_c(w, "type", "json_schema");
+        ir_put_raw(w, "schema", r->format.schema.p ? r->format.schema : STR("{}"));
+        json_object_end(w);
+    }
+    json_object_end(w);
+}
+
+static void put_rest(struct json_writer *w, const struct ir_request *r, struct ir_notes *notes)
+{
+    static const char *const harmless[] = {"store", "prompt_cache_retention", "safety_identifier",
+        "truncation", "include", "client_metadata", "stream_options"};
+    for (const struct ir_member *m = r->rest; m; m = m->next) {
+        bool soft = false;
+        if (r->origin == WIRE_MESSAGES) {
+            json_put_raw(w, NULL, STR("\""));
+            buf_put_str(w->out, m->key);
+            buf_puts(w->out, "\":");
+            buf_put_str(w->out, m->value);
+            continue;
+        }
+        for (size_t i = 0; i < ARRAY_LEN(harmless) && !soft; i++)
+            if ((soft = ir_is(m->key, harmless[i])))
+                ir_changed(notes, harmless[i]);
+        if (!soft)
+            ir_dropped_text(notes, "", m->key);
+    }
+}
+
+int messages_write_request(const struct ir_request *r, const struct spoke_target *t,
+    struct buf *out, struct ir_notes *notes, struct err *e)
+{
+    struct json_writer w = json_writer(out);
+    bool thinking = may_think(r, t, notes);
+    json_object_begin(&w, NULL);
+    json_put_str(&w, "model", t->model);
+    json_put_int(&w, "max_tokens", thinking ? put_thinking(&w, r, t) : max_output(r, t));
+    if (!thinking && r->reasoning.budget == 0 && r->origin == WIRE_MESSAGES)
+        json_put_raw(&w, "thinking", STR("{\"type\":\"disabled\"}"));
+    messages_put_system(&w, r, r->format.kind == IR_FORMAT_JSON
+        ? STR("Answer with one JSON object and nothing else.") : STR_NULL, notes);
+    messages_put_turns(&w, r, thinking || !turn_without_thoughts(r), notes);
+    if (put_tools(&w, r, notes))
+        put_choice(&w, r);
+    put_sampling(&w, r, thinking, notes);
+    put_output(&w, r, effort_name(r, t));
+    if (r->user.p) {
+        json_object_begin(&w, "metadata");
+        ir_put_text(&w, "user_id", r->user);
+        json_object_end(&w);
+    }
+    put_tier(&w, r->service_tier, notes);
+    note_missing(r, notes);
+    put_rest(&w, r, notes);
+    if (t->stream)
+        json_put_bool(&w, "stream", true);
+    json_object_end(&w);
+    return out->err ? err_set(e, ERR_LIMIT, "the request is too large to be translated") : 0;
+}

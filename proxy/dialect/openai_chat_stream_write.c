@@ -1,0 +1,201 @@
+/* openai_chat_stream_write.c: events → chunks of a chat completion, in the order in which OpenAI
+ * sends them: a chunk with the role, deltas, one with finish_reason, the usage (where it was asked
+ * for) with no choices, [DONE]. */
+#include "proxy/dialect/openai_chat.h"
+
+static void make_head(struct stream_writer *s, const struct ir_event *ev)
+{
+    struct chat_writer *c = s->state;
+    buf_init(&c->head, 8192);
+    buf_puts(&c->head, "data: {\"id\":");
+    if (ev->id.n)
+        buf_printf(&c->head, "\"" STR_FMT "\"", STR_ARG(ev->id));
+    else
+        json_quote(&c->head, s->client->fallback_id);
+    buf_puts(&c->head, ",\"object\":\"chat.completion.chunk\",\"created\":");
+    if (ev->created.p)
+        buf_put_str(&c->head, ev->created);
+    else
+        buf_printf(&c->head, "%lld", (long long)s->client->now_s);
+    buf_puts(&c->head, ",\"model\":");
+    if (ev->model.n)
+        buf_printf(&c->head, "\"" STR_FMT "\"", STR_ARG(ev->model));
+    else
+        json_quote(&c->head, s->client->model);
+    buf_puts(&c->head, ",\"choices\":[");
+}
+
+static struct json_writer begin(struct stream_writer *s, unsigned choice, struct buf *out)
+{
+    struct chat_writer *c = s->state;
+    buf_put_str(out, buf_str(&c->head));
+    buf_printf(out, "{\"index\":%u,\"delta\":", choice);
+    struct json_writer w = json_writer(out);
+    json_object_begin(&w, NULL);
+    return w;
+}
+
+static void end(struct stream_writer *s, struct json_writer *w, const char *finish,
+    struct str logprobs)
+{
+    struct buf *out = w->out;
+    json_object_end(w);
+    if (logprobs.p) {
+        buf_puts(out, ",\"logprobs\":{\"content\":");
+        buf_put_str(out, logprobs);
+        buf_puts(out, ",\"refusal\":null}");
+    } else {
+        buf_puts(out, ",\"logprobs\":null");
+    }
+    if (finish)
+        buf_printf(out, ",\"finish_reason\":\"%s\"}]", finish);
+    else
+        buf_puts(out, ",\"finish_reason\":null}]");
+    buf_puts(out, s->client->include_usage ? ",\"usage\":null}\n\n" : "}\n\n");
+}
+
+static void role(struct stream_writer *s, unsigned choice, struct buf *out)
+{
+    struct chat_writer *c = s->state;
+    if (c->begun & 1u << choice)
+        return;
+    c->begun |= 1u << choice;
+    struct json_writer w = begin(s, choice, out);
+    json_put_raw(&w, "role", STR("\"assistant\",\"content\":\"\",\"refusal\":null"));
+    end(s, &w, NULL, STR_NULL);
+}
+
+static void delta_text(struct stream_writer *s, const struct ir_event *ev, const char *key,
+    struct buf *out)
+{
+    struct json_writer w = begin(s, ev->choice, out);
+    ir_put_text(&w, key, ev->text);
+    end(s, &w, NULL, ev->logprobs);
+}
+
+static void delta_proof(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
+{
+    struct chat_writer *c = s->state;
+    struct json_writer w = begin(s, ev->choice, out);
+    json_array_begin(&w, "reasoning_details");
+    chat_put_reasoning_detail(&w, ev->kind == IR_EV_REDACTED ? IR_REDACTED : IR_REASONING,
+        STR_NULL, ev->signature, ev->origin, c->thoughts++);
+    json_array_end(&w);
+    end(s, &w, NULL, STR_NULL);
+}
+
+static void delta_call(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
+{
+    struct chat_writer *c = s->state;
+    struct json_writer w = begin(s, ev->choice, out);
+    json_array_begin(&w, "tool_calls");
+    json_object_begin(&w, NULL);
+    if (ev->kind == IR_EV_CALL_START) {
+        json_put_int(&w, "index", c->calls[ev->choice]++);
+        ir_put_text(&w, "id", ev->id);
+        json_put_c(&w, "type", "function");
+    } else {
+        json_put_int(&w, "index", c->calls[ev->choice] ? c->calls[ev->choice] - 1 : 0);
+    }
+    json_object_begin(&w, "function");
+    if (ev->kind == IR_EV_CALL_START)
+        ir_put_text(&w, "name", ev->name);
+    ir_put_text(&w, "arguments", ev->text.p ? ev->text : STR(""));
+    json_object_end(&w);
+    if (ev->signature.p) {
+        json_put_raw(&w, "extra_content", STR("{\"google\":{\"thought_signature\":\""));
+        buf_put_str(out, ev->signature);
+        buf_puts(out, "\"}}");
+    }
+    json_object_end(&w);
+    json_array_end(&w);
+    end(s, &w, NULL, STR_NULL);
+}
+
+static void delta_citation(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
+{
+    if (!ev->citation->url.p) {
+        ir_dropped(s->notes, "citations");
+        return;
+    }
+    struct json_writer w = begin(s, ev->choice, out);
+    json_array_begin(&w, "annotations");
+    chat_put_citation(&w, ev->citation);
+    json_array_end(&w);
+    end(s, &w, NULL, STR_NULL);
+}
+
+static void done(struct stream_writer *s, struct buf *out)
+{
+    struct chat_writer *c = s->state;
+    if (s->client->include_usage) {
+        buf_put_str(out, buf_str(&c->head));
+        buf_puts(out, "],");
+        struct json_writer w = json_writer(out);
+        chat_put_usage(&w, "usage", &c->usage);
+        buf_puts(out, "}\n\n");
+    }
+    buf_puts(out, "data: [DONE]\n\n");
+}
+
+void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
+{
+    struct chat_writer *c = s->state;
+    if (ev->choice >= CHAT_CHOICES)
+        return;
+    if (!c->head.n && ev->kind != IR_EV_ERROR && ev->kind != IR_EV_PING)
+        make_head(s, ev);
+    if (ev->kind < IR_EV_USAGE)
+        role(s, ev->choice, out);
+    switch (ev->kind) {
+    case IR_EV_TEXT:
+        delta_text(s, ev, "content", out);
+        break;
+    case IR_EV_REASONING:
+        delta_text(s, ev, "reasoning_content", out);
+        break;
+    case IR_EV_REFUSAL:
+        delta_text(s, ev, "refusal", out);
+        break;
+    case IR_EV_SIGNATURE:
+    case IR_EV_REDACTED:
+        delta_proof(s, ev, out);
+        break;
+    case IR_EV_CALL_START:
+    case IR_EV_CALL_ARGS:
+        delta_call(s, ev, out);
+        break;
+    case IR_EV_CITATION:
+        delta_citation(s, ev, out);
+        break;
+    case IR_EV_FINISH: {
+        struct json_writer w = begin(s, ev->choice, out);
+        end(s, &w, chat_finish_name(ev->finish), STR_NULL);
+        break;
+    }
+    case IR_EV_USAGE:
+        c->usage = *ev->usage;
+        break;
+    case IR_EV_ERROR:
+        dialect_write_stream_error(WIRE_CHAT, ev->error, out);
+        break;
+    case IR_EV_PING:
+        buf_puts(out, ": ping\n\n");
+        break;
+    case IR_EV_DONE:
+        done(s, out);
+        break;
+    case IR_EV_START:
+    case IR_EV_PART_END:
+        break;
+    case IR_EV_OPAQUE:
+        ir_dropped(s->notes, "content");
+        break;
+    }
+}
+
+void chat_writer_fini(struct stream_writer *s)
+{
+    struct chat_writer *c = s->state;
+    buf_fini(&c->head);
+}
