@@ -23,6 +23,7 @@
 #include "proxy/demo/demo.h"
 #include "proxy/event/event.h"
 #include "proxy/route/health.h"
+#include "proxy/port_holder.h"
 #include "proxy/server_parts.h"
 #include "store/base/clock.h"
 #include "store/base/log.h"
@@ -250,6 +251,21 @@ static int check_exposure(struct server *s, struct err *e)
     return 0;
 }
 
+/* "Address already in use" by whom? */
+static int name_holder(struct str address, int rc, struct err *e)
+{
+    char who[160];
+    int64_t port = 0;
+    size_t colon = address.n;
+    while (colon && address.p[colon - 1] != ':')
+        colon--;
+    if (rc == -ERR_BUSY && str_to_i64(str_from(address, colon), &port) &&
+        port_holder((int)port, who, sizeof who))
+        return err_set(e, ERR_BUSY, "listen: " STR_FMT " is held by %s: end it, or choose another "
+            "port with listen or --listen", STR_ARG(address), who);
+    return rc;
+}
+
 /* Workers share one port; a first socket without sharing tells whether a stranger holds it. */
 static int listen_all(struct server *s, int *fds, struct err *e)
 {
@@ -258,7 +274,7 @@ static int listen_all(struct server *s, int *fds, struct err *e)
     if (!any_port) {
         int probe = http_listen_tcp(address, false, &s->port, e);
         if (probe < 0)
-            return probe;
+            return name_holder(address, probe, e);
         close(probe);
     }
     size_t colon = address.n;

@@ -83,12 +83,25 @@ void reply_free(struct reply *r)
     buf_fini(&r->text);
 }
 
+void cli_put_json(struct str json)
+{
+    struct buf out;
+    if (!isatty(1)) {
+        fwrite(json.p, 1, json.n, stdout);
+        putchar('\n');
+        return;
+    }
+    buf_init(&out, LINK_REPLY_MAX);
+    clean_put_lines(&out, json);
+    printf("%s\n", buf_c(&out) ? buf_c(&out) : "");
+    buf_fini(&out);
+}
+
 bool cli_json(const struct cli *c, const struct reply *r)
 {
     if (!c->json)
         return false;
-    fwrite(r->text.p, 1, r->text.n, stdout);
-    putchar('\n');
+    cli_put_json(buf_str(&r->text));
     return true;
 }
 
@@ -99,7 +112,7 @@ bool cli_json_lines(const struct cli *c, const struct reply *r, const char *memb
     struct json_span list = json_get(buf_str(&r->text), str_c(member)), key, value;
     struct json_iter it = json_iter(list.raw);
     while (list.type == JSON_ARRAY && json_next(&it, &key, &value))
-        printf(STR_FMT "\n", STR_ARG(value.raw));
+        cli_put_json(value.raw);
     return true;
 }
 

@@ -34,9 +34,11 @@ bool cli_connect_quietly(struct cli *c);
 int cli_get(struct cli *c, struct reply *r, const char *path);
 int cli_post(struct cli *c, struct reply *r, const char *path, struct str body);
 void reply_free(struct reply *r);
-/* Verbs that only ask and print: with --json the object; else fn(). */
+/* Says why on stderr; returns CLI_FAILED. */
 int cli_fail(const struct err *e);
 
+/* A line of JSON as it came; on a terminal what could move its cursor is made visible. */
+void cli_put_json(struct str json);
 /* With --json: the reply as one line. True when it was printed. */
 bool cli_json(const struct cli *c, const struct reply *r);
 /* With --json: each element of the array under `member` on a line of its own. */

@@ -121,7 +121,7 @@ int cli_route_show(struct cli *c)
             continue;
         route = i;
         if (c->json && more)
-            printf(STR_FMT "\n", STR_ARG(raw.raw));
+            cli_put_json(raw.raw);
         break;
     }
     if (!route) {

@@ -154,7 +154,7 @@ static void print_rows(const struct cli *c, const struct reply *r, bool backward
         if (seen_before(list[k]))
             continue;
         if (c->json)
-            printf(STR_FMT "\n", STR_ARG(raw[k]));
+            cli_put_json(raw[k]);
         else
             print_line(c, list[k]);
     }
@@ -362,18 +362,6 @@ static void show_side(const struct cli *c, const struct json *j, const char *mem
         puts("(cut: longer than capture.max_bytes)");
 }
 
-static void show_parts(const struct cli *c, const struct json *message)
-{
-    section(c, json_string(message, "role", "?"));
-    for (const struct json *p = json_first(json_member(message, "parts")); p;
-         p = json_following(p)) {
-        const char *type = json_string(p, "type", "text");
-        if (strcmp(type, "text") != 0)
-            cli_say(c, "[%s] %s", type, json_string(p, "name", ""));
-        put_text(json_string(p, "text", ""));
-    }
-}
-
 static int show_as(struct cli *c, const char *dialect)
 {
     struct buf path;
@@ -381,16 +369,25 @@ static int show_as(struct cli *c, const char *dialect)
     buf_init(&path, 1024);
     buf_puts(&path, "exchanges/");
     link_path(&path, str_c(c->words[0]));
-    buf_puts(&path, "/messages");
-    cli_query(&path, "as", dialect);
+    buf_puts(&path, "/as/");
+    link_path(&path, str_c(dialect));
     int status = cli_get(c, &r, buf_c(&path));
     buf_fini(&path);
     if (status != CLI_DONE)
         return status;
-    if (!cli_json(c, &r))
-        for (const struct json *m = json_first(json_member(r.json, "messages")); m;
-             m = json_following(m))
-            show_parts(c, m);
+    if (!cli_json(c, &r)) {
+        static const char *const sides[] = {"request", "response"};
+        for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
+            struct json_span side = json_get(buf_str(&r.text), str_c(sides[i]));
+            section(c, sides[i]);
+            if (side.type == JSON_STRING)
+                put_text(json_string(r.json, sides[i], ""));
+            else
+                cli_put_json(side.raw);
+        }
+        if (json_string(r.json, "dropped", "")[0])
+            cli_say(c, "\nleft out: %s", json_string(r.json, "dropped", ""));
+    }
     reply_free(&r);
     return CLI_DONE;
 }
@@ -482,7 +479,7 @@ static int export_one(struct cli *c, bool curl)
     if (curl)
         status = export_curl(c, r.json);
     else
-        printf(STR_FMT "\n", STR_ARG(buf_str(&r.text)));
+        cli_put_json(buf_str(&r.text));
     reply_free(&r);
     return status;
 }

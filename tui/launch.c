@@ -145,7 +145,6 @@ static void become_gateway(const struct cli *c, int log)
             argv[n++] = (char *)(uintptr_t)pairs[i][0];
             argv[n++] = (char *)(uintptr_t)pairs[i][1];
         }
-    setenv("POINTSMAN_STARTED", "1", 1); /* with no provider at all it adds the demo's */
     if (!c->command) /* for the console: without any provider it shows the simulated one */
         setenv("POINTSMAN_STARTED", "1", 1);
     execv("/proc/self/exe", argv);
@@ -177,6 +176,14 @@ static int say_reason(const char *log_path, off_t from, struct err *e)
     return err_set(e, ERR_STATE, "the gateway could not start: " STR_FMT, STR_ARG(last));
 }
 
+/* Ours lost the race for the lock: the winner will answer soon. */
+static bool another_starts(const char *log_path, off_t from)
+{
+    struct err e = {0};
+    (void)say_reason(log_path, from, &e);
+    return strstr(e.text, "another gateway") != NULL;
+}
+
 static int wait_for_it(const struct cli *c, pid_t child, char path[256], const char *log_path,
     off_t from, struct err *e)
 {
@@ -186,10 +193,10 @@ static int wait_for_it(const struct cli *c, pid_t child, char path[256], const c
         struct err ignored = {0};
         if (launch_find(c, path, &ignored) == 0)
             return 0; /* ours, or one that was faster */
-        if (ended)
+        if (ended && !another_starts(log_path, from))
             return say_reason(log_path, from, e);
         int status;
-        ended = waitpid(child, &status, WNOHANG) == child;
+        ended = ended || waitpid(child, &status, WNOHANG) == child;
         usleep(ended ? 20 * LOOK_EVERY_US : LOOK_EVERY_US);
     }
     return err_set(e, ERR_TIMEOUT, "the gateway was started (pid %d) and does not answer; see %s",

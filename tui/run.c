@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAGES_MAX = 50, WAIT_FOR_RECORDS_MS = 1500 };
+enum { PAGES_MAX = 50, ASK_AGAIN_MS = 500 };
 enum recipe_kind { ENV, ARG };
 
 static const struct {
@@ -113,7 +113,8 @@ struct run {
     struct buf stream;  /* what came of the event stream */
     struct json *key;   /* {key, secret, base_url} */
     struct err why;
-    bool failed;
+    int64_t asked_ms;   /* when we last asked to go on */
+    bool failed;        /* the stream has ended: the gateway has gone, or was restarted */
 };
 
 static bool on_piece(void *arg, struct str piece)
@@ -163,6 +164,31 @@ static const char *run_name(const struct cli *c)
     return cli_option(c, "name") ? cli_option(c, "name") : slash ? slash + 1 : c->child[0];
 }
 
+static bool send_run(struct run *r, struct str body)
+{
+    struct link_request q = {.method = "POST", .path = "run", .body = body, .timeout_ms = -1,
+        .arg = r, .done = on_done, .piece = on_piece};
+    r->failed = false;
+    return link_send(r->cli->link, &q) != 0;
+}
+
+/* The gateway was restarted: ask it to go on with the key that the child has. */
+static void ask_again(struct run *r)
+{
+    struct buf body;
+    int64_t now = clock_wall_ms();
+    if (now - r->asked_ms < ASK_AGAIN_MS)
+        return;
+    r->asked_ms = now;
+    buf_init(&body, 1024);
+    struct json_writer w = json_writer(&body);
+    json_object_begin(&w, NULL);
+    json_put_c(&w, "secret", json_string(r->key, "secret", ""));
+    json_object_end(&w);
+    (void)send_run(r, buf_str(&body));
+    buf_fini(&body);
+}
+
 /* Asks for the key and waits for it; the request goes on for the life of the child. */
 static int get_key(struct run *r)
 {
@@ -177,9 +203,7 @@ static int get_key(struct run *r)
         json_put_c(&w, "model", cli_option(c, "model"));
     int status = read_budget(c, &w);
     json_object_end(&w);
-    struct link_request q = {.method = "POST", .path = "run", .body = buf_str(&body),
-        .timeout_ms = -1, .arg = r, .done = on_done, .piece = on_piece};
-    if (status == CLI_DONE && link_send(c->link, &q) == 0)
+    if (status == CLI_DONE && !send_run(r, buf_str(&body)))
         status = CLI_FAILED;
     while (status == CLI_DONE && !r->key && !r->failed)
         (void)link_wait(c->link, 100);
@@ -280,14 +304,11 @@ static void become(const struct run_setup *s)
 static int wait_for_child(struct run *r, pid_t pid)
 {
     int status = 0;
-    bool told = false;
     while (waitpid(pid, &status, WNOHANG) != pid) {
         if (!link_wait(r->cli->link, 100))
             usleep(100000);
-        if (r->failed && !told)
-            fprintf(stderr, "pointsman: the gateway has gone; %s goes on without it\n",
-                run_name(r->cli));
-        told = told || r->failed;
+        if (r->failed)
+            ask_again(r);
     }
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

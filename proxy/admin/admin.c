@@ -326,6 +326,7 @@ void admin_free(struct admin *a)
 {
     if (!a)
         return;
+    a->closing = true;
     if (a->loop)
         loop_settle(a->loop); /* answers of the store that nobody waits for */
     if (a->http)

@@ -30,6 +30,7 @@
  *                               body_cut}, events:[{us, name, data}] (streams), sentence (timing)}
  *                               bodies only where `access.bodies` lets the caller; else "denied": text
  * GET  exchanges/ID/messages → {messages:[{role, parts:[{type, text, …}], same_as_before}], cache_note}
+ * GET  exchanges/ID/as/openai|anthropic|gemini|responses → {request, response, dropped}
  * GET  exchanges/ID/stream   → text/event-stream: event "chunk" {us, text (as received)}, "done" record
  * POST exchanges/ID/cancel   → {cancelled:1}            POST sessions/NAME/cancel → {cancelled:n}
  * GET  sessions?limit=       → {sessions:[{session, client, key, turns, live, input_tokens,
@@ -80,8 +81,9 @@
  * POST config/check {text} · config/apply {text, reset} · GET config/diff · POST config/import {format,text}
  * GET  prices · POST prices/import {text} · POST prices/reprice {since_ms, write}
  * POST db/check · db/backup {path} · db/prune
- * POST run                   {name, model, budget_nano, pid} → {key, secret, base_url}; the key ends when
- *                              the connection that asked closes (it is kept open: event stream)
+ * POST run                   {name, model, budget_nano, pid}, or {secret} to go on after a restart →
+ *                              event stream: event "key" {key, secret, base_url}; the key ends when the
+ *                              connection closes
  * POST down {now} · POST restart · POST reload
  */
 #ifndef POINTSMAN_ADMIN_API_H

@@ -493,9 +493,12 @@ static void run_parts(struct call *c, const struct run *r, struct live_part part
             .object = call_printf(c, "override/key/" STR_FMT "/*", STR_ARG(r->name))};
 }
 
+/* When the gateway itself ends, the key stays: the run asks for it again at the next one. */
 static void run_left(struct call *c)
 {
     const struct run *r = c->state;
+    if (c->admin->closing)
+        return;
     struct live_part parts[3];
     size_t n;
     struct err e = {0};
@@ -545,12 +548,37 @@ static void run_begin(struct call *c, struct made *m, struct str name)
     buf_fini(&event);
 }
 
+/* After a restart of the gateway: the run shows its secret and goes on with the key it had. */
+static void run_again(struct call *c, struct run *r, struct str secret)
+{
+    struct snapshot *s = snapshot_current();
+    const struct key *k = s ? key_find(s->keys, secret, clock_wall_ms()) : NULL;
+    bool known = k && k->run_key && !k->revoked;
+    if (known)
+        r->name = arena_str(&c->arena, k->name);
+    snapshot_put(s);
+    r->model = live_get(c->admin->live,
+        call_printf(c, "override/key/" STR_FMT "/*", STR_ARG(r->name))).n > 0;
+    struct made made = {0};
+    str_copy(made.secret, sizeof made.secret, secret);
+    c->state = r;
+    if (known)
+        run_begin(c, &made, r->name);
+    else
+        call_error(c, 404, "not_found", "this run's key has ended");
+    secret_wipe(&made, sizeof made);
+}
+
 void post_run(struct call *c)
 {
     struct err e = {0};
     struct run *r = arena_zalloc(&c->arena, sizeof *r);
-    if (!r || !call_allows(c, "name model budget_nano pid"))
+    if (!r || !call_allows(c, "name model budget_nano pid secret"))
         return;
+    if (call_text(c, "secret").n) {
+        run_again(c, r, call_text(c, "secret"));
+        return;
+    }
     struct str given = call_text(c, "name"), model = call_text(c, "model");
     int64_t budget = json_int(c->body, "budget_nano", 0);
     unsigned char tail[2];

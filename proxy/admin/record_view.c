@@ -19,24 +19,44 @@ static void side(struct json_writer *w, const char *key, struct str headers, str
     json_object_end(w);
 }
 
-/* The events of a stream: times and offsets are kept, the texts are cut from the answer itself. */
-static void put_events(struct json_writer *w, struct str events, struct str response)
+/* "event: message_start" at the beginning of an event's bytes. */
+static struct str event_name(struct str bytes)
 {
-    struct json_iter it = json_iter(events);
-    struct json_span key, item;
+    struct str line;
+    while (bytes.n && str_cut(&bytes, '\n', &line))
+        if (str_starts(line, STR("event:")))
+            return str_trim(str_from(line, strlen("event:")));
+    return STR("");
+}
+
+static bool read_mark(struct json_iter *it, int64_t *us, int64_t *at)
+{
+    struct json_span key, pair, first, second;
+    if (!json_next(it, &key, &pair) || pair.type != JSON_ARRAY)
+        return false;
+    struct json_iter inner = json_iter(pair.raw);
+    return json_next(&inner, &key, &first) && json_next(&inner, &key, &second) &&
+           json_i64(first, us) == 0 && json_i64(second, at) == 0 && *at >= 0;
+}
+
+/* The events of a stream: [[µs, offset], …] is kept; the bytes of each are cut from the answer. */
+static void put_events(struct json_writer *w, struct str marks, struct str response)
+{
+    struct json_iter it = json_iter(marks);
+    int64_t us = 0, at = 0, next_us = 0, next_at = 0;
+    bool more = marks.n && read_mark(&it, &us, &at);
     json_array_begin(w, "events");
-    while (events.n && json_next(&it, &key, &item)) {
-        int64_t us = 0, at = -1, n = 0;
-        if (json_i64(json_get(item.raw, STR("us")), &us) < 0 ||
-            json_i64(json_get(item.raw, STR("at")), &at) < 0 ||
-            json_i64(json_get(item.raw, STR("n")), &n) < 0 || at < 0 || n < 0)
-            continue;
-        struct json_span name = json_get(item.raw, STR("name"));
+    while (more && (size_t)at < response.n) {
+        more = read_mark(&it, &next_us, &next_at);
+        size_t n = more && next_at >= at ? (size_t)(next_at - at) : response.n;
+        struct str bytes = str_first(str_from(response, (size_t)at), n);
         json_object_begin(w, NULL);
         json_put_int(w, "us", us);
-        json_put_raw(w, "name", name.type == JSON_STRING ? name.raw : STR("\"\""));
-        json_put_str(w, "data", str_first(str_from(response, (size_t)at), (size_t)n));
+        json_put_str(w, "name", event_name(bytes));
+        json_put_str(w, "data", str_trim(bytes));
         json_object_end(w);
+        us = next_us;
+        at = next_at;
     }
     json_array_end(w);
 }

@@ -25,6 +25,7 @@ struct admin {
     struct loop_timer look;      /* while somebody waits for news: every 50 ms */
     struct loop_message reload;  /* posted by SIGHUP */
     _Atomic bool reload_posted;
+    bool closing;                /* the gateway ends: connections that close now left not by themselves */
 };
 
 #endif

@@ -184,6 +184,14 @@ static void put_places(struct call *c, const struct config *config, struct json_
     json_put_int(w, "workers", s->workers);
 }
 
+static bool has_demo(const struct config *config)
+{
+    for (size_t i = 0; i < config->provider_count; i++)
+        if (config->providers[i].demo)
+            return true;
+    return false;
+}
+
 void get_status(struct call *c)
 {
     struct admin *a = c->admin;
@@ -208,7 +216,7 @@ void get_status(struct call *c)
         json_put_str(w, NULL, config->providers[i].name);
     json_array_end(w);
     json_put_int(w, "keys", s ? (int64_t)key_table_count(s->keys) : 0);
-    json_put_bool(w, "demo", a->start.demo);
+    json_put_bool(w, "demo", a->start.demo || has_demo(config));
     put_capture(c, config, w);
     json_put_int(w, "drift", admin_drift(a->live));
     put_warnings(c, config, w);

@@ -357,6 +357,48 @@ def a_run_has_a_key_that_ends_with_it(g):
     assert done.stdout.strip() == "hello from two", done
 
 
+def a_run_outlives_a_restart_of_the_gateway(g):
+    started = os.path.join(g.home, "started")
+    go = os.path.join(g.home, "go")
+    script = ("import os,sys,time,json,urllib.request as u;"
+              f"open({started!r},'w').close();"
+              f"[time.sleep(.05) for _ in iter(lambda: os.path.exists({go!r}), True)];"
+              "b=json.dumps({'model':'one/m1','messages':[]}).encode();"
+              "url=open(sys.argv[1]).read()+'/v1/chat/completions';"
+              "r=u.Request(url,b,{'content-type':'application/json','authorization':'Bearer '+os.environ['OPENAI_API_KEY']});"
+              "print(json.load(u.urlopen(r))['choices'][0]['message']['content'])")
+    where = os.path.join(g.home, "url")
+    child = subprocess.Popen(g.words("run", "--name", "long") + ["--", sys.executable, "-c", script, where],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=g.env())
+    wait_for(lambda: os.path.exists(started))
+    g.stop()
+    g.start()
+    wait_for(lambda: any(k["run"] for k in g.lines("key", "list")))
+    time.sleep(1)  # it has asked again
+    with open(where, "w") as f:
+        f.write(g.url)
+    open(go, "w").close()
+    out, err = child.communicate(timeout=20)
+    assert out.strip() == "hello from one" and "1 request" in err, (out, err)
+    wait_for(lambda: not any(k["run"] for k in g.lines("key", "list")))
+
+
+def what_was_said_in_another_dialects_words(g):
+    row = [r for r in g.lines("ps") if r["status"] == 200][0]
+    said = g.json("show", row["id"], "--as", "openai")
+    assert "messages" in said["request"] and said["response"], said
+    assert "openai, anthropic" in g.run("show", row["id"], "--as", "latin", code=1).stderr
+
+
+def the_events_of_a_stream_have_their_times(g):
+    with g.ask(stream=True) as answer:
+        answer.read()
+    row = g.lines("ps", "--limit", "1")[0]
+    events = wait_for(lambda: g.json("show", row["id"]).get("events"))
+    assert len(events) >= 40, len(events)
+    assert "w1 " in events[1]["data"] and events[10]["us"] > events[1]["us"], events[:2]
+
+
 def reports_add_up(g):
     rows = wait_for(lambda: (lambda r: r if r["rows"] else None)(g.json("cost", "report", "--by", "model")))
     total = sum(r["cost_nano"] for r in rows["rows"])
@@ -427,6 +469,9 @@ def main():
         check(filters_pages_and_faults)
         check(two_editors_lose_nothing)
         check(a_run_has_a_key_that_ends_with_it)
+        check(a_run_outlives_a_restart_of_the_gateway)
+        check(what_was_said_in_another_dialects_words)
+        check(the_events_of_a_stream_have_their_times)
         check(reports_add_up)
         secret = check(a_key_is_made_used_paused_and_kept)
         check(state_outlives_a_restart, secret)
