@@ -134,18 +134,39 @@ static void head(void *ctx, int status, const struct http_header *headers, size_
     give_up(x, FAIL_5XX, 502, "upstream_error", text);
 }
 
+/* Kept aside for the usage at its end; an answer too large for that is estimated. */
+static void keep_for_usage(struct exchange *x, struct str bytes)
+{
+    if (x->usage_lost || !is_json(header_of(x->answer_headers, x->answer_header_count,
+            STR("content-type"))))
+        return;
+    if (x->held.n + bytes.n <= SSE_EVENT_MAX &&
+        memory_charge(x->worker->shared, (int64_t)bytes.n)) {
+        x->charged_memory += (int64_t)bytes.n;
+        buf_put_str(&x->held, bytes);
+        return;
+    }
+    x->usage_lost = true;
+    buf_fini(&x->held);
+}
+
+/* Where a length was announced, the client has the whole answer with its last byte: that one waits
+ * until the end record is written. */
 static void pipe_data(struct exchange *x, struct str bytes)
 {
     uint64_t length;
     struct str announced = header_of(x->answer_headers, x->answer_header_count,
         STR("content-length"));
-    if (!x->begun && !stream_begin(x, str_to_u64(announced, &length) ? (int64_t)length : -1))
+    bool known = str_to_u64(announced, &length);
+    if (!x->begun && !stream_begin(x, known ? (int64_t)length : -1))
         return;
     if (!x->first_token_us)
         x->first_token_us = x->received_us;
-    if (x->ep.wire == WIRE_STREAM_GENERATE || x->ep.wire == WIRE_RAW) { /* for the usage at its end */
-        if (x->held.n + bytes.n <= SSE_EVENT_MAX)
-            buf_put_str(&x->held, bytes);
+    keep_for_usage(x, bytes);
+    if (known && bytes.n && (uint64_t)x->response_bytes + bytes.n >= length && !x->last_byte_waits) {
+        x->last_byte_waits = true;
+        x->last_byte = bytes.p[bytes.n - 1];
+        bytes.n--;
     }
     stream_write(x, bytes);
 }
@@ -162,6 +183,8 @@ static void hold_data(struct exchange *x, struct str bytes)
     x->mode = ANSWER_PIPED;
     struct buf before = x->held;
     buf_init(&x->held, BUF_NO_LIMIT);
+    memory_release(x->worker->shared, (int64_t)before.n); /* charged again where it is kept */
+    x->charged_memory -= (int64_t)before.n;
     pipe_data(x, buf_str(&before));
     buf_fini(&before);
     if (x->step == STEP_STREAM)
@@ -411,9 +434,13 @@ static void done(void *ctx, const struct upstream_result *r)
     usage_body(&x->reader, buf_str(&x->held));
     attempt_ok(x);
     x->outcome = x->client_gone ? OUTCOME_CANCELLED : OUTCOME_OK;
+    x->response_bytes += x->last_byte_waits;
     settle(x);
-    if (x->q && !x->client_gone)
+    if (x->q && !x->client_gone) {
+        if (x->last_byte_waits)
+            http_stream_write(x->q, (struct str){&x->last_byte, 1});
         http_stream_end(x->q, true);
+    }
     exchange_enter(x, STEP_SETTLE);
     exchange_run(x);
 }

@@ -120,6 +120,9 @@ struct exchange {
     bool terminal_handed_on;
     bool settled;
     int64_t read_on_bytes;          /* read for the usage alone, after the client had left */
+    bool usage_lost;                /* a piped answer too large to keep for its usage */
+    bool last_byte_waits;           /* of a piped answer: it leaves behind the end record */
+    char last_byte;
     bool replied;                   /* a whole answer was given to http */
     bool client_complete;           /* every byte reached the kernel */
     struct capture capture;
