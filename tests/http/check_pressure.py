@@ -23,6 +23,13 @@ MOCK = os.path.join(gateway.BUILD, "tests", "mock", "mock")
 STREAMS = 300
 
 
+def slack():
+    """A sanitizer keeps freed memory: its figures say nothing."""
+    with open(gateway.BINARY, "rb") as f:
+        data = f.read()
+    return 100 if b"__asan_init" in data or b"__tsan_init" in data else 1
+
+
 def wish(right, text):
     if not right:
         raise Fault(text)
@@ -75,7 +82,7 @@ def slow_reader():
         client.send(ask("stream-20000x0ms-b5000"))
         time.sleep(2)
         grown = rss_kib(gate.process.pid) - before
-        wish(grown < 16384, f"the gateway grew by {grown} KiB for a client that does not read")
+        wish(grown < 16384 * slack(), f"the gateway grew by {grown} KiB for a client that does not read")
         client.sock.settimeout(60)
         found, data = 0, b""
         while b"data: [DONE]" not in data:
@@ -88,7 +95,7 @@ def slow_reader():
                 found = max(found, number + 1)
         wish(found == 20000, f"{found} of 20000 deltas came")
         grown = rss_kib(gate.process.pid) - before
-        wish(grown < 24576, f"the gateway has grown by {grown} KiB at the end")
+        wish(grown < 24576 * slack(), f"the gateway has grown by {grown} KiB at the end")
         client.sock.close()
         gate.stop()
         faults = gate.judge_log()
@@ -232,7 +239,7 @@ def churn():
         before = together(100, 60)
         after = together(200, 150)
         wish(after[0] <= before[0] + 16, f"descriptors went from {before[0]} to {after[0]}")
-        wish(after[1] - before[1] < 6144, f"memory went from {before[1]} to {after[1]} KiB")
+        wish(after[1] - before[1] < 6144 * slack(), f"memory went from {before[1]} to {after[1]} KiB")
         gate.stop()
     finally:
         gate.remove()
