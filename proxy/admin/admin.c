@@ -334,5 +334,6 @@ void admin_free(struct admin *a)
     if (a->loop)
         loop_free(a->loop);
     news_free(a->news);
+    buf_fini(&a->live_view.rows_json);
     free(a);
 }

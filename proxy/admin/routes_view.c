@@ -31,7 +31,7 @@ static const char *health_text(const struct health_view *v)
         return v->by_hand ? "tripped" : "down";
     if (v->breaker == BREAKER_HALF_OPEN)
         return "probing";
-    return v->error_ppm >= 50000 ? "errors" : "ok";
+    return v->error_ppm >= 50000 && v->samples >= 5 ? "errors" : "ok";
 }
 
 static bool is_drained(struct call *c, const struct provider *p)
@@ -51,7 +51,8 @@ static void put_health(struct call *c, struct json_writer *w, const struct provi
     json_put_int(w, "in_flight", v.in_flight);
     json_put_int(w, "err_ppm", v.error_ppm);
     json_put_int(w, "ttft_us", v.ewma_ttft_us);
-    json_put_int(w, "ttft_p95_us", s && s->ttft ? histogram_percentile(s->ttft, 950000) : 0);
+    json_put_int(w, "ttft_p95_us", s && s->ttft ? histogram_percentile(s->ttft, 950000)
+                                                : v.ttft_p95_us);
     json_put_double(w, "requests_per_min", s ? (double)s->requests / 60.0 : 0);
 }
 

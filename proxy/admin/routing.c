@@ -662,6 +662,9 @@ void post_route_set(struct call *c)
         call_failed(c, rc, &e);
         return;
     }
+    const struct route *edited = plan_find_route(live_config(c->admin->live), c->args[0]);
+    if (!dry && edited && c->admin->start.health) /* a canary that was taken back is tried anew */
+        health_canary_again(c->admin->start.health, edited);
     struct json_writer *w = call_begin(c);
     json_put_int(w, "revision", revision);
     json_put_raw(w, "before", before.n ? before : STR("null"));

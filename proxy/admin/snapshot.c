@@ -17,8 +17,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { LOOK_US = 50000, WAIT_MOST_MS = 60000, REFUSED_MS = 60000, TROUBLE_PPM = 50000,
-    LIVE_DEFAULT = 200, STREAM_LOOK_US = 20000, STREAM_QUEUE = 256 << 10,
+enum { LOOK_US = 50000, WAIT_MOST_MS = 60000, REFUSED_MS = 60000, TROUBLE_PPM = 50000, TROUBLE_LEAST = 5,
+    LIVE_ROWS = 200, ROWS_US = 50000, STREAM_LOOK_US = 20000, STREAM_QUEUE = 256 << 10,
     COUNT_US = 200000 };
 
 struct want {
@@ -103,7 +103,51 @@ static bool put_live(void *ctx, const struct record *r)
         record_json(r, &p->call->writer);
         p->n++;
     }
-    return p->n < MAX(p->want->limit, (unsigned)LIVE_DEFAULT);
+    return p->n < MAX(p->want->limit, (unsigned)LIVE_ROWS);
+}
+
+struct rows {
+    struct json_writer w;
+    size_t n;
+};
+
+static bool add_live(void *ctx, const struct record *r)
+{
+    struct rows *x = ctx;
+    record_json(r, &x->w);
+    return ++x->n < LIVE_ROWS;
+}
+
+/* Written once for all consoles that look at the same time. */
+static void refresh_rows(struct admin *a)
+{
+    int64_t now = clock_mono_us();
+    struct buf *b = &a->live_view.rows_json;
+    if (b->max && now - a->live_view.written_us < ROWS_US)
+        return;
+    if (!b->max)
+        buf_init(b, (size_t)8 << 20);
+    buf_reset(b);
+    struct rows x = {json_writer(b), 0};
+    json_array_begin(&x.w, NULL);
+    admin_each_live(a, add_live, &x);
+    json_array_end(&x.w);
+    a->live_view.written_us = now;
+}
+
+static void put_all_live(struct call *c, struct want *x)
+{
+    struct admin *a = c->admin;
+    if (x->filter.count == 0 && x->limit <= LIVE_ROWS) {
+        refresh_rows(a);
+        json_put_raw(&c->writer, "live",
+            a->live_view.rows_json.err ? STR("[]") : buf_str(&a->live_view.rows_json));
+        return;
+    }
+    struct put p = {c, x, 0, NEWS_RECORD};
+    json_array_begin(&c->writer, "live");
+    admin_each_live(a, put_live, &p);
+    json_array_end(&c->writer);
 }
 
 void event_json(const struct event *e, struct json_writer *w)
@@ -178,7 +222,7 @@ static void put_trouble(struct call *c, struct json_writer *w)
         struct health_view v;
         const struct provider *p = &config->providers[i];
         health_view(c->admin->start.health, p, STR_NULL, clock_mono_us(), &v);
-        if (v.breaker == BREAKER_CLOSED && v.error_ppm < TROUBLE_PPM)
+        if (v.breaker == BREAKER_CLOSED && (v.error_ppm < TROUBLE_PPM || v.samples < TROUBLE_LEAST))
             continue;
         json_object_begin(w, NULL);
         json_put_str(w, "provider", p->name);
@@ -218,11 +262,8 @@ static void send_snapshot(struct call *c)
     json_put_bool(w, "resynced", !covered);
     put_kind(c, x, "recent", NEWS_RECORD);
     if (!x->only_recent) {
-        struct put live = {c, x, 0, NEWS_RECORD};
         put_counters(c, w);
-        json_array_begin(w, "live");
-        admin_each_live(a, put_live, &live);
-        json_array_end(w);
+        put_all_live(c, x);
         put_kind(c, x, "markers", NEWS_MARKER);
         put_kind(c, x, "events", NEWS_EVENT);
         put_trouble(c, w);

@@ -20,6 +20,11 @@ struct admin {
     struct people people;
     struct news *news;           /* what happened lately, by sequence */
     struct numbers numbers;      /* rates and sums shown in every header */
+    struct {                     /* running requests, looked at ten times a second at most */
+        int64_t counted_us, written_us;
+        size_t count, rows;
+        struct buf rows_json;    /* the first LIVE_ROWS of them, for consoles without a filter */
+    } live_view;
     struct call *calls;          /* every call whose connection is open */
     struct loop_timer tick;      /* once a second */
     struct loop_timer look;      /* while somebody waits for news: every 50 ms */
