@@ -58,7 +58,7 @@ static struct live_object *object_make(struct live *l, struct str name)
     return o;
 }
 
-static void object_free(struct live_object *o)
+void live_object_free(struct live_object *o)
 {
     free(o->name);
     free(o->json);
@@ -103,80 +103,7 @@ static int check_part(const struct live_part *p, struct err *e)
                   : err_set(e, ERR_TYPE, STR_FMT ": an object is expected", STR_ARG(p->object));
 }
 
-/* ---- history ---- */
-
-static void past_free(struct live_past *p)
-{
-    if (!p)
-        return;
-    arena_fini(&p->arena);
-    free(p);
-}
-
-static struct live_past *past_new(const struct live_change *c)
-{
-    struct live_past *p = calloc(1, sizeof *p);
-    if (!p)
-        return NULL;
-    arena_init(&p->arena, 1024, (size_t)LIVE_PARTS_MAX * LIVE_JSON_MAX);
-    p->c = *c;
-    struct live_part *parts = arena_alloc(&p->arena, c->part_count * sizeof *parts + 1);
-    p->c.parts = parts;
-    p->c.user = arena_str(&p->arena, c->user);
-    p->c.terminal = arena_str(&p->arena, c->terminal);
-    p->c.text = arena_str(&p->arena, c->text);
-    bool good = parts && p->c.user.p && p->c.terminal.p && p->c.text.p;
-    for (size_t i = 0; good && i < c->part_count; i++) {
-        parts[i].before_revision = c->parts[i].before_revision;
-        parts[i].object = arena_str(&p->arena, c->parts[i].object);
-        parts[i].before = arena_str(&p->arena, c->parts[i].before);
-        parts[i].after = arena_str(&p->arena, c->parts[i].after);
-        good = parts[i].object.p && parts[i].before.p && parts[i].after.p;
-    }
-    if (good)
-        return p;
-    past_free(p);
-    return NULL;
-}
-
-static struct live_past *past_at(const struct live *l, size_t back) /* 0 = newest */
-{
-    size_t held = MIN(l->next, (size_t)LIVE_HISTORY);
-    return back < held ? l->past[(l->next - 1 - back) % LIVE_HISTORY] : NULL;
-}
-
-/* Forgets objects that are gone and whose last change can't be undone any more. */
-static void sweep(struct live *l)
-{
-    const struct live_past *oldest = past_at(l, LIVE_HISTORY - 1);
-    size_t kept = 0;
-    for (size_t i = 0; oldest && i < l->count; i++) {
-        struct live_object *o = l->objects[i];
-        if (o->json || o->revision >= oldest->c.revision)
-            l->objects[kept++] = o;
-        else
-            object_free(o);
-    }
-    if (oldest)
-        l->count = kept;
-}
-
-static void past_push(struct live *l, struct live_past *p)
-{
-    struct live_past **slot = &l->past[l->next % LIVE_HISTORY];
-    past_free(*slot);
-    *slot = p;
-    l->next++;
-}
-
-static struct live_past *past_find(const struct live *l, int64_t revision)
-{
-    struct live_past *p;
-    for (size_t i = 0; (p = past_at(l, i)); i++)
-        if (p->c.revision == revision)
-            return p;
-    return NULL;
-}
+/* ---- a change ---- */
 
 static bool can_be_undone(const struct live_part *parts, size_t n)
 {
@@ -185,8 +112,6 @@ static bool can_be_undone(const struct live_part *parts, size_t n)
             return false;
     return true;
 }
-
-/* ---- a change ---- */
 
 /* What the objects held before, so that a change that fails leaves no trace. */
 struct undo_note {
@@ -292,7 +217,7 @@ static int check_all(const struct live *l, const struct live_part *parts, size_t
         int64_t newest = live_object_revision(l, parts[i].object);
         if (expect < 0 || newest <= expect)
             continue;
-        const struct live_past *p = past_find(l, newest);
+        const struct live_past *p = live_past_find(l, newest);
         return err_set(e, ERR_CONFLICT, STR_FMT " was changed in revision %lld%s" STR_FMT
             ": look at it, then try again", STR_ARG(parts[i].object), (long long)newest,
             p ? " by " : "", STR_ARG(p ? p->c.user : STR_NULL));
@@ -309,8 +234,8 @@ static void commit(struct live *l, struct live_past *past, struct undo_note *not
             l->hooks.keep(l->hooks.ctx, past->c.parts[i].object, past->c.parts[i].after,
                 past->c.revision);
     }
-    past_push(l, past);
-    sweep(l);
+    live_past_push(l, past);
+    live_sweep(l);
     if (l->hooks.changed)
         l->hooks.changed(l->hooks.ctx, &past->c);
 }
@@ -333,7 +258,7 @@ static struct live_past *make_past(struct live *l, const struct live_who *who,
     struct live_change c = {.revision = l->revision + 1, .time_ms = clock_wall_ms(),
         .uid = who->uid, .undoes = undoes, .user = who->user, .terminal = who->terminal,
         .text = text, .parts = full, .part_count = n, .undoable = can_be_undone(parts, n)};
-    struct live_past *p = past_new(&c);
+    struct live_past *p = live_past_new(&c);
     free(full);
     return p;
 }
@@ -353,7 +278,7 @@ static int apply(struct live *l, const struct live_who *who, const struct live_p
     if (rc < 0) {
         if (past)
             l->revision--;
-        past_free(past);
+        live_past_free(past);
         free(notes);
         return rc;
     }
@@ -403,7 +328,7 @@ static int list_last(const struct live *l, struct err *e)
     char text[400];
     size_t at = 0;
     const struct live_past *p;
-    for (size_t i = 0, n = 0; n < 5 && (p = past_at(l, i)); i++) {
+    for (size_t i = 0, n = 0; n < 5 && (p = live_past_at(l, i)); i++) {
         if (!p->c.undoable || p->c.undone_by || at + 90 > sizeof text)
             continue;
         at += (size_t)snprintf(text + at, sizeof text - at, "%s%lld " STR_FMT ": " STR_FMT,
@@ -417,7 +342,7 @@ static int list_last(const struct live *l, struct err *e)
 static struct live_past *own_latest(const struct live *l, int64_t uid)
 {
     struct live_past *p;
-    for (size_t i = 0; (p = past_at(l, i)); i++)
+    for (size_t i = 0; (p = live_past_at(l, i)); i++)
         if (p->c.uid == uid && p->c.undoable && !p->c.undone_by && !p->c.undoes)
             return p;
     return NULL;
@@ -430,7 +355,7 @@ static int check_untouched(const struct live *l, const struct live_past *p, stru
         int64_t newest = made_by(l, p->c.parts[i].object);
         if (newest == p->c.revision)
             continue;
-        const struct live_past *other = past_find(l, newest);
+        const struct live_past *other = live_past_find(l, newest);
         return err_set(e, ERR_CONFLICT, "revision %lld was overwritten by revision %lld (" STR_FMT
             ": " STR_FMT "); undo that one first", (long long)p->c.revision, (long long)newest,
             STR_ARG(other ? other->c.user : STR("?")),
@@ -453,7 +378,7 @@ static void mark_undone(struct live *l, struct live_past *p)
 int live_undo(struct live *l, const struct live_who *who, int64_t revision, int64_t *now_revision,
     struct err *e)
 {
-    struct live_past *p = revision ? past_find(l, revision) : own_latest(l, who->uid);
+    struct live_past *p = revision ? live_past_find(l, revision) : own_latest(l, who->uid);
     if (!p && !revision)
         return list_last(l, e);
     if (!p)
@@ -478,7 +403,7 @@ int live_undo(struct live *l, const struct live_who *who, int64_t revision, int6
     free(back);
     if (rc < 0)
         return rc;
-    p = past_find(l, undone);
+    p = live_past_find(l, undone);
     if (p)
         mark_undone(l, p);
     if (now_revision)
@@ -513,7 +438,7 @@ static bool return_one(struct live *l, int64_t wall_ms)
     }
     if (n == 0)
         return false;
-    const struct live_past *p = past_find(l, revision);
+    const struct live_past *p = live_past_find(l, revision);
     char text[300];
     snprintf(text, sizeof text, "returned: " STR_FMT, STR_ARG(p ? str_first(p->c.text, 240)
                                                               : parts[0].object));
@@ -549,9 +474,9 @@ void live_close(struct live *l)
     if (!l)
         return;
     for (size_t i = 0; i < l->count; i++)
-        object_free(l->objects[i]);
+        live_object_free(l->objects[i]);
     for (size_t i = 0; i < LIVE_HISTORY; i++)
-        past_free(l->past[i]);
+        live_past_free(l->past[i]);
     live_keys_put(l->keys);
     config_put(l->config);
     free(l->objects);
@@ -577,14 +502,14 @@ int live_load(struct live *l, struct str object, struct str json, int64_t revisi
 
 int live_load_change(struct live *l, const struct live_change *c)
 {
-    struct live_past *p = past_new(c);
+    struct live_past *p = live_past_new(c);
     if (!p)
         return -ERR_NOMEM;
     p->c.undoable = can_be_undone(c->parts, c->part_count);
-    struct live_past *undone = c->undoes ? past_find(l, c->undoes) : NULL;
+    struct live_past *undone = c->undoes ? live_past_find(l, c->undoes) : NULL;
     if (undone)
         undone->c.undone_by = c->revision;
-    past_push(l, p);
+    live_past_push(l, p);
     l->revision = MAX(l->revision, c->revision);
     return 0;
 }
@@ -693,7 +618,7 @@ void live_each(const struct live *l, struct str prefix,
 void live_history(const struct live *l, bool (*fn)(void *ctx, const struct live_change *c), void *ctx)
 {
     const struct live_past *p;
-    for (size_t i = 0; (p = past_at(l, i)); i++)
+    for (size_t i = 0; (p = live_past_at(l, i)); i++)
         if (!fn(ctx, &p->c))
             return;
 }

@@ -52,6 +52,17 @@ struct live_object *live_find(const struct live *l, struct str name);
 /* Index of the first object whose name is not below `name`. */
 size_t live_lower_bound(const struct live *l, struct str name);
 
+void live_object_free(struct live_object *o);
+
+/* live_past.c. A copy in its own memory, or NULL. */
+struct live_past *live_past_new(const struct live_change *c);
+void live_past_free(struct live_past *p);
+void live_past_push(struct live *l, struct live_past *p);      /* takes it; the oldest goes */
+struct live_past *live_past_at(const struct live *l, size_t back); /* 0 = newest; NULL past the end */
+struct live_past *live_past_find(const struct live *l, int64_t revision);
+/* Forgets objects that are gone and whose last change can't be undone any more. */
+void live_sweep(struct live *l);
+
 /* Builds a snapshot of the present objects over `config` (borrowed). NULL with *e. */
 struct snapshot *live_build(struct live *l, struct config *config, struct err *e);
 /* The keys of file and store as one table; one reference. NULL with *e. */
