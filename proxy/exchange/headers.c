@@ -4,35 +4,39 @@
 
 #include "proxy/worker.h"
 
-struct name_list {
-    const char *const *names;
-    size_t n;
-};
+/* With its length: these lists are walked for every header of every request. */
+#define NAME(lit) {"" lit, sizeof(lit) - 1}
 
 /* Of one connection, not of the message. */
-static const char *const hop_by_hop[] = {
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
-    "te", "trailer", "transfer-encoding", "upgrade", "content-length", "http2-settings",
+static const struct str hop_by_hop[] = {
+    NAME("connection"), NAME("keep-alive"), NAME("proxy-authenticate"),
+    NAME("proxy-authorization"), NAME("proxy-connection"), NAME("te"), NAME("trailer"),
+    NAME("transfer-encoding"), NAME("upgrade"), NAME("content-length"), NAME("http2-settings"),
 };
 /* What must not leave for a provider. */
-static const char *const not_to_provider[] = {
-    "host", "expect", "cookie", "origin", "forwarded", "accept-encoding", "x-real-ip",
+static const struct str not_to_provider[] = {
+    NAME("host"), NAME("expect"), NAME("cookie"), NAME("origin"), NAME("forwarded"),
+    NAME("accept-encoding"), NAME("x-real-ip"),
 };
-static const char *const credentials[] = {
-    "authorization", "x-api-key", "x-goog-api-key", "api-key",
+static const struct str credentials[] = {
+    NAME("authorization"), NAME("x-api-key"), NAME("x-goog-api-key"), NAME("api-key"),
 };
-static const char *const of_our_account[] = {"openai-organization", "openai-project"};
+static const struct str of_our_account[] = {
+    NAME("openai-organization"), NAME("openai-project"),
+};
 /* True of the body as it was sent to us only. */
-static const char *const digests[] = {"digest", "content-digest", "content-md5", "repr-digest"};
-static const char *const not_to_client[] = {
-    "set-cookie", "set-cookie2", "alt-svc", "strict-transport-security", "x-request-id",
-    "content-encoding", "date",
+static const struct str digests[] = {
+    NAME("digest"), NAME("content-digest"), NAME("content-md5"), NAME("repr-digest"),
+};
+static const struct str not_to_client[] = {
+    NAME("set-cookie"), NAME("set-cookie2"), NAME("alt-svc"), NAME("strict-transport-security"),
+    NAME("x-request-id"), NAME("content-encoding"), NAME("date"),
 };
 
-static bool listed(struct str name, const char *const *names, size_t n)
+static bool listed(struct str name, const struct str *names, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (str_eq_nocase(name, str_c(names[i])))
+        if (str_eq_nocase(name, names[i]))
             return true;
     return false;
 }

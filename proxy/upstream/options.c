@@ -182,10 +182,13 @@ static bool is_value(struct str s)
 
 static bool is_ours(struct str name)
 {
-    static const char *const framing[] = {"content-length", "transfer-encoding", "connection",
-        "expect", "upgrade", "te", "trailer", "keep-alive", "proxy-connection"};
+#define NAME(lit) {"" lit, sizeof(lit) - 1}
+    static const struct str framing[] = {NAME("content-length"), NAME("transfer-encoding"),
+        NAME("connection"), NAME("expect"), NAME("upgrade"), NAME("te"), NAME("trailer"),
+        NAME("keep-alive"), NAME("proxy-connection")};
+#undef NAME
     for (size_t i = 0; i < ARRAY_LEN(framing); i++)
-        if (str_eq_nocase(name, str_c(framing[i])))
+        if (str_eq_nocase(name, framing[i]))
             return true;
     return false;
 }
