@@ -23,7 +23,6 @@
 #include "proxy/demo/demo.h"
 #include "proxy/event/event.h"
 #include "proxy/route/health.h"
-#include "proxy/port_holder.h"
 #include "proxy/server_parts.h"
 #include "store/base/clock.h"
 #include "store/base/log.h"
@@ -251,21 +250,6 @@ static int check_exposure(struct server *s, struct err *e)
     return 0;
 }
 
-/* "Address already in use" by whom? */
-static int name_holder(struct str address, int rc, struct err *e)
-{
-    char who[160];
-    int64_t port = 0;
-    size_t colon = address.n;
-    while (colon && address.p[colon - 1] != ':')
-        colon--;
-    if (rc == -ERR_BUSY && str_to_i64(str_from(address, colon), &port) &&
-        port_holder((int)port, who, sizeof who))
-        return err_set(e, ERR_BUSY, "listen: " STR_FMT " is held by %s: end it, or choose another "
-            "port with listen or --listen", STR_ARG(address), who);
-    return rc;
-}
-
 /* Workers share one port; a first socket without sharing tells whether a stranger holds it. */
 static int listen_all(struct server *s, int *fds, struct err *e)
 {
@@ -274,7 +258,7 @@ static int listen_all(struct server *s, int *fds, struct err *e)
     if (!any_port) {
         int probe = http_listen_tcp(address, false, &s->port, e);
         if (probe < 0)
-            return name_holder(address, probe, e);
+            return probe;
         close(probe);
     }
     size_t colon = address.n;
@@ -490,11 +474,14 @@ static void take_down(struct server *s)
     free(s->threads);
 }
 
+/* An install puts a new file in the old one's place; /proc/self/exe would still be the old one. */
 static void start_again(struct server *s)
 {
     environment_restore();
+    execv(s->binary, s->options->argv);
+    log_warn("%s could not be started (%s): the present binary again", s->binary, strerror(errno));
     execv("/proc/self/exe", s->options->argv);
-    log_error("the new binary could not be started: %s", strerror(errno));
+    log_error("the gateway could not be started again: %s", strerror(errno));
 }
 
 int server_main(const struct serve_options *options)
@@ -504,6 +491,8 @@ int server_main(const struct serve_options *options)
     sigset_t signals;
     harden();
     block_signals(&signals);
+    if (readlink("/proc/self/exe", s.binary, sizeof s.binary - 1) < 0)
+        s.binary[0] = '\0';
     int rc = options->demo || options->demo_if_empty ? make_demo(&s, &e) : 0;
     if (rc == 0)
         rc = make_source(&s, &e);

@@ -35,6 +35,7 @@ struct server {
     unsigned threads_run;
     int port;
     char listen_url[96];
+    char binary[4096];            /* where this program lay at the start: `restart` looks there */
     _Atomic bool restart_wanted, stop_now;
 };
 

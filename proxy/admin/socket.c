@@ -2,7 +2,7 @@
  *
  * Defences: no abstract names (they have no permissions); the path must be ours or nobody's, and a
  * socket, never a link or a file (a planted one); umask 077 at bind, opened to a group only after. A
- * stale socket is removed: the caller holds the lock of the data folder, so no other gateway uses it. */
+ * stale socket is removed; one that answers is that of a gateway on another data folder. */
 #include "proxy/admin/admin.h"
 
 #include <errno.h>
@@ -24,8 +24,20 @@ static int fill_address(struct str path, struct sockaddr_un *a, struct err *e)
     return 0;
 }
 
-static int clear_place(const char *path, struct err *e)
+/* A full backlog (EAGAIN) is somebody too. */
+static bool answers(const struct sockaddr_un *a)
 {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool alive = fd >= 0 &&
+                 (connect(fd, (const struct sockaddr *)a, sizeof *a) == 0 || errno == EAGAIN);
+    if (fd >= 0)
+        close(fd);
+    return alive;
+}
+
+static int clear_place(const struct sockaddr_un *a, struct err *e)
+{
+    const char *path = a->sun_path;
     struct stat st;
     if (lstat(path, &st) < 0)
         return errno == ENOENT ? 0 : err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
@@ -34,6 +46,9 @@ static int clear_place(const char *path, struct err *e)
     if (st.st_uid != geteuid())
         return err_set(e, ERR_DENIED, "%s belongs to uid %u, not to us: remove it", path,
             (unsigned)st.st_uid);
+    if (answers(a))
+        return err_set(e, ERR_BUSY, "another gateway answers at %s: end it (pointsman down --socket "
+            "%s), or choose another path with --socket", path, path);
     if (unlink(path) < 0)
         return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
     return 0;
@@ -61,7 +76,7 @@ int admin_listen(struct str path, struct str group, int *fd, struct err *e)
     struct sockaddr_un a;
     int rc = fill_address(path, &a, e);
     if (rc == 0)
-        rc = clear_place(a.sun_path, e);
+        rc = clear_place(&a, e);
     if (rc < 0)
         return rc;
     *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -86,8 +86,13 @@ static struct str client_header(const struct exchange *x, struct str name)
 
 static enum step_result refuse_plan(struct exchange *x, int rc, const struct err *e)
 {
+    const struct config *config = x->snapshot->config;
     switch (-rc) {
     case ERR_NOT_FOUND:
+        if (config->provider_count == 1 && config->providers[0].demo)
+            return exchange_refuse(x, 404, "model_not_found", -1, "%s; only the simulated provider "
+                "is here (its models are called demo/…): set OPENAI_API_KEY, ANTHROPIC_API_KEY or "
+                "GEMINI_API_KEY and start the gateway anew for real ones", e->text);
         return exchange_refuse(x, 404, "model_not_found", -1, "%s", e->text);
     case ERR_DENIED:
         return exchange_refuse(x, 403, "model_not_allowed", -1, "%s", e->text);

@@ -7,6 +7,7 @@
  *     reply.c    held answers (keep-alive), and the short answer of somebody who is leaving
  *     stream.c   raw answers
  *     gate.c     the request gate (pure)      peer.c   who is at the other end
+ *     holder.c   who holds a port that is taken
  *
  * States of a request; request_enter() is the only writer:
  *
@@ -204,6 +205,10 @@ int64_t peer_uid_inet(int diag_fd, const struct sockaddr_storage *peer,
 int64_t peer_uid_unix(int fd, int64_t *pid);
 void peer_text(const struct sockaddr_storage *peer, char *out, size_t size);
 bool peer_is_loopback(const struct sockaddr_storage *peer);
+
+/* holder.c: "held by python3 (pid 812) of alice", or only the user when the process can't be seen;
+ * false when no listener is found there. */
+bool port_holder(const struct sockaddr *a, char *out, size_t size);
 
 /* server.c */
 void server_reap_later(struct http_server *s);

@@ -77,6 +77,19 @@ static int open_socket(const struct addrinfo *a, bool shared)
     return fd;
 }
 
+static int listen_failed(int why, struct str address, const struct sockaddr *a, struct err *e)
+{
+    char holder[160];
+    if (why == EADDRINUSE && port_holder(a, holder, sizeof holder))
+        return err_set(e, ERR_BUSY, "listen: " STR_FMT ": %s, %s; end it, or take another address "
+            "with --listen HOST:PORT", STR_ARG(address), strerror(why), holder);
+    if (why == EACCES)
+        return err_set(e, ERR_DENIED, "listen: " STR_FMT ": %s; ports below 1024 are for root: take "
+            "a higher one with --listen HOST:PORT", STR_ARG(address), strerror(why));
+    return err_set(e, why == EADDRINUSE ? ERR_BUSY : ERR_NETWORK, "listen: " STR_FMT ": %s",
+        STR_ARG(address), strerror(why));
+}
+
 int http_listen_tcp(struct str address, bool shared, int *port, struct err *e)
 {
     char host[256], service[8];
@@ -88,11 +101,11 @@ int http_listen_tcp(struct str address, bool shared, int *port, struct err *e)
     if (failed)
         return err_set(e, ERR_NETWORK, "listen: %s: %s", host, gai_strerror(failed));
     int fd = open_socket(found, shared);
-    int why = errno;
+    if (fd < 0)
+        rc = listen_failed(errno, address, found->ai_addr, e);
     freeaddrinfo(found);
     if (fd < 0)
-        return err_set(e, why == EADDRINUSE ? ERR_BUSY : why == EACCES ? ERR_DENIED : ERR_NETWORK,
-            "listen: " STR_FMT ": %s", STR_ARG(address), strerror(why));
+        return rc;
     if (port)
         *port = (int)own_port(fd);
     return fd;

@@ -1,6 +1,8 @@
 /* The http room on real sockets: keep-alive, bodies, refusals, leaving, streams, back-pressure. */
 #include "tests/unit/http_fixture.h"
 
+#include <pwd.h>
+
 #include <sys/resource.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -936,10 +938,24 @@ static void a_listen_address_that_cannot_be_is_explained(void **state)
         assert_int_equal(http_listen_tcp(str_c(wrong[i]), false, NULL, &e), -ERR_SYNTAX);
         assert_non_null(strstr(e.text, "127.0.0.1:4141"));
     }
-    char taken[32];
-    snprintf(taken, sizeof taken, "127.0.0.1:%d", app.port);
-    assert_int_equal(http_listen_tcp(str_c(taken), false, NULL, &e), -ERR_BUSY);
-    assert_non_null(strstr(e.text, "Address already in use"));
+}
+
+static void a_taken_port_names_the_process_and_the_user_that_hold_it(void **state)
+{
+    (void)state;
+    static const char *const hosts[] = {"127.0.0.1", "0.0.0.0"}; /* the same, and "any" */
+    const struct passwd *me = getpwuid(getuid());
+    char taken[32], wanted[96];
+    struct err e;
+    snprintf(wanted, sizeof wanted, "(pid %d) of %s", (int)getpid(), me ? me->pw_name : "uid");
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        snprintf(taken, sizeof taken, "%s:%d", hosts[i], app.port);
+        assert_int_equal(http_listen_tcp(str_c(taken), false, NULL, &e), -ERR_BUSY);
+        assert_non_null(strstr(e.text, "Address already in use"));
+        assert_non_null(strstr(e.text, "held by test_http"));
+        assert_non_null(strstr(e.text, wanted));
+        assert_non_null(strstr(e.text, "--listen"));
+    }
 }
 
 static void a_unix_socket_tells_who_is_calling(void **state)
@@ -1017,6 +1033,7 @@ int main(void)
         cmocka_unit_test(freeing_ends_what_still_runs),
         T(the_user_of_a_local_peer_is_known_over_ipv6_too),
         T(a_listen_address_that_cannot_be_is_explained),
+        T(a_taken_port_names_the_process_and_the_user_that_hold_it),
         T(a_unix_socket_tells_who_is_calling),
     };
     return cmocka_run_group_tests_name("http", tests, NULL, NULL);
