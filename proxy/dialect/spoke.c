@@ -4,6 +4,8 @@
 static const struct spoke *const spokes[WIRE_COUNT] = {
     [WIRE_CHAT] = &spoke_chat,
     [WIRE_MESSAGES] = &spoke_messages,
+    [WIRE_GENERATE] = &spoke_generate,
+    [WIRE_STREAM_GENERATE] = &spoke_generate,
 };
 
 const struct spoke *spoke_of(enum wire w)

@@ -42,6 +42,7 @@ struct spoke_client {
     struct str fallback_id;       /* plain: the exchange's id, where the provider gives none */
     int64_t now_s;                /* where it says no time of creation */
     bool include_usage;           /* of a chat stream */
+    bool json_array;              /* a Gemini stream without alt=sse: one JSON array */
     const struct ir_request *request; /* echoed by dialects that do (Responses); may be NULL */
 };
 
