@@ -12,9 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
+/* What the gateway says may quote what came from outside. */
 int cli_fail(const struct err *e)
 {
-    fprintf(stderr, "pointsman: %s\n", e->text);
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    clean_put(&out, str_c(e->text), false);
+    fprintf(stderr, "pointsman: %s\n", buf_c(&out) ? buf_c(&out) : "");
+    buf_fini(&out);
     return CLI_FAILED;
 }
 

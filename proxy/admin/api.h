@@ -24,8 +24,8 @@
  *                               trouble:[{provider, err_ppm, state, text}],
  *                               events:[event] (new), refused:[{time_ms, peer, status, reason}]}
  *                              wait_ms: answers when something is new, at the latest after that time.
- * GET  exchanges?filter=E&limit=N&before=C&since=T&oldest_first=1
- *                            → {rows:[record], cursor, searched_back_to, done, hidden}
+ * GET  exchanges?filter=E&limit=N&before=C&since=T&until=T&oldest_first=1&live=1
+ *                            → {rows:[record], cursor, searched_back_to, done}; live=1: running ones first
  * GET  exchanges/ID          → record + {request:{headers, body, body_cut}, response:{headers, body,
  *                               body_cut}, events:[{us, name, data}] (streams), sentence (timing)}
  *                               bodies only where `access.bodies` lets the caller; else "denied": text
@@ -43,18 +43,22 @@
  *                               targets:[{target, weight, health, share_ppm, requests_per_min, err_ppm,
  *                               ttft_p95_us, open_for_us, in_flight}], fallback:[target], rules:[{name,
  *                               enabled, if:{…}, use:[…]}], override:{to, scope, scope_name, until_ms,
- *                               who, when_ms}}]}
+ *                               who, when_ms, revision}, overrides:[…of every scope], edited,
+ *                               object (as in the configuration)}]}
  * GET  targets               → {targets:[{target, provider, model, health, ttft_p95_us, price_in, price_out,
  *                               context_tokens, tools, images}], goals:[{name, expands_to}], profiles:[name]}
  * POST routes/NAME/switch    {to, scope, scope_name, for_ms, dry_run}
  *                            → {revision, marker, preview:{keys, live, requests_5min, too_long_ppm,
  *                               tools_ppm, cost_24h_nano, cold_cache_nano, sentence}}
  * POST routes/NAME/set       {revision, route:{…as in the configuration…}} → {revision, diff}
- * POST routes/NAME/explain   {request id or {model,key,session,…}} → {plan}
+ * POST routes/NAME/explain   {request id or {model,key,session,…}} → {asked, plan:{route, rule, override,
+ *                               candidates:[{target, reason, score}], rejected:[{target, reason}],
+ *                               steps, error}}; for an id also went_to, attempts, why
  * GET  undo                  → {changes:[{revision, time_ms, who, text, before, after, mine, undoable}]}
  * POST undo                  {revision} → {revision, text};  409 with the newer change named
  * GET/POST profiles …        {name, states}; POST profiles/NAME/apply {dry_run} → {revision, diff}
- * POST whatif                {rule or to, route, since_ms} → {rows, done, …}
+ * POST whatif                {route, to, since_ms} → {rows, done, cost_nano, was_nano, too_long, ttft_p50_us,
+ *                               ttft_p95_us, was_ttft_mean_us, measured_requests, priced}
  * GET  keys                  → {keys:[{name, team, owner, shown, models:[…], nano_per_hour, today_nano,
  *                               windows:[{window, limit_nano, used_nano, reserved_nano, resets_ms}],
  *                               credit_nano, debt_nano, runs_out_ms, rpm, rpm_used, tpm, tpm_used,
@@ -78,9 +82,10 @@
  * GET  people                → {people:[{user, uid, role, from, terminal, size, since_ms, seen_ms}]}
  * POST people                {terminal, size, from}: a console says hello (kept alive by snapshot)
  * GET  config                → {file, revision, yaml (export), drift:[…]}   GET config/options
- * POST config/check {text} · config/apply {text, reset} · GET config/diff · POST config/import {format,text}
- * GET  prices · POST prices/import {text} · POST prices/reprice {since_ms, write}
- * POST db/check · db/backup {path} · db/prune
+ * POST config/check {text} → {ok, error, complaints} · config/apply {text, reset} → {revision, kept}
+ * GET  config/diff           → {drift:[{object, value, revision}], file (what changed in it), file_error}
+ * GET  prices?part=TEXT · POST prices/import {text, dry_run} · POST prices/reprice {since_ms, write}
+ * POST db/check → {ok, problems, report} · db/backup {path} · db/prune {older_than_ms}
  * POST run                   {name, model, budget_nano, pid}, or {secret} to go on after a restart →
  *                              event stream: event "key" {key, secret, base_url}; the key ends when the
  *                              connection closes

@@ -8,6 +8,7 @@
 #include "proxy/admin/keeper.h"
 #include "proxy/admin/record_view.h"
 
+#include "proxy/access/key.h"
 #include "proxy/config/config.h"
 #include "proxy/meter/price.h"
 #include "proxy/meter/request.h"
@@ -26,6 +27,14 @@ const char *scope_text(enum scope scope)
     return names[scope];
 }
 
+static bool key_is_known(struct str name)
+{
+    struct snapshot *s = snapshot_current();
+    bool known = s && key_by_name(s->keys, name);
+    snapshot_put(s);
+    return known;
+}
+
 bool read_scope(struct call *c, enum scope *scope, struct str *scope_name)
 {
     struct str text = call_text(c, "scope");
@@ -39,6 +48,9 @@ bool read_scope(struct call *c, enum scope *scope, struct str *scope_name)
         call_error(c, 400, "bad_scope", *scope == SCOPE_EVERYONE
             ? "scope_name goes with the scopes key and session"
             : "scope_name must say which key or session");
+    else if (*scope == SCOPE_KEY && !key_is_known(*scope_name))
+        call_error(c, 404, "not_found", "no key \"" STR_FMT "\"; see: key list",
+            STR_ARG(str_first(*scope_name, 64)));
     else if (scope_name->n > NAME_MAX_BYTES / 2)
         call_error(c, 400, "bad_scope", "scope_name has more than %d bytes", NAME_MAX_BYTES / 2);
     return !c->answered;
