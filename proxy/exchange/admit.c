@@ -100,6 +100,8 @@ static enum step_result refuse_plan(struct exchange *x, int rc, const struct err
         return exchange_refuse(x, 400, "context_length_exceeded", -1, "%s", e->text);
     case ERR_FULL:
         return exchange_refuse(x, 503, "no_target", x->plan.retry_after_ms, "%s", e->text);
+    case ERR_UNSUPPORTED:
+        return exchange_refuse(x, 400, "unsupported_by_target", -1, "%s", e->text);
     case ERR_MISSING:
         return exchange_refuse(x, 400, "missing_target", -1, "%s", e->text);
     default:

@@ -9,6 +9,7 @@
  *   3xx, other 2xx             an upstream error: redirects are never followed (they steal keys)
  */
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/translate.h"
 
 #include "proxy/event/event.h"
 #include "proxy/worker.h"
@@ -18,6 +19,7 @@
 #include <stdio.h>
 
 enum { ERROR_BODY_MAX = 1 << 20, SSE_EVENT_MAX = 8 << 20, HEADERS_MAX = 200 };
+enum { TRANSLATED_MAX = 16 << 20 }; /* bytes of one event or of a whole answer, when translated */
 
 static struct str header_of(const struct http_header *h, size_t n, struct str name)
 {
@@ -93,7 +95,9 @@ static enum answer_mode choose_mode(const struct exchange *x, int status, struct
     if (status < 200 || status >= 300)
         return ANSWER_NONE;
     if (str_starts_nocase(type, STR("text/event-stream")))
-        return ANSWER_EVENTS;
+        return translating(x) && !x->facts.stream ? ANSWER_NONE : ANSWER_EVENTS;
+    if (translating(x)) /* nothing passes that was not understood */
+        return is_json(type) && !x->facts.stream ? ANSWER_HELD : ANSWER_NONE;
     if (is_json(type) && x->ep.wire == WIRE_STREAM_GENERATE)
         return ANSWER_PIPED; /* one JSON array, streamed */
     if (is_json(type) && (!str_to_u64(length, &bytes) ||
@@ -122,7 +126,11 @@ static void head(void *ctx, int status, const struct http_header *headers, size_
         headers, n, x->first_byte_us, clock_wall_ms());
     x->mode = choose_mode(x, status, type, header_of(headers, n, STR("content-length")));
     if (x->mode == ANSWER_EVENTS)
-        sse_init(&x->sse, SSE_EVENT_MAX);
+        sse_init(&x->sse, translating(x) ? TRANSLATED_MAX : SSE_EVENT_MAX);
+    if (x->mode == ANSWER_EVENTS && translating(x) && !translate_begin_stream(x)) {
+        give_up(x, FAIL_CLIENT, 503, "overloaded", "out of memory");
+        return;
+    }
     if (x->mode != ANSWER_NONE && attempt_watch(x) == 0)
         return;
     if (status >= 300)
@@ -174,10 +182,16 @@ static void pipe_data(struct exchange *x, struct str bytes)
 /* A held answer that grows past the limit is piped from here on. */
 static void hold_data(struct exchange *x, struct str bytes)
 {
-    if (x->held.n + bytes.n <= (size_t)x->snapshot->config->limits.held_bytes &&
-        memory_charge(x->worker->shared, (int64_t)bytes.n)) {
+    size_t most = translating(x) ? TRANSLATED_MAX
+                                 : (size_t)x->snapshot->config->limits.held_bytes;
+    if (x->held.n + bytes.n <= most && memory_charge(x->worker->shared, (int64_t)bytes.n)) {
         x->charged_memory += (int64_t)bytes.n;
         buf_put_str(&x->held, bytes);
+        return;
+    }
+    if (translating(x)) {
+        give_up(x, FAIL_CLIENT, 502, "upstream_too_large",
+            "the provider's answer is too large to be translated");
         return;
     }
     x->mode = ANSWER_PIPED;
@@ -209,7 +223,7 @@ static void data(void *ctx, struct str bytes)
     x->last_data_us = x->received_us;
     if (x->mode != ANSWER_EVENTS)
         x->last_data_event_us = x->received_us;
-    if (x->mode != ANSWER_FAILED)
+    if (x->mode != ANSWER_FAILED && !translating(x)) /* else what the client gets is kept */
         capture_answer(x, bytes);
     if (x->client_gone && !reads_on(x, bytes.n)) {
         exchange_cancel(x, NULL);
@@ -313,6 +327,7 @@ static void attempt_ok(struct exchange *x)
 static void held_done(struct exchange *x)
 {
     size_t at;
+    struct err e = {0};
     bool metered = x->ep.wire != WIRE_RAW;
     if (metered && json_check(buf_str(&x->held), &at) < 0) {
         give_up(x, FAIL_5XX, 502, "upstream_error",
@@ -323,6 +338,10 @@ static void held_done(struct exchange *x)
     health_warm(x->worker->shared->health, x->target->provider, x->target->model, x->session,
         x->received_us);
     usage_body(&x->reader, buf_str(&x->held));
+    if (translating(x) && translate_whole(x, &e) < 0) {
+        give_up(x, FAIL_5XX, 502, "upstream_error", e.text);
+        return;
+    }
     attempt_ok(x);
     x->outcome = x->client_gone ? OUTCOME_CANCELLED : OUTCOME_OK;
     reply_held(x, x->upstream_status);
@@ -373,6 +392,11 @@ static void failed_done(struct exchange *x)
         read.code.n ? read.code : read.type.n ? read.type : STR("upstream_error"));
     str_copy(x->error_message, sizeof x->error_message, read.message);
     struct str type = header_of(x->answer_headers, x->answer_header_count, STR("content-type"));
+    if (translating(x)) {
+        translate_error(x, &read);
+        reply_held(x, x->upstream_status);
+        return;
+    }
     if (x->held.n && (is_json(type) || x->ep.wire == WIRE_RAW)) {
         reply_held(x, x->upstream_status);
         return;

@@ -2,6 +2,7 @@
  * first byte has gone to the client. Nothing of provider A's head or identity is in the request to
  * B: each attempt is built anew from the client's own request. */
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/translate.h"
 
 #include "proxy/event/event.h"
 #include "proxy/worker.h"
@@ -206,6 +207,18 @@ static void failed_to_start(struct exchange *x, enum failure_class failure, cons
         exchange_fail(x, 502, "upstream_error", reason);
 }
 
+/* This target has no way to do what was asked: the next one may, else it is the client's to know. */
+static void cannot_ask(struct exchange *x, int rc, const struct err *e)
+{
+    bool ours = rc == -ERR_NOMEM;
+    attempt_end(x, "failed", 0, ours ? "out of memory" : e->text);
+    if (attempt_again(x, ours ? FAIL_NETWORK : FAIL_MODEL, -1))
+        return;
+    x->outcome = ours ? OUTCOME_UPSTREAM_ERROR : OUTCOME_CLIENT_ERROR;
+    exchange_fail(x, ours ? 503 : 400, ours ? "overloaded" : "unsupported_by_target",
+        ours ? "out of memory" : e->text);
+}
+
 static void send_now(struct exchange *x)
 {
     const struct candidate *c = x->target;
@@ -224,10 +237,12 @@ static void send_now(struct exchange *x)
         failed_to_start(x, FAIL_KEY, "every key of this provider is refused or resting");
         return;
     }
-    if (body_pieces(x, c->provider, c->model) < 0) {
-        failed_to_start(x, FAIL_NETWORK, "out of memory");
+    int rc = translate_request(x, c->provider, c->model, &e);
+    if (rc < 0) {
+        cannot_ask(x, rc, &e);
         return;
     }
+    usage_reader_init(&x->reader, x->wire, c->provider->quirks);
     struct upstream_request request = {
         .method = x->method,
         .url = upstream_url(x, c->provider, c->model),
@@ -320,6 +335,10 @@ void attempt_start(struct exchange *x)
 
 enum step_result step_send(struct exchange *x)
 {
+    if (translate_count(x)) {
+        exchange_enter(x, STEP_SETTLE);
+        return STEP_NEXT;
+    }
     attempt_start(x);
     return STEP_WAIT;
 }
@@ -342,8 +361,7 @@ static bool begin_after(struct exchange *x, int64_t delay_us)
         x->passed = 0;
     }
     x->mode = ANSWER_NONE;
-    usage_reader_init(&x->reader, x->ep.wire,
-        x->plan.candidates[x->next_candidate].provider->quirks);
+    translate_reset(x);
     x->timer.fn = pause_over;
     x->timer.ctx = x;
     return loop_timer_set(x->worker->loop, &x->timer, clock_mono_us() + delay_us) == 0;

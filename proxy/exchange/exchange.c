@@ -10,6 +10,7 @@
  *          └───────────── refused ────────────┴──────────────────────────────────────▲
  */
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/translate.h"
 
 #include "proxy/event/event.h"
 #include "proxy/worker.h"
@@ -107,6 +108,7 @@ void exchange_destroy(struct exchange *x)
     buf_fini(&x->capture.times);
     if (x->mode == ANSWER_EVENTS)
         sse_fini(&x->sse);
+    translate_free(x);
     snapshot_put(x->snapshot);
     arena_fini(&x->arena);
     free(x);

@@ -23,6 +23,7 @@
 
 struct worker;
 struct watch;
+struct translation;
 
 enum exchange_step {
 #define X(name, fn, help) STEP_##name,
@@ -93,6 +94,8 @@ struct exchange {
     bool holds_provider_slot, counted_in_flight;
     struct health_waiter waiter;    /* in the provider's queue */
     struct loop_message ready_message;
+    enum wire wire;                 /* spoken with that target; not ep.wire: translate.h */
+    struct translation *translation;
     struct upstream_call *call;
     struct str pieces[5];           /* of the body as sent */
     size_t piece_count;

@@ -1,6 +1,7 @@
 /* headers.c: which headers pass, each way, and where a request goes. An allow-list of headers rots
  * as providers invent new ones, so everything passes but what is named here. */
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/translate.h"
 
 #include "proxy/worker.h"
 
@@ -27,6 +28,15 @@ static const struct str of_our_account[] = {
 /* True of the body as it was sent to us only. */
 static const struct str digests[] = {
     NAME("digest"), NAME("content-digest"), NAME("content-md5"), NAME("repr-digest"),
+};
+/* Said to the client's kind of provider, or about it: without meaning where another dialect is
+ * spoken, and its betas are refused there. */
+static const struct str of_the_dialect[] = {
+    NAME("anthropic-version"), NAME("anthropic-beta"),
+    NAME("anthropic-dangerous-direct-browser-access"), NAME("openai-organization"),
+    NAME("openai-project"), NAME("openai-beta"), NAME("x-goog-api-client"),
+    NAME("x-goog-user-project"), NAME("x-app"), NAME("originator"), NAME("session_id"),
+    NAME("session-id"), NAME("thread-id"),
 };
 static const struct str not_to_client[] = {
     NAME("set-cookie"), NAME("set-cookie2"), NAME("alt-svc"), NAME("strict-transport-security"),
@@ -67,6 +77,10 @@ static bool passes_to_provider(const struct exchange *x, const struct provider *
         str_starts_nocase(h->name, STR("x-forwarded-")) ||
         str_starts_nocase(h->name, STR("x-pointsman-")) || connection_names(connection, h->name))
         return false;
+    if (translating(x) && (LISTED(h->name, of_the_dialect) ||
+            str_starts_nocase(h->name, STR("x-stainless-")) ||
+            str_starts_nocase(h->name, STR("x-codex-"))))
+        return false;
     if (!p->client_login && (LISTED(h->name, credentials) || LISTED(h->name, of_our_account)))
         return false;
     if (p->client_login && LISTED(h->name, credentials) && x->key &&
@@ -97,7 +111,7 @@ size_t headers_to_provider(struct exchange *x, const struct provider *p, struct 
 {
     size_t n = 0;
     struct str connection = find(x->client_headers, x->client_header_count, STR("connection"));
-    bool spliced = x->piece_count > 1;
+    bool spliced = x->piece_count > 1 || translating(x);
     for (size_t i = 0; i < x->client_header_count && n + p->header_count + 8 < max; i++) {
         const struct http_header *h = &x->client_headers[i];
         if (passes_to_provider(x, p, h, connection, spliced) &&
@@ -128,11 +142,15 @@ size_t headers_to_client(struct exchange *x, const struct http_header *in, size_
     for (size_t i = 0; i < count && n + 8 < max; i++) {
         if (LISTED(in[i].name, hop_by_hop) || LISTED(in[i].name, not_to_client) ||
             LISTED(in[i].name, credentials) || connection_names(connection, in[i].name) ||
+            (translating(x) && str_eq_nocase(in[i].name, STR("content-type"))) ||
             (str_starts_nocase(in[i].name, STR("x-pointsman-")) &&
                 !str_eq_nocase(in[i].name, STR("x-pointsman-demo"))))
             continue;
         out[n++] = in[i];
     }
+    if (translating(x))
+        out[n++] = (struct http_header){STR("content-type"),
+            x->mode == ANSWER_EVENTS ? STR("text/event-stream") : STR("application/json")};
     struct str theirs = find(in, count, STR("x-request-id"));
     if (!theirs.n)
         theirs = find(in, count, STR("request-id"));
@@ -174,25 +192,78 @@ static struct str join(struct str base, struct str path, struct arena *a)
     return arena_printf(a, STR_FMT STR_FMT, STR_ARG(base), STR_ARG(path));
 }
 
+static bool is_gemini(enum wire w)
+{
+    return w == WIRE_GENERATE || w == WIRE_STREAM_GENERATE || w == WIRE_GEMINI_COUNT ||
+           w == WIRE_GEMINI_EMBED;
+}
+
+/* Where the target's wire lives, as its own clients write it. */
+static struct str path_of(struct exchange *x, struct str model)
+{
+    static const char *const paths[WIRE_COUNT] = {
+        [WIRE_CHAT] = "/v1/chat/completions",
+        [WIRE_RESPONSES] = "/v1/responses",
+        [WIRE_MESSAGES] = "/v1/messages",
+        [WIRE_GENERATE] = ":generateContent",
+        [WIRE_STREAM_GENERATE] = ":streamGenerateContent",
+    };
+    struct str path = x->ep.path;
+    if (translating(x))
+        path = str_c(paths[x->wire]);
+    if (!is_gemini(x->wire))
+        return path;
+    size_t verb = path.n; /* the model stands in the path */
+    while (verb && path.p[verb - 1] != ':')
+        verb--;
+    return arena_printf(&x->arena, "/v1beta/models/" STR_FMT ":" STR_FMT, STR_ARG(model),
+        STR_ARG(str_from(path, verb)));
+}
+
+/* Azure names a deployment in the path, except on its v1 surface (a base that ends in /v1) and on
+ * that of AI Foundry (…/models), which read the model from the body. */
+static struct str azure_url(const struct provider *p, struct str path, struct str model,
+    struct arena *a)
+{
+    struct str version = p->api_version.n ? p->api_version : STR("2024-10-21");
+    struct str base = p->base_url, verb = str_starts(path, STR("/v1/")) ? str_from(path, 3) : path;
+    if (str_ends(base, STR("/v1")))
+        return arena_printf(a, STR_FMT STR_FMT "%s" STR_FMT, STR_ARG(base), STR_ARG(verb),
+            p->api_version.n ? "?api-version=" : "", STR_ARG(p->api_version));
+    if (str_ends(base, STR("/models")) || str_find(base, STR("/deployments/")) >= 0)
+        return arena_printf(a, STR_FMT STR_FMT "?api-version=" STR_FMT, STR_ARG(base),
+            STR_ARG(verb), STR_ARG(version));
+    const char *openai = str_ends(base, STR("/openai")) ? "" : "/openai";
+    if (str_starts(verb, STR("/responses")))
+        return arena_printf(a, STR_FMT "%s" STR_FMT "?api-version=" STR_FMT, STR_ARG(base), openai,
+            STR_ARG(verb), STR_ARG(version));
+    return arena_printf(a, STR_FMT "%s/deployments/" STR_FMT STR_FMT "?api-version=" STR_FMT,
+        STR_ARG(base), openai, STR_ARG(model), STR_ARG(verb), STR_ARG(version));
+}
+
+/* With the client's query where it speaks the same; the streamed form of Gemini is asked as events. */
+static struct str with_query(struct exchange *x, struct str url)
+{
+    struct arena *a = &x->arena;
+    struct str query = translating(x) ? STR_NULL : clean_query(x->query, a);
+    if (translating(x) && x->wire == WIRE_STREAM_GENERATE)
+        query = STR("?alt=sse");
+    if (query.n && str_chr(url, '?') >= 0)
+        query = arena_printf(a, "&" STR_FMT, STR_ARG(str_from(query, 1)));
+    return arena_printf(a, STR_FMT STR_FMT, STR_ARG(url), STR_ARG(query));
+}
+
 struct str upstream_url(struct exchange *x, const struct provider *p, struct str model)
 {
     struct arena *a = &x->arena;
-    struct str path = x->ep.path, url;
-    if (x->ep.wire == WIRE_GENERATE || x->ep.wire == WIRE_STREAM_GENERATE ||
-        x->ep.wire == WIRE_GEMINI_COUNT || x->ep.wire == WIRE_GEMINI_EMBED) {
-        /* the model stands in the path */
-        size_t verb = path.n;
-        while (verb && path.p[verb - 1] != ':')
-            verb--;
-        path = arena_printf(a, "/v1beta/models/" STR_FMT ":" STR_FMT, STR_ARG(model),
-            STR_ARG(str_from(path, verb)));
-    }
-    if (p->dialect == DIALECT_OPENAI || p->dialect == DIALECT_OPENAI_RESPONSES)
+    struct str path = path_of(x, model), url;
+    if (p->dialect == DIALECT_AZURE)
+        url = azure_url(p, path, model, a);
+    else if (p->dialect == DIALECT_OPENAI || p->dialect == DIALECT_OPENAI_RESPONSES)
         /* an OpenAI base carries its own version, or none: the path goes on behind it */
         url = arena_printf(a, STR_FMT STR_FMT, STR_ARG(p->base_url),
             STR_ARG(str_starts(path, STR("/v1/")) ? str_from(path, 3) : path));
     else
         url = join(p->base_url, path, a);
-    struct str query = clean_query(x->query, a);
-    return arena_printf(a, STR_FMT STR_FMT, STR_ARG(url), STR_ARG(query));
+    return with_query(x, url);
 }

@@ -9,6 +9,7 @@
  *
  * `passed` counts bytes of the unfinished event that were handed on before it was whole. */
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/translate.h"
 
 #include "proxy/event/event.h"
 #include "proxy/worker.h"
@@ -50,7 +51,12 @@ void stream_abort(struct exchange *x, const char *code, const char *message)
         buf_init(&event, 64 << 10);
         if (x->passed)
             buf_puts(&event, "\n\n"); /* ends the event that was cut */
-        dialect_write_stream_error(x->ep.wire, &error, &event);
+        if (translating(x)) {
+            translate_abort(x, &error);
+            buf_put_str(&event, buf_str(&x->translation->out));
+        } else {
+            dialect_write_stream_error(x->ep.wire, &error, &event);
+        }
         http_stream_write(x->q, buf_str(&event));
         buf_fini(&event);
     }
@@ -127,6 +133,14 @@ static bool first_is_error(struct exchange *x, struct str data)
     return attempt_again(x, failure, -1);
 }
 
+static void begin_count(struct exchange *x, unsigned kind)
+{
+    x->last_data_event_us = x->received_us;
+    counter_add(COUNTER_stream_events, 1);
+    if ((kind & SEEN_CONTENT) && !x->first_token_us)
+        first_token(x);
+}
+
 static bool is_last_candidate(const struct exchange *x)
 {
     return x->next_candidate + 1 >= x->plan.count &&
@@ -151,9 +165,71 @@ static bool begin_with_held(struct exchange *x)
     return true;
 }
 
+/* What the client gets for it, the end record first where it says that all is said. */
+static bool write_translated(struct exchange *x)
+{
+    struct translation *t = x->translation;
+    if (!t->out.n)
+        return true;
+    if (t->out.err) {
+        attempt_cancel(x);
+        x->outcome = OUTCOME_UPSTREAM_ERROR;
+        exchange_fail(x, 502, "upstream_too_large", "an event is too large to be translated");
+        return false;
+    }
+    if (!x->begun && !stream_begin(x, -1))
+        return false;
+    if (t->over || t->failed) {
+        x->outcome = t->failed || x->reader.failed_inside ? OUTCOME_UPSTREAM_ERROR
+                     : x->client_gone ? OUTCOME_CANCELLED : OUTCOME_OK;
+        settle(x);
+        x->terminal_handed_on = t->over;
+    }
+    capture_answer(x, buf_str(&t->out));
+    stream_write(x, buf_str(&t->out));
+    return true;
+}
+
+/* The provider said in mid-stream that it failed: told in the client's words, and never a clean end. */
+static bool failed_translated(struct exchange *x)
+{
+    const struct candidate *c = x->target;
+    int64_t now = clock_mono_us();
+    upstream_cancel(x->call);
+    x->call = NULL;
+    if (x->counted_in_flight) {
+        x->counted_in_flight = false;
+        health_ended(x->worker->shared->health, c->provider, c->model, FAIL_5XX, 0,
+            now - x->sent_us, now);
+    }
+    attempt_end(x, "failed", x->upstream_status, x->reader.error_message);
+    if (write_translated(x)) {
+        x->replied = true;
+        if (x->q && !x->client_gone)
+            http_stream_end(x->q, false);
+        exchange_enter(x, STEP_SETTLE);
+        exchange_run(x);
+    }
+    return false;
+}
+
+static bool pass_translated(struct exchange *x, const struct sse_event *ev)
+{
+    if (!ev->has_data)
+        return true;
+    unsigned kind = usage_event(&x->reader, ev->name, ev->data);
+    begin_count(x, kind);
+    if (!x->begun && (kind & SEEN_ERROR) && !is_last_candidate(x) && first_is_error(x, ev->data))
+        return false;
+    translate_event(x, ev->name, ev->data);
+    return x->translation->failed ? failed_translated(x) : write_translated(x);
+}
+
 /* One whole event. False: the exchange went another way, stop. */
 static bool pass_event(struct exchange *x, const struct sse_event *ev)
 {
+    if (translating(x))
+        return pass_translated(x, ev);
     struct str raw = str_from(ev->raw, x->passed);
     x->passed = 0;
     if (!ev->has_data) { /* comments: held until the answer is known to be real */
@@ -163,13 +239,10 @@ static bool pass_event(struct exchange *x, const struct sse_event *ev)
             buf_put_str(&x->held, raw);
         return true;
     }
-    x->last_data_event_us = x->received_us;
     unsigned kind = usage_event(&x->reader, ev->name, ev->data);
-    counter_add(COUNTER_stream_events, 1);
+    begin_count(x, kind);
     if ((kind & SEEN_USAGE_ONLY) && x->usage_asked)
         return true;
-    if ((kind & SEEN_CONTENT) && !x->first_token_us)
-        first_token(x);
     if (!x->begun) {
         if ((kind & SEEN_ERROR) && !is_last_candidate(x) && first_is_error(x, ev->data))
             return false;
@@ -224,7 +297,14 @@ void stream_data(struct exchange *x, struct str bytes)
             return;
     if (x->step != STEP_STREAM)
         return;
-    pass_unfinished(x);
+    if (translating(x) && rc < 0) {
+        attempt_cancel(x);
+        x->outcome = OUTCOME_UPSTREAM_ERROR;
+        exchange_fail(x, 502, "upstream_too_large", "an event is too large to be translated");
+        return;
+    }
+    if (!translating(x))
+        pass_unfinished(x);
     if (rc < 0) { /* larger than the parser keeps: handed on piece by piece, unread */
         if (looks_terminal(x, sse_pending(&x->sse))) {
             x->outcome = OUTCOME_OK;
@@ -247,7 +327,7 @@ static bool ended_well(const struct exchange *x, const struct upstream_result *r
         return x->reader.saw_terminal; /* what came after the end does not matter */
     if (x->reader.saw_terminal)
         return true;
-    switch (x->ep.wire) {
+    switch (x->wire) {
     case WIRE_CHAT:
     case WIRE_COMPLETIONS:
     case WIRE_GENERATE:
@@ -313,6 +393,11 @@ void stream_done(struct exchange *x, const struct upstream_result *r)
     x->received_us = clock_mono_us();
     if (sse_finish(&x->sse, &ev) && r->end == UPSTREAM_OK && !pass_event(x, &ev))
         return;
+    if (translating(x) && ended_well(x, r) && !x->terminal_handed_on) {
+        translate_end(x);
+        if (!write_translated(x))
+            return;
+    }
     if (ended_well(x, r) && x->begun)
         finish(x);
     else

@@ -6,6 +6,8 @@
  * follow in their own order. */
 #include "proxy/route/plan_state.h"
 
+#include "proxy/dialect/spoke.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -130,10 +132,15 @@ static bool context_lets(struct planner *pl, struct option *o)
 
 static bool wire_lets(struct planner *pl, const struct option *o)
 {
-    bool embeddings = pl->r->wire == WIRE_EMBEDDINGS || pl->r->wire == WIRE_GEMINI_EMBED;
-    if (!embeddings || o->provider->dialect != DIALECT_ANTHROPIC)
+    enum wire wire = pl->r->wire;
+    const struct provider *p = o->provider;
+    if (wire == WIRE_RAW || wire == WIRE_COUNT_TOKENS || wire == WIRE_GEMINI_COUNT)
+        return true; /* counts are estimated here where nobody else can */
+    if (spoke_target_wire(p->dialect, quirks_of(p->base_url), wire, pl->facts->stream) != WIRE_RAW)
         return true;
-    reject(pl, o->provider, o->model, "its dialect has no embeddings");
+    pl->wrong_wire = true;
+    reject(pl, p, o->model, "%s can't be asked of a provider that speaks %s", wire_name(wire),
+        dialect_name(p->dialect));
     return false;
 }
 
@@ -401,10 +408,11 @@ static void tell_rejected(struct planner *pl)
 static int nobody_left(struct planner *pl)
 {
     struct str list = STR("");
-    size_t n = pl->out->rejected_count, too_long = 0;
+    size_t n = pl->out->rejected_count, too_long = 0, wrong_wire = 0;
     for (size_t i = 0; i < n; i++) {
         const struct rejected *r = &pl->out->rejected[i];
         too_long += str_find(r->reason, STR("> context")) >= 0;
+        wrong_wire += str_find(r->reason, STR("can't be asked of")) >= 0;
         if (i < 3)
             list = arena_printf(pl->a, STR_FMT "%s" STR_FMT ": " STR_FMT, STR_ARG(list),
                 i ? "; " : "", STR_ARG(str_first(r->target, 60)),
@@ -416,6 +424,9 @@ static int nobody_left(struct planner *pl)
             "\"; the largest context window is %lld tokens",
             (long long)pl->facts->prompt_tokens, (long long)pl->facts->max_output,
             STR_ARG(str_first(pl->name, 100)), (long long)pl->largest_context);
+    if (pl->wrong_wire && wrong_wire == n)
+        return err_set(pl->e, ERR_UNSUPPORTED, "no target of \"" STR_FMT "\" can do it: " STR_FMT,
+            STR_ARG(str_first(pl->name, 100)), STR_ARG(list));
     return err_set(pl->e, ERR_FULL, "no target of \"" STR_FMT "\" can take requests now%s" STR_FMT,
         STR_ARG(str_first(pl->name, 100)), n ? ": " : "", STR_ARG(list));
 }

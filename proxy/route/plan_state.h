@@ -44,6 +44,7 @@ struct planner {
     size_t hops;
     /* what ordering made */
     size_t count;
+    bool wrong_wire;             /* somebody was left out because it has no such endpoint */
     bool too_long;               /* somebody was left out because the prompt does not fit */
     int64_t largest_context;
     struct option soonest;       /* behind an open breaker; no provider: none */

@@ -1,0 +1,281 @@
+/* translate.c: where the target speaks another dialect than the client: body, answer, errors and
+ * stream go through the neutral form (dialect/ir.h). Usage is read from the provider's own bytes, on
+ * its own wire, before anything is translated. */
+#include "proxy/exchange/translate.h"
+
+#include "proxy/worker.h"
+
+#include <stdio.h>
+
+enum {
+    ARENA_BLOCK = 16 << 10,
+    ARENA_BOUND = 96 << 20,  /* of the neutral form of one request */
+    BODY_BOUND = 96 << 20,
+    OUT_BOUND = 64 << 20,    /* written for one event of the provider */
+    MAX_OUTPUT = 8192        /* asked for where a maximum must be said and nothing is known */
+};
+
+static struct translation *translation_of(struct exchange *x)
+{
+    if (x->translation)
+        return x->translation;
+    struct translation *t = arena_zalloc(&x->arena, sizeof *t);
+    if (!t)
+        return NULL;
+    arena_init(&t->arena, ARENA_BLOCK, ARENA_BOUND);
+    buf_init(&t->body, BODY_BOUND);
+    buf_init(&t->out, OUT_BOUND);
+    return x->translation = t;
+}
+
+void translate_reset(struct exchange *x)
+{
+    struct translation *t = x->translation;
+    if (!t)
+        return;
+    stream_reader_fini(t->from);
+    stream_writer_fini(t->to);
+    t->from = NULL;
+    t->to = NULL;
+    t->over = t->failed = false;
+    t->notes = (struct ir_notes){0};
+    x->dropped[0] = 0;
+    buf_reset(&t->out);
+}
+
+void translate_free(struct exchange *x)
+{
+    struct translation *t = x->translation;
+    if (!t)
+        return;
+    translate_reset(x);
+    buf_fini(&t->body);
+    buf_fini(&t->out);
+    arena_fini(&t->arena);
+}
+
+/* --- the request ------------------------------------------------------------------------------ */
+
+/* Thinking that another dialect's model made (under our seal) stands in the client's history: its
+ * own maker alone may get it back, so the body can't pass as it is. */
+static bool holds_sealed(const struct exchange *x)
+{
+    return x->ep.wire == WIRE_MESSAGES &&
+           (str_find(buf_str(&x->body), STR("\"cG0x")) >= 0);
+}
+
+static int read_request(struct exchange *x, struct translation *t, struct err *e)
+{
+    if (t->read)
+        return 0;
+    int rc = spoke_of(x->ep.wire)->read_request(buf_str(&x->body), &t->arena, &t->request, e);
+    if (rc < 0)
+        return rc;
+    t->request.stream = x->facts.stream;
+    t->client = (struct spoke_client){
+        .model = x->asked,
+        .fallback_id = str_c(x->id),
+        .now_s = x->time_ms / 1000,
+        .include_usage = x->facts.include_usage,
+        .request = &t->request,
+    };
+    t->read = true;
+    return 0;
+}
+
+/* More output than the model has is an error at some providers: asked for is what there is. */
+static void bound_output(struct exchange *x, struct ir_request *r, struct ir_notes *notes)
+{
+    int64_t most = x->price ? x->price->max_output_tokens : 0;
+    if (!most || r->max_output <= most)
+        return;
+    r->max_output = most;
+    ir_changed(notes, "max_tokens");
+}
+
+static int refuse_dropped(const struct exchange *x, const struct translation *t, struct err *e)
+{
+    if (!t->notes.count || !x->plan.route || !x->plan.route->refuse_dropped)
+        return 0;
+    return err_set(e, ERR_UNSUPPORTED, "this target can't do what was asked (%s), and the route "
+        "refuses to leave it out", t->notes.dropped);
+}
+
+/* What only the Responses API keeps on its side. Leaving it out would answer another question. */
+static int refuse_state(const struct ir_request *r, struct err *e)
+{
+    static const char *const kept[] = {"previous_response_id", "conversation", "prompt"};
+    for (const struct ir_member *m = r->rest; m; m = m->next) {
+        for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+            if (ir_is(m->key, kept[i]))
+                return err_set(e, ERR_UNSUPPORTED, "`%s` names what is kept at a provider of the "
+                    "Responses API, and this target is none: send the whole input", kept[i]);
+        if (ir_is(m->key, "background") && str_eq(m->value, STR("true")))
+            return err_set(e, ERR_UNSUPPORTED, "`background` is of the Responses API, and this "
+                "target does not speak it");
+    }
+    for (const struct ir_message *m = r->messages; m; m = m->next)
+        for (const struct ir_part *p = m->parts; p; p = p->next)
+            if (p->kind == IR_OPAQUE &&
+                ir_is(ir_text(json_get(p->raw, STR("type"))), "item_reference"))
+                return err_set(e, ERR_UNSUPPORTED, "`input` refers to an item that is kept at a "
+                    "provider of the Responses API, and this target is none");
+    return 0;
+}
+
+static int write_request(struct exchange *x, const struct provider *p, struct str model,
+    const struct spoke_quirks *q, struct err *e)
+{
+    struct translation *t = x->translation;
+    struct ir_request request = t->request; /* each attempt has its own bounds */
+    struct spoke_target target = {
+        .model = model,
+        .quirks = q,
+        .max_output = x->price && x->price->max_output_tokens
+            ? MIN(x->price->max_output_tokens, (int64_t)32000) : MAX_OUTPUT,
+        .stream = x->facts.stream,
+        .ask_usage = p->ask_usage && !x->usage_refused &&
+                     health_takes_stream_options(x->worker->shared->health, p),
+    };
+    t->notes = (struct ir_notes){0};
+    bound_output(x, &request, &t->notes);
+    buf_reset(&t->body);
+    int rc = request.origin == WIRE_RESPONSES && x->wire != WIRE_RESPONSES
+        ? refuse_state(&request, e) : 0;
+    if (rc == 0)
+        rc = spoke_of(x->wire)->write_request(&request, &target, &t->body, &t->notes, e);
+    if (rc == 0)
+        rc = refuse_dropped(x, t, e);
+    if (rc < 0)
+        return rc;
+    x->usage_asked = target.ask_usage && x->facts.stream && x->wire == WIRE_CHAT;
+    str_copy(x->dropped, sizeof x->dropped, str_c(t->notes.dropped));
+    x->pieces[0] = buf_str(&t->body);
+    x->piece_count = 1;
+    return 0;
+}
+
+int translate_request(struct exchange *x, const struct provider *p, struct str model,
+    struct err *e)
+{
+    const struct spoke_quirks *q = quirks_of(p->base_url);
+    x->wire = spoke_target_wire(p->dialect, q, x->ep.wire, x->facts.stream);
+    if (x->wire == x->ep.wire && !(spoke_of(x->wire) && holds_sealed(x)))
+        return body_pieces(x, p, model);
+    if (x->wire == WIRE_RAW || !spoke_of(x->wire))
+        return err_set(e, ERR_UNSUPPORTED, "%s can't be asked of a provider that speaks %s",
+            wire_name(x->ep.wire), dialect_name(p->dialect));
+    struct translation *t = translation_of(x);
+    if (!t)
+        return -ERR_NOMEM;
+    int rc = read_request(x, t, e);
+    return rc < 0 ? rc : write_request(x, p, model, q, e);
+}
+
+/* --- whole answers ---------------------------------------------------------------------------- */
+
+int translate_whole(struct exchange *x, struct err *e)
+{
+    struct translation *t = x->translation;
+    struct ir_answer answer;
+    struct buf out;
+    const struct spoke_quirks *q = quirks_of(x->target->provider->base_url);
+    int rc = spoke_of(x->wire)->read_answer(buf_str(&x->held), q, &t->arena, &answer, e);
+    if (rc < 0)
+        return rc;
+    buf_init(&out, OUT_BOUND);
+    rc = spoke_of(x->ep.wire)->write_answer(&answer, &t->client, &t->arena, &out, &t->notes, e);
+    if (rc < 0) {
+        buf_fini(&out);
+        return rc;
+    }
+    str_copy(x->dropped, sizeof x->dropped, str_c(t->notes.dropped));
+    buf_fini(&x->held);
+    x->held = out;
+    return 0;
+}
+
+void translate_error(struct exchange *x, const struct dialect_error_read *read)
+{
+    struct dialect_error error = {
+        .status = x->upstream_status,
+        .code = read->code.n ? read->code : read->type,
+        .message = read->message.n ? read->message : STR("the provider gave no reason"),
+        .param = read->param,
+        .request_id = str_c(x->id),
+    };
+    struct buf out;
+    buf_init(&out, OUT_BOUND);
+    dialect_write_error(x->ep.dialect, &error, &out);
+    buf_fini(&x->held);
+    x->held = out;
+}
+
+/* --- streams ---------------------------------------------------------------------------------- */
+
+static void put(void *ctx, const struct ir_event *ev)
+{
+    struct exchange *x = ctx;
+    struct translation *t = x->translation;
+    t->over |= ev->kind == IR_EV_DONE;
+    t->failed |= ev->kind == IR_EV_ERROR;
+    stream_write_event(t->to, ev, &t->out);
+}
+
+bool translate_begin_stream(struct exchange *x)
+{
+    struct translation *t = x->translation;
+    t->from = stream_reader_new(x->wire, quirks_of(x->target->provider->base_url), &t->arena, put,
+        x);
+    t->to = stream_writer_new(x->ep.wire, &t->client, &t->notes, &t->arena);
+    return t->from && t->to;
+}
+
+void translate_event(struct exchange *x, struct str name, struct str data)
+{
+    struct translation *t = x->translation;
+    buf_reset(&t->out);
+    stream_read(t->from, name, data);
+}
+
+void translate_end(struct exchange *x)
+{
+    struct translation *t = x->translation;
+    buf_reset(&t->out);
+    stream_read_end(t->from);
+}
+
+void translate_abort(struct exchange *x, const struct dialect_error *error)
+{
+    struct translation *t = x->translation;
+    struct ir_event ev = {.kind = IR_EV_ERROR, .error = error, .origin = x->wire};
+    buf_reset(&t->out);
+    if (!t->over && !t->failed && t->to)
+        stream_write_event(t->to, &ev, &t->out);
+}
+
+/* --- counts ----------------------------------------------------------------------------------- */
+
+bool translate_count(struct exchange *x)
+{
+    const struct provider *p = x->plan.candidates[0].provider;
+    struct http_header headers[] = {
+        {STR("content-type"), STR("application/json")},
+        {STR("x-request-id"), str_c(x->id)},
+        {STR("x-pointsman-estimated"), STR("1")},
+    };
+    char body[80];
+    if ((x->ep.wire != WIRE_COUNT_TOKENS && x->ep.wire != WIRE_GEMINI_COUNT) ||
+        p->dialect == x->ep.dialect)
+        return false;
+    const char *name = x->ep.wire == WIRE_COUNT_TOKENS ? "input_tokens" : "totalTokens";
+    snprintf(body, sizeof body, "{\"%s\":%lld}", name, (long long)x->facts.prompt_tokens);
+    x->status = 200;
+    x->outcome = OUTCOME_OK;
+    x->replied = true;
+    x->response_bytes = (int64_t)strlen(body);
+    settle(x);
+    if (x->q)
+        http_reply(x->q, 200, headers, ARRAY_LEN(headers), str_c(body));
+    return true;
+}
