@@ -27,6 +27,7 @@ LD_tsan = -fsanitize=thread
 LD_fuzz = -fsanitize=address,undefined
 
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)
+$(BUILD)/obj/tui/theme.o: CPPFLAGS += -DPOINTSMAN_SHARE='"$(PREFIX)/share/pointsman"'
 CFLAGS += -std=c11 -pthread $(OPT_$(MODE)) $(HARDEN) $(WARN)
 LDFLAGS += -pie -pthread $(LD_$(MODE)) -Wl,--as-needed
 
@@ -83,6 +84,13 @@ fuzz: ## each fuzz harness for FUZZ_SECONDS (20)
 
 soak: all tools ## the long checks; prints a table for the README
 	@python3 tests/soak.py --build $(BUILD)
+
+install: all ## copy binary, themes and systemd service below PREFIX (/usr/local); DESTDIR is honoured
+	install -D -m 755 $(BUILD)/pointsman $(DESTDIR)$(PREFIX)/bin/pointsman
+	install -d $(DESTDIR)$(PREFIX)/share/pointsman/themes
+	install -m 644 themes/*.theme $(DESTDIR)$(PREFIX)/share/pointsman/themes/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|' proxy/pointsman.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/pointsman.service
 
 deps:
 	@sh tests/deps.sh run $(LIBS)
