@@ -40,7 +40,8 @@ struct app {
     int64_t frame_us, poll_us, status_us, resize_us; /* last frame; when to ask next; 0: not */
     bool polling;
     int cursor_y, cursor_x;
-    int64_t seen_marker;
+    int64_t seen_marker, seen_event;
+    bool silent, version_said;
 };
 
 /* The sheet on top, else the screen. */

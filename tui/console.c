@@ -81,6 +81,28 @@ static void flash_marker(struct app *a)
     a->seen_marker = last->seq ? last->seq : 1;
 }
 
+/* What a person wants to hear of who looks elsewhere: said once, with the bell. */
+static void ring(struct app *a)
+{
+    static const char *const kinds[] = {
+        "budget_near", "budget_hit", "breaker_open", "looping", "spend_anomaly", "store_full"};
+    const struct model *m = &a->model;
+    int64_t seen = a->seen_event;
+    for (size_t i = m->event_count; i-- > 0 && m->events[i].seq > seen;) {
+        const struct console_event *e = &m->events[i];
+        a->seen_event = MAX(a->seen_event, e->seq);
+        for (size_t k = 0; seen && k < ARRAY_LEN(kinds); k++) {
+            if (!str_eq_nocase(str_c(e->kind), str_c(kinds[k])))
+                continue;
+            app_say(a, ROLE_WARN, "%s   (8 shows it)", e->text);
+            if (!a->silent)
+                terminal_send(STR("\a"));
+        }
+    }
+    if (!a->seen_event)
+        a->seen_event = 1;
+}
+
 static void lost(struct app *a, const char *why)
 {
     a->connected = false;
@@ -110,6 +132,7 @@ static void on_snapshot(void *arg, int status, struct str reply, const struct er
         a->status_us = 0;
     a->connected = true;
     flash_marker(a);
+    ring(a);
     tell_data(a);
 }
 
@@ -118,8 +141,19 @@ static void on_status(void *arg, int status, struct str reply, const struct err 
     struct app *a = arg;
     struct err e;
     (void)why;
-    if (status == 200 && model_take_status(&a->model, reply, &e) == 0)
-        tell_data(a);
+    if (status != 200 || model_take_status(&a->model, reply, &e) < 0)
+        return;
+    if (!a->version_said && strcmp(a->model.gateway.version, POINTSMAN_VERSION) != 0)
+        app_say(a, ROLE_WARN,
+            "the gateway is version %s, this console %s: `pointsman restart` "
+            "drains it and starts the new one",
+            a->model.gateway.version, POINTSMAN_VERSION);
+    else if (!a->version_said && handover_variable(a))
+        app_say(a, ROLE_WARN,
+            "this terminal has %s, the gateway has no such provider: P hands it over",
+            handover_variable(a));
+    a->version_said = true;
+    tell_data(a);
 }
 
 static void say_hello(struct app *a)
@@ -235,6 +269,15 @@ static void own_action(struct app *a, enum action action)
         break;
     case ACTION_QUIT_NOW:
         a->leaving = true;
+        break;
+    case ACTION_REFRESH:
+        link_cancel_owner(a->link, a);
+        a->polling = a->connected = false;
+        a->poll_us = 0;
+        break;
+    case ACTION_BELL:
+        a->silent = !a->silent;
+        app_say(a, ROLE_MESSAGE, a->silent ? "bell off" : "bell on");
         break;
     case ACTION_REDRAW:
         terminal_redraw();

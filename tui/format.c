@@ -108,6 +108,8 @@ const char *format_share(char *b, int64_t ppm)
 
 const char *format_rate(char *b, double r)
 {
+    if (r >= 999.5)
+        return format_count(b, (int64_t)(r + 0.5));
     snprintf(b, FORMAT_MAX, r <= 0 ? "0" : r < 99.95 ? "%.1f" : "%.0f", r);
     return b;
 }

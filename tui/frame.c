@@ -181,6 +181,9 @@ static void draw_last_line(struct app *a, int y, int width)
     const char *hint = top->screen->hint ? top->screen->hint(a, top->state) : NULL;
     if (a->message[0])
         ui_put(y, 1, width - 2, a->message_role, a->message);
+    else if (!a->connected && a->trouble[0])
+        ui_printf(y, 1, width - 2, ROLE_BAD, "%s; asking again every second (%s)", a->trouble,
+            a->options.socket);
     else if (hint)
         ui_put(y, 1, width - 2, ROLE_BAR, hint);
     else if (!a->sheet_count)

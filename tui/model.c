@@ -500,6 +500,23 @@ int model_take(struct model *m, struct str s, struct err *e)
     return 0;
 }
 
+static void take_provider_names(struct gateway *g, struct str list)
+{
+    struct json_iter it = json_iter(list);
+    struct json_span k, v;
+    size_t n = 1;
+    str_copy(g->provider_names, sizeof g->provider_names, STR(","));
+    while (json_next(&it, &k, &v)) {
+        struct str name = v.type == JSON_STRING ? str_n(v.raw.p + 1, v.raw.n - 2) : STR_NULL;
+        if (n + name.n + 2 > sizeof g->provider_names)
+            return;
+        memcpy(g->provider_names + n, name.p, name.n);
+        n += name.n;
+        g->provider_names[n++] = ',';
+        g->provider_names[n] = '\0';
+    }
+}
+
 int model_take_status(struct model *m, struct str s, struct err *e)
 {
     struct gateway *g = &m->gateway;
@@ -512,6 +529,7 @@ int model_take_status(struct model *m, struct str s, struct err *e)
     g->uptime_s = get_i64(s, "uptime_s");
     g->requests = get_i64(s, "requests");
     g->keys = get_i64(s, "keys");
+    take_provider_names(g, json_get(s, STR("providers")).raw);
     g->providers = (int64_t)json_count(json_get(s, STR("providers")));
     g->keep_ms = get_i64(capture, "keep_ms");
     g->keep_bytes = get_i64(capture, "keep_bytes");

@@ -6,6 +6,7 @@
 #include "tui/app.h"
 
 #include "tui/screens/sheets.h"
+#include "tui/screens/transcript.h"
 #include "tui/screens/welcome.h"
 #include "tui/widgets/menu.h"
 
@@ -141,6 +142,22 @@ static void write_headers(struct str detail, const char *side, struct buf *out, 
     }
 }
 
+/* What the answer says: of a stream its text, of a chat answer its message, else the body. */
+static void put_response(struct buf *out, struct str body, struct arena *mem)
+{
+    static const char *const paths[] = {"choices.0.message.content", "content.0.text",
+        "candidates.0.content.parts.0.text", "output.0.content.0.text", "choices.0.text"};
+    struct transcript s = {0};
+    transcript_reset(&s);
+    if (transcript_body(&s, body))
+        transcript_plain(&s, out);
+    transcript_fini(&s);
+    for (size_t i = 0; !out->n && i < ARRAY_LEN(paths); i++)
+        buf_put_str(out, json_text(json_path(body, paths[i]), mem));
+    if (!out->n)
+        buf_put_str(out, body);
+}
+
 static void on_detail(struct app *a, void *state, int status, struct str reply)
 {
     struct state *s = state;
@@ -152,7 +169,7 @@ static void on_detail(struct app *a, void *state, int status, struct str reply)
         if (s->asked == COPY_BODY)
             buf_put_str(&out, json_text(json_path(reply, "request.body"), &mem));
         else if (s->asked == COPY_RESPONSE)
-            buf_put_str(&out, json_text(json_path(reply, "response.body"), &mem));
+            put_response(&out, json_text(json_path(reply, "response.body"), &mem), &mem);
         else if (s->asked == COPY_CURL)
             write_curl(a, reply, &out, &mem);
         else {

@@ -24,16 +24,33 @@ static void lay_list(struct text *t, struct str list, const char *glyph, enum ro
     }
 }
 
+/* {"step":"rule","name":"long","taken":false} → "rule  name long  taken false" */
+static void lay_step(struct text *t, struct str step, struct arena *a)
+{
+    struct json_iter it = json_iter(step);
+    struct json_span k, v;
+    text_add(t, ROLE_DIM, "  ");
+    while (it.object && json_next(&it, &k, &v)) {
+        struct str key = json_text(k, a);
+        if (!str_eq(key, STR("step"))) {
+            text_extend(t, ROLE_DIM, STR("  "));
+            text_extend(t, ROLE_DIM, key);
+            text_extend(t, ROLE_DIM, STR(" "));
+        }
+        text_extend(t, ROLE_DIM, v.type == JSON_STRING ? json_text(v, a) : v.raw);
+    }
+    if (!it.object)
+        text_extend(t, ROLE_DIM, step);
+}
+
 static void lay_steps(struct text *t, struct str steps)
 {
     struct json_iter it = json_iter(steps);
     struct json_span k, v;
     struct arena a;
-    arena_init(&a, 1024, 65536);
-    while (json_next(&it, &k, &v)) {
-        text_put(t, ROLE_DIM, STR("  "));
-        text_extend(t, ROLE_DIM, v.type == JSON_STRING ? json_text(v, &a) : v.raw);
-    }
+    arena_init(&a, 4096, 1 << 20);
+    while (json_next(&it, &k, &v))
+        lay_step(t, v.type == JSON_STRING ? json_text(v, &a) : v.raw, &a);
     arena_fini(&a);
 }
 

@@ -143,6 +143,18 @@ static void lay_summary(struct inspector *i, struct app *a)
 
 /* ---- bodies and headers ---- */
 
+/* A stream as the text that it says. False: it is none. */
+static bool lay_said(struct text *t, struct str body)
+{
+    struct transcript s = {0};
+    transcript_reset(&s);
+    bool stream = transcript_body(&s, body);
+    if (stream)
+        transcript_text(&s, t, FORM_TEXT);
+    transcript_fini(&s);
+    return stream;
+}
+
 static void lay_body(struct inspector *i, const char *side, bool pretty)
 {
     struct text *t = &i->text;
@@ -156,8 +168,10 @@ static void lay_body(struct inspector *i, const char *side, bool pretty)
         text_printf(t, ROLE_WARN, "not shown: " STR_FMT, STR_ARG(denied));
     else if (body.type == JSON_NONE || body.type == JSON_NULL || !text.n)
         text_printf(t, ROLE_DIM, "no %s body was kept", side);
-    else if (pretty)
+    else if (pretty && !lay_said(t, text))
         text_json(t, text);
+    else if (pretty)
+        text_add(t, ROLE_DIM, "(put together from a stream: Stream and Raw have its events)");
     else
         text_put(t, ROLE_TEXT, text);
     if (json_is_true(json_get(part, STR("body_cut"))))
@@ -255,6 +269,14 @@ static void lay_messages(struct inspector *i)
 
 /* ---- Stream ---- */
 
+static void load_kept_body(struct inspector *i)
+{
+    struct arena a;
+    arena_init(&a, 65536, (size_t)80 << 20);
+    transcript_body(&i->stream, json_text(json_path(detail(i), "response.body"), &a));
+    arena_fini(&a);
+}
+
 static void load_kept_stream(struct inspector *i)
 {
     struct json_iter it = json_iter(json_get(detail(i), STR("events")).raw);
@@ -271,6 +293,8 @@ static void load_kept_stream(struct inspector *i)
             json_get_str(v.raw, STR("data"), &a));
         arena_fini(&a);
     }
+    if (!i->stream.count)
+        load_kept_body(i);
 }
 
 static void lay_stream(struct inspector *i)

@@ -350,8 +350,54 @@ static void add_to_filter(struct state *s)
     apply_filter(s, text);
 }
 
+/* Tab: the field whose name begins as the last word does. */
+static void complete_field(struct state *s)
+{
+    size_t at = s->edit.n;
+    while (at > 0 && s->edit.text[at - 1] != ' ' && s->edit.text[at - 1] != '-')
+        at--;
+    struct str word = str_from(str_n(s->edit.text, s->edit.n), at);
+    for (size_t i = 0; word.n && i < filter_field_count; i++)
+        if (str_starts_nocase(str_c(filter_fields[i].name), word)) {
+            char text[EDIT_MAX + 1];
+            snprintf(text, sizeof text, "%.*s%s:", (int)at, s->edit.text, filter_fields[i].name);
+            edit_set(&s->edit, text);
+            apply_filter(s, text);
+            return;
+        }
+}
+
+/* What the word at the end means, or may become. */
+static const char *filter_hint(const struct state *s)
+{
+    static char line[240];
+    size_t at = s->edit.n, n = 0;
+    while (at > 0 && s->edit.text[at - 1] != ' ' && s->edit.text[at - 1] != '-')
+        at--;
+    struct str word = str_from(str_n(s->edit.text, s->edit.n), at), field = word;
+    ptrdiff_t colon = str_chr(word, ':');
+    if (colon >= 0)
+        field = str_first(word, (size_t)colon);
+    line[0] = '\0';
+    for (size_t i = 0; word.n && i < filter_field_count && n + 40 < sizeof line; i++) {
+        const struct filter_field *f = &filter_fields[i];
+        if (colon >= 0 && (str_eq_nocase(field, str_c(f->name)) ||
+                              (f->alias && str_eq_nocase(field, str_c(f->alias)))))
+            n += (size_t)snprintf(line + n, sizeof line - n, "%s: %.150s", f->name, f->help);
+        else if (colon < 0 && str_starts_nocase(str_c(f->name), word))
+            n += (size_t)snprintf(line + n, sizeof line - n, "%s%s:", n ? "  " : "Tab  ", f->name);
+    }
+    return line[0] ? line
+                   : "model:claude  st:>=400  dur:>2s  key:ci  -route:x  a | b  \"text\"   Enter "
+                     "keep  Esc back";
+}
+
 static bool filter_key(struct state *s, int key)
 {
+    if (key == '\t') {
+        complete_field(s);
+        return true;
+    }
     if (key == '\r') {
         s->editing = false;
         if (s->filter_error[0])
@@ -418,9 +464,10 @@ static struct table_view view_of(struct state *s)
         .lead = lead,
         .rule = rule,
         .is_rule = is_rule,
-        .empty = s->filter_on
-                     ? s->older_asked ? "searching…" : "nothing passes the filter (\\ turns it off)"
-                     : "no request yet",
+        .empty = !app_model(s->app)->seq ? "connecting…"
+                 : !s->filter_on         ? "no request yet"
+                 : s->older_asked        ? "searching…"
+                                         : "nothing passes the filter (\\ turns it off)",
     };
 }
 
@@ -793,9 +840,7 @@ static const char *hint(struct app *a, void *state)
 {
     const struct state *s = state;
     (void)a;
-    return s->editing ? "model:claude  st:>=400  dur:>2s  key:ci  -route:x  a | b  \"text\"   "
-                        "Enter keep  Esc back"
-                      : NULL;
+    return s->editing ? filter_hint(s) : NULL;
 }
 
 static void open(struct app *a, void *state, const void *arg)

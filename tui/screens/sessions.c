@@ -11,7 +11,7 @@ struct state {
     struct listing list;
 };
 
-enum { COL_CACHE = 5 };
+enum { COL_CTX = 4, COL_CACHE = 5 };
 
 static int64_t cache_ppm(struct str row)
 {
@@ -19,23 +19,41 @@ static int64_t cache_ppm(struct str row)
     return in > 0 ? listing_i64(row, "cached_tokens") * 1000000 / in : 0;
 }
 
+/* The prompt of its newest request that the list knows. */
+static int64_t context_now(struct app *a, struct str row)
+{
+    const struct model *m = app_model(a);
+    char session[200];
+    listing_text(row, "session", session, sizeof session);
+    for (size_t i = m->row_count; i-- > 0;)
+        if (m->rows[i]->r.input_tokens && str_eq(m->rows[i]->r.session, str_c(session)))
+            return m->rows[i]->r.input_tokens;
+    return listing_i64(row, "context_tokens");
+}
+
 static int64_t own_key(struct listing *l, struct str row, int column)
 {
-    (void)l;
-    return column == COL_CACHE ? cache_ppm(row) : listing_i64(row, "live");
+    return column == COL_CACHE ? cache_ppm(row)
+           : column == COL_CTX ? context_now(l->app, row)
+                               : listing_i64(row, "live");
 }
 
 static void own(struct listing *l, struct str row, int column, int y, int x, int width)
 {
     char b[FORMAT_MAX], text[FORMAT_MAX + 8];
-    int64_t live = listing_i64(row, "live");
-    (void)l;
-    if (column == COL_CACHE) {
+    int64_t live = listing_i64(row, "live"), context;
+    switch (column) {
+    case COL_CACHE:
         ui_put_right(y, x, width, ROLE_NUMBER, format_share(b, cache_ppm(row)));
-        return;
+        break;
+    case COL_CTX:
+        context = context_now(l->app, row);
+        ui_put_right(y, x, width, ROLE_NUMBER, context ? format_count(b, context) : "-");
+        break;
+    default:
+        snprintf(text, sizeof text, "▸ %s", format_count(b, live));
+        ui_put_right(y, x, width, live ? ROLE_LIVE : ROLE_DIM, live ? text : "-");
     }
-    snprintf(text, sizeof text, "▸ %s", format_count(b, live));
-    ui_put_right(y, x, width, live ? ROLE_LIVE : ROLE_DIM, live ? text : "-");
 }
 
 static const struct listing_column columns[] = {
@@ -43,7 +61,7 @@ static const struct listing_column columns[] = {
     {{"client", "Client", 12, 8, false, 24}, "client", CELL_TEXT},
     {{"turns", "Turns", 5, 4, true, 0}, "turns", CELL_COUNT},
     {{"in flight", "Live", 4, 3, true, 0}, "live", CELL_OWN},
-    {{"context now", "Ctx", 5, 7, true, 0}, "context_tokens", CELL_COUNT},
+    {{"context now", "Ctx", 5, 7, true, 0}, "context_tokens", CELL_OWN},
     {{"share from cache", "Cache%", 6, 6, true, 0}, "cached_tokens", CELL_OWN},
     {{"cost", "$", 7, 2, true, 0}, "cost_nano", CELL_DOLLARS},
     {{"cost an hour", "$/h", 7, 9, true, 0}, "nano_per_hour", CELL_DOLLARS},

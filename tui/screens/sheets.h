@@ -17,4 +17,7 @@ extern const struct screen sheet_explain;
 /* Shows the Providers screen with the cursor on this one. */
 void providers_select(struct app *a, const char *provider);
 
+/* A variable of this environment with a provider key that the gateway lacks; NULL: none. */
+const char *handover_variable(struct app *a);
+
 #endif

@@ -403,6 +403,53 @@ static void apply(struct app *a, struct state *s)
     s->sending = send(a, s, c, false, on_applied);
 }
 
+/* w: what the recorded requests of a day would have cost and taken there; nothing is sent to
+ * anybody. */
+static void on_whatif(struct app *a, void *state, int status, struct str reply)
+{
+    struct state *s = state;
+    struct err e = {0};
+    char now[FORMAT_MAX], was[FORMAT_MAX], p50[FORMAT_MAX], p95[FORMAT_MAX], ttft[FORMAT_MAX];
+    (void)a;
+    s->asking = false;
+    if (status != 200) {
+        if (status)
+            link_error(reply, status, &e);
+        else
+            str_copy(e.text, sizeof e.text, reply);
+        snprintf(s->trouble, sizeof s->trouble, ", %s", e.text);
+        return;
+    }
+    snprintf(s->preview, sizeof s->preview,
+        "what if, 24 h%s: %lld requests, %s instead of %s; first token p50 %s p95 %s s (mean was "
+        "%s); "
+        "%lld too long",
+        json_is_true(json_get(reply, STR("done"))) ? "" : " (so far)",
+        (long long)i64(reply, "rows"),
+        json_is_true(json_get(reply, STR("priced"))) ? format_dollars(now, i64(reply, "cost_nano"))
+                                                     : "(no price)",
+        format_dollars(was, i64(reply, "was_nano")), format_seconds(p50, i64(reply, "ttft_p50_us")),
+        format_seconds(p95, i64(reply, "ttft_p95_us")),
+        format_seconds(ttft, i64(reply, "was_ttft_mean_us")), (long long)i64(reply, "too_long"));
+}
+
+static void whatif(struct app *a, struct state *s)
+{
+    const struct choice *c = chosen(s);
+    struct buf body;
+    if (!c || c->kind > CHOICE_TARGET)
+        return;
+    app_forget(a, s);
+    buf_init(&body, 2000);
+    struct json_writer w = json_writer(&body);
+    json_object_begin(&w, NULL);
+    json_put_c(&w, "route", s->subject.asked);
+    json_put_c(&w, "to", c->to);
+    json_object_end(&w);
+    s->asking = !body.err && app_ask_quiet(a, s, "POST", "whatif", buf_str(&body), on_whatif);
+    buf_fini(&body);
+}
+
 /* ---- drawing ---- */
 
 static void draw_choice(void *ctx, size_t i, int y, int x, int width)
@@ -514,6 +561,10 @@ static bool key(struct app *a, void *state, int key)
         s->back = (s->back + 1) % (int)ARRAY_LEN(returns);
         return true;
     }
+    if (key == KEY_ALT + 'w' || (key == 'w' && !s->pick.edit.n)) {
+        whatif(a, s);
+        return true;
+    }
     if (key == '/' && !s->pick.edit.n)
         return true; /* typing finds anyway */
     switch (pick_key(&s->pick, key, s->found_count)) {
@@ -592,8 +643,9 @@ static const char *hint(struct app *a, void *state)
 {
     const struct state *s = state;
     (void)a;
-    return s->pick.edit.n ? "↑↓ choose  Tab scope  M-t return  Enter apply  Esc close"
-                          : "type to find  ↑↓ choose  Tab scope  t return  Enter apply  Esc close";
+    return s->pick.edit.n
+               ? "↑↓ choose  Tab scope  M-t return  Enter apply  Esc close"
+               : "type to find  ↑↓ choose  Tab scope  t return  w what if  Enter apply  Esc close";
 }
 
 const struct screen sheet_switch = {.name = "switch",

@@ -253,3 +253,26 @@ void transcript_text(struct transcript *s, struct text *t, enum transcript_form 
         s->ended = true;
     }
 }
+
+bool transcript_body(struct transcript *s, struct str body)
+{
+    if (!str_starts(body, STR("data:")) && !str_starts(body, STR("event:")))
+        return false;
+    transcript_feed(s, 0, body);
+    transcript_feed(s, 0, STR("\n\n"));
+    return true;
+}
+
+void transcript_plain(const struct transcript *s, struct buf *out)
+{
+    struct reading r;
+    for (size_t i = 0; i < s->count; i++) {
+        struct arena a;
+        if (!read_event(at(s, s->events[i].data_at, s->events[i].data_n), &r) ||
+            strcmp(r.kind, "text") != 0)
+            continue;
+        arena_init(&a, 1024, 1 << 20);
+        buf_put_str(out, json_text(r.text, &a));
+        arena_fini(&a);
+    }
+}

@@ -39,6 +39,11 @@ void transcript_fini(struct transcript *s);
 void transcript_feed(struct transcript *s, int64_t us, struct str bytes);
 void transcript_add(struct transcript *s, int64_t us, struct str name, struct str data);
 void transcript_text(struct transcript *s, struct text *t, enum transcript_form form);
+/* The whole body of a kept answer, when it is a stream of events: times are not known. False: it is
+ * none. */
+bool transcript_body(struct transcript *s, struct str body);
+/* What was said, without headings, tools and thinking. */
+void transcript_plain(const struct transcript *s, struct buf *out);
 void transcript_again(struct transcript *s); /* the pane was emptied: lay everything in anew */
 
 #endif
