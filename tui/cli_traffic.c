@@ -61,10 +61,12 @@ static void put_row(struct table *t, const struct json *r)
     table_json(t, r, "id");
 }
 
-static void warn_hidden(const struct cli *c, const struct json *reply)
+/* A search that ran out of its time says how far it came. */
+static void warn_unfinished(const struct cli *c, const struct json *reply, int64_t limit)
 {
     const char *back = json_string(reply, "searched_back_to", "");
-    if (!c->quiet && !c->json && !json_bool(reply, "done", true) && back[0])
+    if (!c->quiet && !json_bool(reply, "done", true) && back[0] &&
+        (int64_t)json_size(json_member(reply, "rows")) < limit)
         fprintf(stderr, "pointsman: searched back to %s\n", back);
 }
 
@@ -97,7 +99,7 @@ int cli_ps(struct cli *c)
              i = json_following(i))
             put_row(&t, i);
         table_print(&t, c, "no request yet");
-        warn_hidden(c, r.json);
+        warn_unfinished(c, r.json, limit);
     }
     reply_free(&r);
     return CLI_DONE;

@@ -145,13 +145,24 @@ static void put_warnings(struct call *c, const struct config *config, struct jso
     json_array_end(w);
 }
 
+/* Where nothing is said: all while nobody has to show a key, errors from then on. */
+static int capture_in_force(const struct config *config)
+{
+    if (config->capture.mode_given)
+        return (int)config->capture.mode;
+    struct snapshot *s = snapshot_current();
+    bool keys = s && key_table_demands(s->keys);
+    snapshot_put(s);
+    return keys ? CAPTURE_ERRORS : CAPTURE_ALL;
+}
+
 static void put_capture(struct call *c, const struct config *config, struct json_writer *w)
 {
     struct store_stats st = {0};
     if (c->admin->start.store)
         store_stats(c->admin->start.store, &st);
     json_object_begin(w, "capture");
-    json_put_c(w, "mode", capture_name((int)config->capture.mode));
+    json_put_c(w, "mode", capture_name(capture_in_force(config)));
     json_put_int(w, "keep_ms", config->capture.keep_ms);
     json_put_int(w, "keep_bytes", config->capture.keep_bytes);
     json_put_int(w, "bytes", st.bodies_bytes);
