@@ -67,18 +67,27 @@ int messages_read_answer(struct str body, const struct spoke_quirks *q, struct a
 
 void messages_put_usage(struct json_writer *w, const char *key, const struct usage *u)
 {
-    int64_t written = u->cache_write_5m + u->cache_write_1h;
+    /* parts of the input here; where a provider counts a token as both, it was read */
+    int64_t most = MAX(u->input - u->cached, 0);
+    int64_t written_1h = MIN(u->cache_write_1h, most);
+    int64_t written_5m = MIN(u->cache_write_5m, most - written_1h);
+    int64_t written = written_5m + written_1h;
     json_object_begin(w, key);
-    json_put_int(w, "input_tokens", MAX(u->input + u->extra_input - u->cached - written, 0));
+    json_put_int(w, "input_tokens", most - written + u->extra_input);
     json_put_int(w, "cache_creation_input_tokens", written);
     json_put_int(w, "cache_read_input_tokens", u->cached);
     if (written) {
         json_object_begin(w, "cache_creation");
-        json_put_int(w, "ephemeral_5m_input_tokens", u->cache_write_5m);
-        json_put_int(w, "ephemeral_1h_input_tokens", u->cache_write_1h);
+        json_put_int(w, "ephemeral_5m_input_tokens", written_5m);
+        json_put_int(w, "ephemeral_1h_input_tokens", written_1h);
         json_object_end(w);
     }
     json_put_int(w, "output_tokens", u->output);
+    if (u->reasoning) {
+        json_object_begin(w, "output_tokens_details");
+        json_put_int(w, "thinking_tokens", u->reasoning);
+        json_object_end(w);
+    }
     if (u->searches) {
         json_object_begin(w, "server_tool_use");
         json_put_int(w, "web_search_requests", u->searches);

@@ -1,6 +1,7 @@
 /* anthropic_write.c: the neutral form → a Messages request, within what the API refuses: thinking
  * beside a forced tool or a temperature, members that it does not know. */
 #include "proxy/dialect/anthropic.h"
+#include "proxy/dialect/rest.h"
 
 #include <stdlib.h>
 
@@ -274,22 +275,13 @@ static void put_output(struct json_writer *w, const struct ir_request *r, const 
 
 static void put_rest(struct json_writer *w, const struct ir_request *r, struct ir_notes *notes)
 {
-    static const char *const harmless[] = {"store", "prompt_cache_retention", "safety_identifier",
-        "truncation", "include", "client_metadata", "stream_options"};
-    for (const struct ir_member *m = r->rest; m; m = m->next) {
-        bool soft = false;
-        if (r->origin == WIRE_MESSAGES) {
-            json_put_raw(w, NULL, STR("\""));
-            buf_put_str(w->out, m->key);
-            buf_puts(w->out, "\":");
-            buf_put_str(w->out, m->value);
-            continue;
-        }
-        for (size_t i = 0; i < ARRAY_LEN(harmless) && !soft; i++)
-            if ((soft = ir_is(m->key, harmless[i])))
-                ir_changed(notes, harmless[i]);
-        if (!soft)
-            ir_dropped_text(notes, "", m->key);
+    if (r->origin != WIRE_MESSAGES)
+        rest_note(r, notes);
+    for (const struct ir_member *m = r->origin == WIRE_MESSAGES ? r->rest : NULL; m; m = m->next) {
+        json_put_raw(w, NULL, STR("\""));
+        buf_put_str(w->out, m->key);
+        buf_puts(w->out, "\":");
+        buf_put_str(w->out, m->value);
     }
 }
 

@@ -38,6 +38,7 @@ enum ir_finish chat_finish_from(struct str text);
 const char *chat_finish_name(enum ir_finish f);
 void chat_put_usage(struct json_writer *w, const char *key, const struct usage *u);
 void chat_put_citation(struct json_writer *w, const struct ir_citation *c);
+struct str chat_made_id(struct arena *a, uint64_t seed, unsigned choice, unsigned n);
 /* One of reasoning_details: `kind` REASONING or REDACTED. */
 void chat_put_reasoning_detail(struct json_writer *w, enum ir_part_kind kind, struct str text,
     struct str signature, enum wire maker, unsigned index);
@@ -64,6 +65,7 @@ struct chat_choice {
 struct chat_reader {
     struct chat_choice choice[CHAT_CHOICES];
     size_t held;           /* bytes of arguments that wait */
+    uint64_t seed;         /* for ids where the server gives none */
 };
 struct chat_writer {
     struct buf head;       /* data: {"id":…,"choices":[ : the same in every chunk */

@@ -42,6 +42,26 @@ static bool has_call(const struct ir_choice *c)
     return false;
 }
 
+/* Servers that give no ids: made from the answer's, so that they differ from turn to turn. */
+static bool make_ids(const struct ir_answer *out, struct ir_choice *c, struct arena *a)
+{
+    unsigned n = 0;
+    for (struct ir_part *p = c->parts; p; p = p->next) {
+        if (p->kind != IR_CALL || p->id.n)
+            continue;
+        p->id = chat_made_id(a, str_hash(out->id), c->index, n++);
+        if (!p->id.p)
+            return false;
+    }
+    return true;
+}
+
+struct str chat_made_id(struct arena *a, uint64_t seed, unsigned choice, unsigned n)
+{
+    return arena_printf(a, "call_%08x%02x%02x", (unsigned)(seed ^ seed >> 32), choice & 255,
+        n & 255);
+}
+
 static bool read_choice(struct ir_answer *out, struct json_span v, const struct spoke_quirks *q,
     struct arena *a)
 {
@@ -58,6 +78,8 @@ static bool read_choice(struct ir_answer *out, struct json_span v, const struct 
     c->finish = chat_finish_from(c->finish_native);
     c->logprobs = ir_raw(json_get(w[2].value.raw, STR("content")));
     if (w[0].value.type == JSON_OBJECT && !chat_read_message(w[0].value.raw, &sink))
+        return false;
+    if (!make_ids(out, c, a))
         return false;
     if (c->finish == IR_FINISH_STOP && has_call(c)) /* a forced call by name says "stop" */
         c->finish = IR_FINISH_TOOLS;

@@ -2,18 +2,24 @@
  * tool calls, and reasoning under each of the names that providers gave it. */
 #include "proxy/dialect/openai_chat.h"
 
-static struct ir_part *add(const struct chat_sink *sink, enum ir_part_kind kind)
+/* A part is handed on only when it is filled: a stream uses it up at once. */
+static struct ir_part *make(const struct chat_sink *sink, enum ir_part_kind kind)
 {
-    struct ir_part *p = ir_new_part(sink->a, kind, WIRE_CHAT);
-    return p && sink->add(sink->ctx, p) ? p : NULL;
+    return ir_new_part(sink->a, kind, WIRE_CHAT);
+}
+
+static bool hand(const struct chat_sink *sink, struct ir_part *p)
+{
+    return sink->add(sink->ctx, p);
 }
 
 static bool add_text(const struct chat_sink *sink, enum ir_part_kind kind, struct str text)
 {
-    struct ir_part *p = add(sink, kind);
-    if (p)
-        p->text = text;
-    return p != NULL;
+    struct ir_part *p = make(sink, kind);
+    if (!p)
+        return false;
+    p->text = text;
+    return hand(sink, p);
 }
 
 /* --- content -------------------------------------------------------------------------------- */
@@ -85,7 +91,7 @@ static bool read_part(const struct chat_sink *sink, struct json_span v)
         kind = IR_REFUSAL;
     else if (ir_is(type, "image_url") || ir_is(type, "input_audio") || ir_is(type, "file"))
         kind = IR_MEDIA;
-    struct ir_part *p = add(sink, kind);
+    struct ir_part *p = make(sink, kind);
     if (!p)
         return false;
     p->raw = v.raw;
@@ -98,7 +104,7 @@ static bool read_part(const struct chat_sink *sink, struct json_span v)
         read_audio(p, w[3].value);
     else if (ir_is(type, "file"))
         read_file(p, w[4].value);
-    return true;
+    return hand(sink, p);
 }
 
 bool chat_read_content(struct json_span content, const struct chat_sink *sink)
@@ -146,19 +152,20 @@ static bool read_details(const struct chat_sink *sink, struct str details, struc
         if (json_scan(v.raw, w, ARRAY_LEN(w)) < 0)
             continue;
         bool hidden = ir_is(ir_text(w[0].value), "reasoning.encrypted");
-        struct ir_part *p = add(sink, hidden ? IR_REDACTED : IR_REASONING);
+        struct ir_part *p = make(sink, hidden ? IR_REDACTED : IR_REASONING);
         if (!p)
             return false;
         p->origin = chat_maker_of(ir_text(w[5].value));
         p->signature = ir_text(w[hidden ? 3 : 2].value);
         p->item_id = ir_text(w[6].value);
-        if (hidden)
-            continue;
-        p->text = ir_text(w[w[1].count ? 1 : 4].value);
-        if (!p->text.n) {
-            p->text = plain->p ? *plain : STR("");
+        if (!hidden) {
+            p->text = ir_text(w[w[1].count ? 1 : 4].value);
+            if (!p->text.n)
+                p->text = plain->p ? *plain : STR("");
+            *plain = STR_NULL;
         }
-        *plain = STR_NULL;
+        if (!hand(sink, p))
+            return false;
     }
     return true;
 }
@@ -179,13 +186,13 @@ static bool read_reasoning(const struct chat_sink *sink, const struct json_span 
 static bool read_call(const struct chat_sink *sink, struct json_span call, struct json_span function)
 {
     struct json_want w[] = {{STR("name")}, {STR("arguments")}};
-    struct ir_part *p = add(sink, IR_CALL);
+    struct ir_part *p = make(sink, IR_CALL);
     if (!p)
         return false;
     p->raw = call.raw;
     if (function.type != JSON_OBJECT || json_scan(function.raw, w, ARRAY_LEN(w)) < 0) {
         p->kind = IR_OPAQUE; /* a custom tool's call */
-        return true;
+        return hand(sink, p);
     }
     p->id = ir_text(json_get(call.raw, STR("id")));
     p->name = ir_text(w[0].value);
@@ -200,7 +207,7 @@ static bool read_call(const struct chat_sink *sink, struct json_span call, struc
         p->signature = ir_text(google);
         p->origin = WIRE_GENERATE;
     }
-    return true;
+    return hand(sink, p);
 }
 
 static bool read_calls(const struct chat_sink *sink, struct json_span calls)

@@ -85,7 +85,9 @@ static void begin_call(struct stream_reader *s, unsigned i, struct chat_call *ca
     struct str id = buf_str(&call->id);
     end_part(s, i);
     if (!id.n) { /* servers of old give none */
-        snprintf(made, sizeof made, "call_%u_%u", i, (unsigned)(call - c->calls));
+        uint64_t seed = ((struct chat_reader *)s->state)->seed;
+        snprintf(made, sizeof made, "call_%08x%02x%02x", (unsigned)(seed ^ seed >> 32), i & 255,
+            (unsigned)(call - c->calls) & 255);
         id = str_c(made);
     }
     c->open = CHAT_OPEN_CALL;
@@ -332,6 +334,7 @@ static void start(struct stream_reader *s, struct json_span id, struct json_span
 {
     struct ir_event ev = {.kind = IR_EV_START, .id = ir_text(id), .model = ir_text(model),
         .created = created.type == JSON_NUMBER ? created.raw : STR_NULL};
+    ((struct chat_reader *)s->state)->seed = str_hash(ev.id);
     stream_emit(s, &ev);
 }
 

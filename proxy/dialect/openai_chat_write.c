@@ -1,5 +1,6 @@
 /* openai_chat_write.c: the neutral form → a chat completions request, as this provider takes it. */
 #include "proxy/dialect/openai_chat.h"
+#include "proxy/dialect/rest.h"
 
 #include <stdlib.h>
 
@@ -229,22 +230,13 @@ static void put_reasoning(struct json_writer *w, const struct ir_request *r,
 
 static void put_rest(struct json_writer *w, const struct ir_request *r, struct ir_notes *notes)
 {
-    static const char *const harmless[] = {"store", "context_management", "cache_control",
-        "truncation", "include", "client_metadata", "inference_geo"};
-    for (const struct ir_member *m = r->rest; m; m = m->next) {
-        bool soft = false;
-        if (r->origin == WIRE_CHAT) {
-            json_put_raw(w, NULL, STR("\""));
-            buf_put_str(w->out, m->key);
-            buf_puts(w->out, "\":");
-            buf_put_str(w->out, m->value);
-            continue;
-        }
-        for (size_t i = 0; i < ARRAY_LEN(harmless) && !soft; i++)
-            if ((soft = ir_is(m->key, harmless[i])))
-                ir_changed(notes, harmless[i]);
-        if (!soft)
-            ir_dropped_text(notes, "", m->key);
+    if (r->origin != WIRE_CHAT)
+        rest_note(r, notes);
+    for (const struct ir_member *m = r->origin == WIRE_CHAT ? r->rest : NULL; m; m = m->next) {
+        json_put_raw(w, NULL, STR("\""));
+        buf_put_str(w->out, m->key);
+        buf_puts(w->out, "\":");
+        buf_put_str(w->out, m->value);
     }
 }
 

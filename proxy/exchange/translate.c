@@ -3,6 +3,7 @@
  * its own wire, before anything is translated. */
 #include "proxy/exchange/translate.h"
 
+#include "proxy/dialect/rest.h"
 #include "proxy/worker.h"
 
 #include <stdio.h>
@@ -101,28 +102,6 @@ static int refuse_dropped(const struct exchange *x, const struct translation *t,
         "refuses to leave it out", t->notes.dropped);
 }
 
-/* What only the Responses API keeps on its side. Leaving it out would answer another question. */
-static int refuse_state(const struct ir_request *r, struct err *e)
-{
-    static const char *const kept[] = {"previous_response_id", "conversation", "prompt"};
-    for (const struct ir_member *m = r->rest; m; m = m->next) {
-        for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-            if (ir_is(m->key, kept[i]))
-                return err_set(e, ERR_UNSUPPORTED, "`%s` names what is kept at a provider of the "
-                    "Responses API, and this target is none: send the whole input", kept[i]);
-        if (ir_is(m->key, "background") && str_eq(m->value, STR("true")))
-            return err_set(e, ERR_UNSUPPORTED, "`background` is of the Responses API, and this "
-                "target does not speak it");
-    }
-    for (const struct ir_message *m = r->messages; m; m = m->next)
-        for (const struct ir_part *p = m->parts; p; p = p->next)
-            if (p->kind == IR_OPAQUE &&
-                ir_is(ir_text(json_get(p->raw, STR("type"))), "item_reference"))
-                return err_set(e, ERR_UNSUPPORTED, "`input` refers to an item that is kept at a "
-                    "provider of the Responses API, and this target is none");
-    return 0;
-}
-
 static int write_request(struct exchange *x, const struct provider *p, struct str model,
     const struct spoke_quirks *q, struct err *e)
 {
@@ -140,8 +119,8 @@ static int write_request(struct exchange *x, const struct provider *p, struct st
     t->notes = (struct ir_notes){0};
     bound_output(x, &request, &t->notes);
     buf_reset(&t->body);
-    int rc = request.origin == WIRE_RESPONSES && x->wire != WIRE_RESPONSES
-        ? refuse_state(&request, e) : 0;
+    int rc = x->wire == x->ep.wire ? 0
+        : rest_check_state(&request, dialect_name(p->dialect), e);
     if (rc == 0)
         rc = spoke_of(x->wire)->write_request(&request, &target, &t->body, &t->notes, e);
     if (rc == 0)
