@@ -70,16 +70,16 @@ check: deps test-deps ## build and run every test; ends with "N passed, N failed
 	@python3 tests/run.py --build $(BUILD) $(SUITES)
 
 debug: ## build with ASan and UBSan into build/debug
-	@$(MAKE) --no-print-directory MODE=debug all unit tools
+	@$(MAKE) --no-print-directory MODE=debug -j$(JOBS) all unit tools
 
 tsan: ## build with TSan into build/tsan
-	@$(MAKE) --no-print-directory MODE=tsan all unit tools
+	@$(MAKE) --no-print-directory MODE=tsan -j$(JOBS) all unit tools
 
 bench: all tools ## measure against nginx in the same run
 	@python3 tests/bench/run.py --build $(BUILD)
 
 fuzz: ## each fuzz harness for FUZZ_SECONDS (20)
-	@$(MAKE) --no-print-directory MODE=fuzz CC=clang fuzz-all
+	@$(MAKE) --no-print-directory MODE=fuzz CC=clang -j$(JOBS) fuzz-all
 	@python3 tests/fuzz/run.py --build build/fuzz --seconds $(or $(FUZZ_SECONDS),20)
 
 soak: all tools ## the long checks; prints a table for the README
@@ -95,7 +95,7 @@ install: all ## copy binary, themes and systemd service below PREFIX (/usr/local
 deps:
 	@sh tests/deps.sh run $(LIBS)
 
-test-deps:
+test-deps: deps
 	@sh tests/deps.sh test $(TEST_LIBS)
 
 clean: ## forget everything built

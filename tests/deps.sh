@@ -1,6 +1,7 @@
 #!/bin/sh
-# deps.sh run|test LIB...: finds missing libraries with pkg-config and installs them with apt-get
-# when root or sudo is there (saying what, first); else prints the command to type and stops.
+# deps.sh run|test|ci LIB...: finds missing libraries with pkg-config and installs them with apt-get
+# when root or sudo is there (saying what, first); else prints the command to type and stops. `test`
+# adds what the tests drive, `ci` also clang (fuzzing) and node (real SDKs).
 set -eu
 kind=$1
 shift
@@ -48,9 +49,16 @@ else
     done
 fi
 [ -e /usr/include/uthash.h ] || add uthash-dev uthash-devel uthash
-if [ "$kind" = test ]; then
+if [ "$kind" != run ]; then
     command -v python3 >/dev/null 2>&1 || add python3 python3 python
     command -v tmux >/dev/null 2>&1 || add tmux tmux tmux
+fi
+if [ "$kind" = ci ]; then
+    command -v clang >/dev/null 2>&1 || add clang clang clang
+    ls "$(clang -print-resource-dir 2>/dev/null)"/lib/*/libclang_rt.fuzzer-* >/dev/null 2>&1 ||
+        add libclang-rt-dev compiler-rt compiler-rt
+    command -v node >/dev/null 2>&1 || add nodejs nodejs nodejs
+    command -v npm >/dev/null 2>&1 || add npm npm npm
 fi
 [ -z "$apt" ] && exit 0
 

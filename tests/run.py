@@ -4,7 +4,9 @@
 lines ("ok …", "not ok …", "ok … # SKIP why"). Ends with `N passed, N failed[, N skipped]`.
 
     python3 tests/run.py --build build [NAME-PART ...]      only suites whose name contains a part
-"""
+
+`--not PART` leaves suites out. Where several runs make one (.ci/run), CHECK_STAGE names the run in
+front of its totals, and CHECK_TOTALS is a file that gets a line with the three numbers."""
 import argparse
 import os
 import re
@@ -69,6 +71,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
     parser.add_argument("--limit", type=int, default=300, help="seconds a suite may take")
+    parser.add_argument("--not", dest="without", action="append", default=[], metavar="PART")
     parser.add_argument("parts", nargs="*")
     args = parser.parse_args()
     build = os.path.join(ROOT, args.build)
@@ -81,8 +84,14 @@ def main():
     for name, command in suites(build):
         if args.parts and not any(part in name for part in args.parts):
             continue
+        if any(part in name for part in args.without):
+            continue
         total = [a + b for a, b in zip(total, run(name, command, env, args.limit))]
-    line = f"{total[0]} passed, {total[1]} failed"
+    if os.environ.get("CHECK_TOTALS"):
+        with open(os.environ["CHECK_TOTALS"], "a", encoding="ascii") as f:
+            print(*total, file=f)
+    stage = os.environ.get("CHECK_STAGE", "")
+    line = (stage + ": " if stage else "") + f"{total[0]} passed, {total[1]} failed"
     print(line + (f", {total[2]} skipped" if total[2] else ""))
     return 1 if total[1] or not total[0] else 0
 

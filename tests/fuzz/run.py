@@ -6,6 +6,7 @@ folder; an input that crashes is written to BUILD/crashes/ and named in the outp
     make fuzz FUZZ_SECONDS=20                 python3 tests/fuzz/run.py --build build/fuzz --seconds 20
 """
 import argparse
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -35,6 +36,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build/fuzz")
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=1, help="harnesses at once")
     parser.add_argument("parts", nargs="*", help="only harnesses whose name contains a part")
     args = parser.parse_args()
     build = os.path.join(ROOT, args.build)
@@ -45,8 +47,9 @@ def main():
         if os.path.isdir(folder) else []
     names = [n for n in names if not args.parts or any(part in n for part in args.parts)]
     failed = 0
-    for number, name in enumerate(names, 1):
-        good, runs, text = run(os.path.join(folder, name), args.seconds, crashes)
+    pool = concurrent.futures.ThreadPoolExecutor(max(1, args.jobs))
+    results = pool.map(lambda name: run(os.path.join(folder, name), args.seconds, crashes), names)
+    for number, (name, (good, runs, text)) in enumerate(zip(names, results), 1):
         print(f"{'ok' if good else 'not ok'} {number} - {name} ran {runs:,} inputs", flush=True)
         if not good:
             failed += 1

@@ -15,8 +15,7 @@
 
 struct room {
     char path[128], data[160];
-    unsigned notices[8];
-    char last_notice[512];
+    _Atomic unsigned notices[8]; /* the writer's thread counts, the test looks */
 };
 
 enum { ROOM_DAY_MS = 86400000 };
@@ -25,8 +24,8 @@ static const int64_t room_now = 1764000000000; /* 2025-11-24 */
 static void room_noticed(void *ctx, enum store_notice what, const char *text)
 {
     struct room *r = ctx;
+    (void)text;
     r->notices[what]++;
-    snprintf(r->last_notice, sizeof r->last_notice, "%s", text);
 }
 
 static int room_make(void **state)

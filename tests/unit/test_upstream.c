@@ -68,7 +68,10 @@ static bool read_request(int fd, struct asked *q)
         head[n] = '\0';
         end = strstr(head, "\r\n\r\n");
     }
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* a thread serves each connection */
+    pthread_mutex_lock(&lock);
     snprintf(last_request, sizeof last_request, "%.*s", (int)(end - head), head);
+    pthread_mutex_unlock(&lock);
     if (sscanf(head, "%*15s %255s", q->path) != 1)
         return false;
     const char *length = strcasestr(head, "content-length:");
