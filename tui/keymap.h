@@ -1,7 +1,8 @@
 /* keymap.h: from keys to actions, and from actions back to keys, both out of keys.def.
  *
- * Why: one table has five readers, so that what is drawn in the last line, the help and the palette
- * is what a key really does. Letters of other keyboard layouts count as the key in the same place.
+ * Why: one table has all its readers, so that what is drawn in the last line, the help and the
+ * palette is what a key really does. Letters of other keyboard layouts count as the key in the same
+ * place.
  *
  *     enum action a = keymap_action((enum context[]){CONTEXT_REQUESTS, CONTEXT_LIST, CONTEXT_END},
  * key);

@@ -309,6 +309,9 @@ class Handler(BaseHTTPRequestHandler):
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
+    def handle_error(self, request, client_address):
+        """A console that left in the middle of an answer is no fault."""
+
     def get_request(self):
         connection, _ = super().get_request()
         return connection, ("unix", 0)

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <glob.h>
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
@@ -37,7 +38,8 @@ enum { NOW_S = 1795442531, STREAM_MAX = 4 << 20, QUIET_MS = 40, MOST_MS = 6000, 
 #define DOWN "\033OB"
 
 static char folder[] = "/tmp/pointsman-screens-XXXXXX";
-static int64_t fixed_ms = NOW_S * INT64_C(1000);
+static int64_t fixed_ms = NOW_S * INT64_C(1000); /* 0: the real clock */
+static int patience_ms = PATIENCE_MS;
 
 static int64_t fixed_wall(void)
 {
@@ -120,7 +122,8 @@ static void run_console(const char *socket, const char *name, const struct conso
     unsetenv("XDG_CACHE_HOME");
     unsetenv("SSH_CONNECTION");
     unsetenv("NO_COLOR");
-    clock_replace(&source);
+    if (fixed_ms)
+        clock_replace(&source);
     o.socket = socket;
     _exit(console_main(&o));
 }
@@ -245,7 +248,7 @@ static void golden(struct term *t, const char *name)
     then = read_whole(path);
     if (!then)
         fail_msg("%s is missing: run with POINTSMAN_GOLDEN=1", path);
-    for (int64_t end = real_mono() + PATIENCE_MS * 1000; !same && real_mono() < end;) {
+    for (int64_t end = real_mono() + patience_ms * INT64_C(1000); !same && real_mono() < end;) {
         free(now);
         now = dump(t);
         same = strcmp(then, now) == 0;
@@ -263,7 +266,7 @@ static void expect_that(struct term *t, const char *text, bool there)
 {
     char *now = NULL;
     bool is = !there;
-    for (int64_t end = real_mono() + PATIENCE_MS * 1000; is != there && real_mono() < end;) {
+    for (int64_t end = real_mono() + patience_ms * INT64_C(1000); is != there && real_mono() < end;) {
         free(now);
         now = dump(t);
         is = strstr(now, text) != NULL;
@@ -564,6 +567,72 @@ static void the_terminal_is_given_back(void **state)
     stop_gateway(&g);
 }
 
+/* ---- the real gateway ---- */
+
+/* `pointsman demo` in a folder of its own; its socket is found there. */
+static bool start_demo(struct gateway *g)
+{
+    const char *binary = getenv("POINTSMAN_BIN") ? getenv("POINTSMAN_BIN") : "build/pointsman";
+    char pattern[160];
+    glob_t found = {0};
+    g->pid = fork();
+    if (g->pid == 0) {
+        setenv("TMPDIR", folder, 1);
+        setenv("HOME", folder, 1);
+        if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
+            _exit(126);
+        execl(binary, binary, "demo", "--listen", "127.0.0.1:0", (char *)NULL);
+        _exit(127);
+    }
+    snprintf(pattern, sizeof pattern, "%s/pointsman-demo-*/control.sock", folder);
+    for (int i = 0; i < 200 && (glob(pattern, 0, NULL, &found) != 0 || !found.gl_pathc); i++) {
+        globfree(&found);
+        poll(NULL, 0, 50);
+    }
+    if (found.gl_pathc)
+        snprintf(g->socket, sizeof g->socket, "%s", found.gl_pathv[0]);
+    globfree(&found);
+    return g->socket[0] != '\0';
+}
+
+/* Keys on the real console, requests through the real gateway: the next one goes elsewhere. */
+static void a_switch_is_taken_by_the_next_request_and_undone(void **state)
+{
+    struct gateway g = {0};
+    (void)state;
+    if (!start_demo(&g)) {
+        stop_gateway(&g);
+        skip();
+    }
+    fixed_ms = 0; /* the real clock, as the gateway has it */
+    struct term t = start(&g, 110, 30, "xterm-256color", NULL);
+    patience_ms = 40000;
+    expect(&t, "smart");
+    type(&t, "/");
+    type(&t, "asked:smart");
+    type(&t, "\r");
+    expect(&t, "→");
+    type(&t, "s");
+    expect(&t, "demo/pebble");
+    type(&t, "demo/pebble");
+    expect(&t, "requests in 5 min");
+    type(&t, "\t");
+    type(&t, "\t");
+    type(&t, "\r");
+    expect(&t, "smart → demo/pebble");
+    type(&t, "G");
+    expect(&t, "→pebble");
+    type(&t, "u");
+    expect(&t, "smart → demo/pebble");
+    type(&t, "\r");
+    expect(&t, "undone");
+    patience_ms = PATIENCE_MS;
+    stop(&t);
+    kill(g.pid, SIGTERM);
+    waitpid(g.pid, NULL, 0);
+    fixed_ms = NOW_S * INT64_C(1000);
+}
+
 /* ---- what may leave ---- */
 
 /* Length of the sequence at p that ncurses may emit for xterm-256color, or 0. */
@@ -665,6 +734,7 @@ int main(void)
         cmocka_unit_test(every_theme_draws),
         cmocka_unit_test(the_first_screen_says_what_to_do),
         cmocka_unit_test(three_presses_switch_a_route),
+        cmocka_unit_test(a_switch_is_taken_by_the_next_request_and_undone),
         cmocka_unit_test(a_paste_outside_a_field_does_nothing),
         cmocka_unit_test(a_secret_is_gone_when_its_sheet_closes),
         cmocka_unit_test(readonly_sends_no_change),

@@ -169,7 +169,8 @@ static bool action(struct app *a, void *state, enum action action)
         listing_text(listing_row(&s->list), "name", name, sizeof name);
         if (!name[0] || s->by == (int)ARRAY_LEN(dimensions) - 1)
             return true;
-        snprintf(filter, sizeof filter, "%s:\"%s\"", dimensions[s->by], name);
+        snprintf(filter, sizeof filter, "%s:\"%s\"",
+            strcmp(dimensions[s->by], "model") == 0 ? "target" : dimensions[s->by], name);
         requests_filter(a, filter);
         return true;
     default:

@@ -293,10 +293,11 @@ static void ask_older(struct state *s)
     buf_fini(&path);
 }
 
-/* A filter that finds less than a page goes on looking in the store while it is on screen. */
+/* Less than a page, after a start or with a filter: the store is asked while the list is on screen.
+ */
 static void look_further(struct state *s)
 {
-    if (s->filter_on && s->filter.count && !s->editing && by_time(s) &&
+    if (app_model(s->app)->seq && !s->editing && !s->marks_only && by_time(s) &&
         s->count < (size_t)MAX(s->table.page, 1))
         ask_older(s);
 }
@@ -557,7 +558,8 @@ static void draw(struct app *a, void *state, struct rect r)
     struct state *s = state;
     const struct model *m = app_model(a);
     s->now_ms = app_now_ms(a);
-    if (!m->row_count && !s->older_count && m->seq && !s->filter_text[0] && !s->editing) {
+    bool none = !m->row_count && !s->older_count && s->older_done && m->seq;
+    if (none && !s->filter_text[0] && !s->editing) {
         welcome_draw(a, r);
         return;
     }
