@@ -221,8 +221,11 @@ void worker_free(struct worker *w)
         http_server_free(w->http);
     if (w->upstream)
         upstream_free(w->upstream);
-    while (w->live)
-        exchange_destroy(w->live);
+    for (struct exchange *x = w->live, *next; x; x = next) {
+        next = x->next;
+        if (!x->ending) /* else loop_free() does */
+            exchange_destroy(x);
+    }
     if (w->loop)
         loop_free(w->loop);
     if (w->snapshot)

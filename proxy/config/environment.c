@@ -120,6 +120,7 @@ void environment_wipe_secrets(void)
 {
     for (size_t i = 0; i < provider_row_count; i++)
         environment_get(NULL, str_c(provider_rows[i].variable), true);
+    environment_get(NULL, STR("POINTSMAN_MASTER_KEY"), true);
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < kept_count; i++) {
         if (kept[i].stood)

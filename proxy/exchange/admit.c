@@ -8,6 +8,7 @@
 #include "proxy/meter/raw.h"
 #include "proxy/worker.h"
 #include "store/base/clock.h"
+#include "store/base/secret.h"
 
 #include <stdio.h>
 
@@ -268,6 +269,9 @@ static void fill_slot(struct exchange *x)
     COPY(override_by, x->plan.override_by);
     COPY(tags, x->tags);
 #undef COPY
+    char *const theirs[] = {s->session, s->user_agent, s->endpoint, s->model_asked, s->tags};
+    for (size_t i = 0; i < ARRAY_LEN(theirs); i++) /* what a client wrote, on its way to a file */
+        secret_redact(theirs[i], strlen(theirs[i]));
     s->time_ms = x->time_ms;
     s->started_us = x->head_us;
     s->phase = STATE_QUEUED;

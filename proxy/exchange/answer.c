@@ -287,13 +287,15 @@ bool stream_begin(struct exchange *x, int64_t length)
     slot_write_end(x->slot);
     if (x->client_gone || !x->q)
         return true; /* the disconnect policy lets the provider finish */
-    if (http_stream_begin(x->q, x->status, headers, n, length) < 0) {
-        give_up(x, FAIL_CLIENT, 502, "upstream_error",
-            "a header of the provider's answer holds control characters");
-        return false;
-    }
-    counter_add(COUNTER_streams, 1);
-    return true;
+    int rc = http_stream_begin(x->q, x->status, headers, n, length);
+    counter_add(COUNTER_streams, rc == 0);
+    if (rc == 0 || rc == -ERR_STATE) /* it has just left: its hang-up is on the way */
+        return true;
+    x->replied = true; /* http has said it */
+    x->status = 502;
+    give_up(x, FAIL_CLIENT, 502, "upstream_error", rc == -ERR_RANGE
+        ? "a header of the provider's answer holds control characters" : "out of memory");
+    return false;
 }
 
 /* The end record is in the spool before the first byte of a whole answer leaves. */
@@ -482,6 +484,12 @@ void answer_timeout(struct exchange *x, const char *which)
     }
     if (x->step != STEP_STREAM)
         return;
+    if (x->terminal_handed_on) { /* complete, only not closed: nothing is missing */
+        upstream_cancel(x->call);
+        x->call = NULL;
+        stream_finish(x);
+        return;
+    }
     x->timeout_name = which;
     x->time_over = str_eq(str_c(which), STR("total"));
     snprintf(text, sizeof text, "the provider passed the %s time limit after %.1f s", which,

@@ -8,6 +8,7 @@
 #include "proxy/worker.h"
 #include "store/base/clock.h"
 #include "store/base/log.h"
+#include "store/base/secret.h"
 
 #include <stdio.h>
 
@@ -42,7 +43,8 @@ void attempt_end(struct exchange *x, const char *outcome, int status, const char
 void attempt_cancel(struct exchange *x)
 {
     if (x->step == STEP_SEND && x->queued_at_us) {
-        health_slot_cancel(health_of(x), x->target->provider, &x->waiter);
+        if (!health_slot_cancel(health_of(x), x->target->provider, &x->waiter))
+            x->place_coming = true;
         x->queue_us += clock_mono_us() - x->queued_at_us;
         x->queued_at_us = 0;
     }
@@ -170,6 +172,7 @@ static bool note_attempt(struct exchange *x)
     slot_write_begin(s);
     str_copy(s->provider, sizeof s->provider, c->provider->name);
     str_copy(s->model, sizeof s->model, c->model);
+    secret_redact(s->model, strlen(s->model)); /* a client may have named it */
     s->attempts = x->attempt_count;
     if (x->price) {
         str_copy(s->price_key, sizeof s->price_key, str_c(x->price->key));
@@ -282,6 +285,12 @@ static void slot_ready(void *ctx)
 {
     struct exchange *x = ctx;
     x->holds_provider_slot = true;
+    if (x->place_coming) { /* cancelled meanwhile: the place goes to the next one who waits */
+        x->place_coming = false;
+        attempt_release(x);
+        exchange_free_if_done(x);
+        return;
+    }
     x->queue_us += clock_mono_us() - x->queued_at_us;
     x->queued_at_us = 0;
     loop_timer_stop(x->worker->loop, &x->timer);
@@ -372,30 +381,47 @@ bool attempt_same_again(struct exchange *x)
     return !x->begun && !x->client_gone && x->attempt_count < ATTEMPTS_MAX && begin_after(x, 0);
 }
 
-bool attempt_again(struct exchange *x, enum failure_class failure, int64_t retry_after_us)
+enum next_try { TRY_NONE, TRY_OTHER_KEY, TRY_SAME, TRY_NEXT };
+
+static enum next_try next_try(const struct exchange *x, enum failure_class failure,
+    int64_t retry_after_us)
 {
     if (x->begun || x->client_gone || x->time_over || x->attempt_count >= ATTEMPTS_MAX ||
         x->worker->shared->draining)
-        return false;
+        return TRY_NONE;
     const struct provider *p = x->target->provider;
-    if ((failure & (FAIL_KEY | FAIL_429)) && p->key_count > 1 && x->tries_here + 1 < p->key_count) {
-        x->tries_here++; /* another key of the same provider, at once */
-        return begin_after(x, 0);
-    }
+    if ((failure & (FAIL_KEY | FAIL_429)) && p->key_count > 1 && x->tries_here + 1 < p->key_count)
+        return TRY_OTHER_KEY;
     /* nobody sits out a long Retry-After here: another target answers sooner, a client knows better */
     bool last = x->next_candidate + 1 >= x->plan.count;
     bool soon = retry_after_us <= (last ? RETRY_AFTER_LAST_US : RETRY_AFTER_US);
     if ((failure & x->plan.retry_on) && failure_worth_repeating(failure) && soon &&
-        x->tries_here + 1 < x->plan.attempts) {
-        int64_t delay = retry_delay_us(x->tries_here++, retry_after_us,
-            id_random(&x->worker->ids));
-        return begin_after(x, delay);
-    }
-    if ((failure & (x->plan.retry_on | FAIL_MODEL | FAIL_KEY)) &&
-        x->next_candidate + 1 < x->plan.count) {
+        x->tries_here + 1 < x->plan.attempts)
+        return TRY_SAME;
+    return !last && (failure & (x->plan.retry_on | FAIL_MODEL | FAIL_KEY)) ? TRY_NEXT : TRY_NONE;
+}
+
+bool attempt_would_again(const struct exchange *x, enum failure_class failure,
+    int64_t retry_after_us)
+{
+    return next_try(x, failure, retry_after_us) != TRY_NONE;
+}
+
+bool attempt_again(struct exchange *x, enum failure_class failure, int64_t retry_after_us)
+{
+    switch (next_try(x, failure, retry_after_us)) {
+    case TRY_OTHER_KEY: /* of the same provider, at once */
+        x->tries_here++;
+        return begin_after(x, 0);
+    case TRY_SAME:
+        return begin_after(x, retry_delay_us(x->tries_here++, retry_after_us,
+            id_random(&x->worker->ids)));
+    case TRY_NEXT:
         x->next_candidate++;
         x->tries_here = 0;
         return begin_after(x, 0);
+    case TRY_NONE:
+        break;
     }
     return false;
 }

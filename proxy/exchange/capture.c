@@ -11,14 +11,27 @@
 
 #include <stdlib.h>
 
-static bool wanted(const struct exchange *x)
+/* The key's own mode, else the configured one; where none is: everything for one person, errors
+ * alone once keys are given out. */
+static enum capture_mode mode_of(const struct exchange *x, int *percent)
 {
     const struct config *config = x->snapshot->config;
-    int mode = x->key && x->key->capture >= 0 ? x->key->capture : (int)config->capture.mode;
-    if (!config->capture.mode_given && !(x->key && x->key->capture >= 0))
-        mode = key_table_demands(x->snapshot->keys) ? CAPTURE_ERRORS : CAPTURE_ALL;
+    if (x->key && x->key->capture >= 0) {
+        *percent = x->key->capture_percent;
+        return (enum capture_mode)x->key->capture;
+    }
+    *percent = (int)config->capture.sample_percent;
+    if (config->capture.mode_given)
+        return config->capture.mode;
+    return key_table_demands(x->snapshot->keys) ? CAPTURE_ERRORS : CAPTURE_ALL;
+}
+
+static bool wanted(const struct exchange *x)
+{
+    int percent;
+    enum capture_mode mode = mode_of(x, &percent);
     if (mode == CAPTURE_SAMPLE)
-        return id_random(&x->worker->ids) % 100 < (uint64_t)config->capture.sample_percent;
+        return id_random(&x->worker->ids) % 100 < (uint64_t)percent;
     return mode != CAPTURE_OFF;
 }
 
@@ -98,11 +111,9 @@ static struct str times_json(const struct buf *times)
 
 static bool worth_keeping(const struct exchange *x)
 {
-    const struct config *config = x->snapshot->config;
-    int mode = x->key && x->key->capture >= 0 ? x->key->capture : (int)config->capture.mode;
-    if (!config->capture.mode_given && !(x->key && x->key->capture >= 0))
-        mode = key_table_demands(x->snapshot->keys) ? CAPTURE_ERRORS : CAPTURE_ALL;
-    return x->capture.on && x->slot && (mode != CAPTURE_ERRORS || x->outcome != OUTCOME_OK);
+    int percent;
+    return x->capture.on && x->slot &&
+           (mode_of(x, &percent) != CAPTURE_ERRORS || x->outcome != OUTCOME_OK);
 }
 
 /* Hands request and answer to the body store without a copy of the request. */

@@ -13,13 +13,15 @@
 #include "proxy/exchange/translate.h"
 
 #include "proxy/event/event.h"
+#include "proxy/event/watch.h"
 #include "proxy/worker.h"
 #include "store/base/clock.h"
 #include "store/base/log.h"
 
 #include <stdlib.h>
 
-enum { ARENA_FIRST = 4096, ARENA_MAX = 256 << 20 };
+/* A status that official clients do not try again by themselves: a person meant it. */
+enum { ARENA_FIRST = 4096, ARENA_MAX = 256 << 20, STATUS_CANCELLED = 499 };
 
 static enum step_result (*const steps[STEP_COUNT])(struct exchange *) = {
 #define X(name, fn, help) step_##fn,
@@ -99,6 +101,8 @@ void exchange_destroy(struct exchange *x)
 {
     struct worker *w = x->worker;
     live_remove(w, x);
+    if (x->watch)
+        watch_end(x->watch);
     loop_timer_stop(w->loop, &x->timer);
     loop_timer_stop(w->loop, &x->total_timer);
     memory_release(w->shared, x->charged_memory);
@@ -121,7 +125,7 @@ static void free_deferred(void *ctx)
 
 void exchange_free_if_done(struct exchange *x)
 {
-    if (x->step != STEP_DONE || x->q || x->call || x->ending)
+    if (x->step != STEP_DONE || x->q || x->call || x->place_coming || x->ending)
         return;
     x->ending = true;
     if (loop_defer(x->worker->loop, free_deferred, x) < 0)
@@ -215,11 +219,11 @@ void exchange_cancel(struct exchange *x, const char *who)
     attempt_cancel(x);
     x->outcome = OUTCOME_CANCELLED;
     str_copy(x->error_code, sizeof x->error_code, STR("cancelled"));
-    if (who) {
+    if (who && !x->client_gone) {
         struct err text;
         err_set(&text, ERR_CANCELLED, "cancelled from the console by %s", who);
-        str_copy(x->error_message, sizeof x->error_message, str_c(text.text));
-        stream_abort(x, "cancelled", text.text);
+        exchange_fail(x, STATUS_CANCELLED, "cancelled", text.text);
+        return;
     }
     exchange_enter(x, STEP_SETTLE);
     exchange_run(x);
@@ -248,19 +252,32 @@ void exchange_drained(struct worker *w, struct http_request *q)
     }
 }
 
+/* A provider that reads on without its client: the upload was charged to the client's request, which
+ * goes now, and is still held here. */
+static void keep_charged(struct exchange *x)
+{
+    if (x->step >= STEP_SETTLE)
+        return;
+    if (memory_charge(x->worker->shared, (int64_t)x->body.n))
+        x->charged_memory += (int64_t)x->body.n;
+    else
+        exchange_cancel(x, NULL);
+}
+
 void exchange_closed(struct worker *w, struct http_request *q, bool clean)
 {
     struct exchange *x = q->user;
     if (!x)
         return;
-    if (!clean && x->step < STEP_SETTLE)
-        exchange_hangup(w, q);
-    x->client_complete = clean;
-    x->q = NULL;
-    q->user = NULL;
     if (x->step == STEP_AUTH) { /* left while its body was coming: nothing was asked */
         counter_add(COUNTER_requests_cancelled, 1);
         exchange_enter(x, STEP_DONE);
+    } else if (!clean && x->step < STEP_SETTLE) {
+        exchange_hangup(w, q);
     }
+    x->client_complete = clean;
+    x->q = NULL;
+    q->user = NULL;
+    keep_charged(x);
     exchange_free_if_done(x);
 }

@@ -92,6 +92,7 @@ struct exchange {
     bool usage_asked;               /* we asked for the usage chunk: withhold it */
     bool usage_refused;             /* this provider does not take stream_options */
     bool holds_provider_slot, counted_in_flight;
+    bool place_coming;              /* ended while its turn was on the way: freed after it has come */
     struct health_waiter waiter;    /* in the provider's queue */
     struct loop_message ready_message;
     enum wire wire;                 /* spoken with that target; not ep.wire: translate.h */
@@ -188,6 +189,9 @@ void attempt_start(struct exchange *x);
 void attempt_end(struct exchange *x, const char *outcome, int status, const char *reason);
 /* Another try, now or later? true when one was begun or armed. */
 bool attempt_again(struct exchange *x, enum failure_class failure, int64_t retry_after_us);
+/* Would attempt_again() begin one? Changes nothing. */
+bool attempt_would_again(const struct exchange *x, enum failure_class failure,
+    int64_t retry_after_us);
 /* The same target at once, for a reason that is ours (a field it does not take). */
 bool attempt_same_again(struct exchange *x);
 void attempt_cancel(struct exchange *x);
@@ -203,11 +207,13 @@ void stream_done(struct exchange *x, const struct upstream_result *r);
 bool stream_begin(struct exchange *x, int64_t length);
 void stream_write(struct exchange *x, struct str bytes);
 void stream_abort(struct exchange *x, const char *code, const char *message);
+void stream_finish(struct exchange *x); /* the stream said that it is complete */
 
 /* settle.c */
 void settle(struct exchange *x); /* idempotent: price, spool, budget, health */
 void slot_update(struct exchange *x);
-void exchange_record(struct exchange *x, struct record *r);
+/* A text of a client's or a provider's making, its secrets covered; a copy in the arena. */
+struct str exchange_covered(struct exchange *x, struct str text);
 
 /* headers.c (pure) */
 size_t headers_to_provider(struct exchange *x, const struct provider *p, struct http_header *out,

@@ -78,7 +78,7 @@ enum step_result exchange_refuse(struct exchange *x, int status, const char *cod
 void exchange_fail(struct exchange *x, int status, const char *code, const char *message)
 {
     char safe[400];
-    if (x->target && x->attempt_count) /* whose failure it was */
+    if (x->target && x->attempt_count && x->outcome != OUTCOME_CANCELLED) /* whose failure it was */
         snprintf(safe, sizeof safe, STR_FMT ": %s", STR_ARG(str_first(x->target->provider->name, 64)),
             message);
     else

@@ -6,6 +6,7 @@
 #include "proxy/worker.h"
 #include "store/base/clock.h"
 #include "store/base/log.h"
+#include "store/base/secret.h"
 
 #include <stdio.h>
 
@@ -131,6 +132,17 @@ static struct str attempts_json(struct exchange *x)
     return s;
 }
 
+/* Records are read by people. */
+struct str exchange_covered(struct exchange *x, struct str text)
+{
+    if (text.n < SECRET_VALUE_MIN)
+        return text;
+    struct str copy = arena_str(&x->arena, text);
+    if (copy.p)
+        secret_redact((char *)(uintptr_t)copy.p, copy.n);
+    return copy.p ? copy : STR("");
+}
+
 static void record_texts(struct exchange *x, struct record *r)
 {
     r->id = str_c(x->id);
@@ -138,28 +150,30 @@ static void record_texts(struct exchange *x, struct record *r)
         r->key = x->key->name;
         r->team = x->key->team;
     }
-    r->session = x->session;
-    r->tags = x->tags;
-    r->user_agent = x->user_agent;
+    r->session = exchange_covered(x, x->session);
+    r->tags = exchange_covered(x, x->tags);
+    r->user_agent = exchange_covered(x, x->user_agent);
     r->peer = x->peer;
-    r->endpoint = x->ep.path;
+    r->endpoint = exchange_covered(x, x->ep.path);
     r->dialect = str_c(dialect_name(x->ep.dialect));
-    r->model_asked = x->asked;
+    r->model_asked = exchange_covered(x, x->asked);
     r->route = x->plan.route_name;
     r->rule = x->plan.rule_name;
     if (x->target) {
         r->provider = x->target->provider->name;
-        r->model = x->target->model;
+        r->model = exchange_covered(x, x->target->model);
     }
-    r->model_served = str_c(x->reader.model_served);
-    r->finish_reason = str_c(x->reader.finish_reason);
+    r->model_served = exchange_covered(x, str_c(x->reader.model_served));
+    r->finish_reason = exchange_covered(x, str_c(x->reader.finish_reason));
     r->override_by = x->plan.override_by;
-    r->error_code = str_c(x->error_code[0] ? x->error_code : x->reader.error_code);
-    r->error_message = str_c(x->error_message[0] ? x->error_message : x->reader.error_message);
-    r->upstream_request_id = str_c(x->upstream_request_id);
+    r->error_code = exchange_covered(x,
+        str_c(x->error_code[0] ? x->error_code : x->reader.error_code));
+    r->error_message = exchange_covered(x,
+        str_c(x->error_message[0] ? x->error_message : x->reader.error_message));
+    r->upstream_request_id = exchange_covered(x, str_c(x->upstream_request_id));
     r->response_ref = str_c(x->reader.response_id);
-    r->attempts = attempts_json(x);
-    r->why = x->plan.log;
+    r->attempts = exchange_covered(x, attempts_json(x));
+    r->why = exchange_covered(x, x->plan.log);
     r->dropped = str_c(x->dropped);
     r->price_key = x->price ? str_c(x->price->key) : STR_NULL;
 }
@@ -279,6 +293,11 @@ enum step_result step_settle(struct exchange *x)
         x->call = NULL;
     }
     attempt_release(x);
+    if (x->counted_in_flight) { /* ended by us */
+        x->counted_in_flight = false;
+        health_ended(x->worker->shared->health, x->target->provider, x->target->model, FAIL_CLIENT,
+            0, 0, clock_mono_us());
+    }
     capture_end(x);
     return STEP_NEXT;
 }

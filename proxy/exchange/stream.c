@@ -15,6 +15,7 @@
 #include "proxy/worker.h"
 #include "store/base/clock.h"
 #include "store/base/log.h"
+#include "store/base/secret.h"
 
 #include <stdio.h>
 
@@ -28,8 +29,8 @@ void stream_write(struct exchange *x, struct str bytes)
     counter_add(COUNTER_bytes_out, (int64_t)bytes.n);
     if (!x->q || x->client_gone)
         return;
-    http_stream_write(x->q, bytes);
-    if (!x->paused && x->call && http_stream_queued(x->q) >= STREAM_HIGH_WATER) {
+    bool full = http_stream_write(x->q, bytes) > 0; /* then drained() will come */
+    if (full && !x->paused && x->call) {
         x->paused = true;
         upstream_pause(x->call);
     }
@@ -47,7 +48,7 @@ void stream_abort(struct exchange *x, const char *code, const char *message)
     if (!x->q || x->client_gone || x->replied)
         return;
     x->replied = true;
-    if (x->mode == ANSWER_EVENTS) {
+    if (x->mode == ANSWER_EVENTS && !x->terminal_handed_on) {
         buf_init(&event, 64 << 10);
         if (x->passed)
             buf_puts(&event, "\n\n"); /* ends the event that was cut */
@@ -60,15 +61,17 @@ void stream_abort(struct exchange *x, const char *code, const char *message)
         http_stream_write(x->q, buf_str(&event));
         buf_fini(&event);
     }
-    http_stream_end(x->q, false);
+    http_stream_end(x->q, x->terminal_handed_on);
 }
 
 static void first_token(struct exchange *x)
 {
     x->first_token_us = x->received_us;
-    slot_write_begin(x->slot);
-    x->slot->first_token_us = x->first_token_us;
-    slot_write_end(x->slot);
+    if (!x->settled) { /* else the slot may be another one's already */
+        slot_write_begin(x->slot);
+        x->slot->first_token_us = x->first_token_us;
+        slot_write_end(x->slot);
+    }
     struct health *health = x->worker->shared->health;
     health_answers(health, x->target->provider, x->target->model, x->received_us);
     health_warm(health, x->target->provider, x->target->model, x->session, x->received_us);
@@ -112,11 +115,14 @@ static bool top_up(struct exchange *x)
     return false;
 }
 
-/* The first event of a stream is an error: nothing has gone to the client, so it may go elsewhere. */
+/* The first event of a stream is an error: nothing has gone to the client, so it may go elsewhere.
+ * False: nobody else is to be asked, the client gets the provider's words. */
 static bool first_is_error(struct exchange *x, struct str data)
 {
     enum failure_class failure = failure_classify_event(data);
     char reason[360];
+    if (!attempt_would_again(x, failure, -1))
+        return false;
     snprintf(reason, sizeof reason, "error as first event: %s", x->reader.error_message);
     upstream_cancel(x->call);
     x->call = NULL;
@@ -130,7 +136,9 @@ static bool first_is_error(struct exchange *x, struct str data)
     attempt_end(x, "failed", x->upstream_status, reason);
     event_say(EVENT_KIND_UPSTREAM_FAILED, str_c(x->id), STR_FMT "/" STR_FMT ": %s",
         STR_ARG(c->provider->name), STR_ARG(c->model), reason);
-    return attempt_again(x, failure, -1);
+    if (!attempt_again(x, failure, -1))
+        exchange_fail(x, 502, "upstream_error", reason);
+    return true;
 }
 
 static void begin_count(struct exchange *x, unsigned kind)
@@ -139,12 +147,6 @@ static void begin_count(struct exchange *x, unsigned kind)
     counter_add(COUNTER_stream_events, 1);
     if ((kind & SEEN_CONTENT) && !x->first_token_us)
         first_token(x);
-}
-
-static bool is_last_candidate(const struct exchange *x)
-{
-    return x->next_candidate + 1 >= x->plan.count &&
-           x->tries_here + 1 >= MAX(x->plan.attempts, 1u);
 }
 
 /* A route may hold the first events until there is content, so that an error behind an opening event
@@ -165,6 +167,14 @@ static bool begin_with_held(struct exchange *x)
     return true;
 }
 
+/* All is said. The provider may stay silent for `idle` after that and no longer. */
+static void handed_on_terminal(struct exchange *x)
+{
+    x->terminal_handed_on = true;
+    if (x->call && attempt_watch(x) < 0)
+        log_error("%s: no memory for its idle limit", x->id);
+}
+
 /* What the client gets for it, the end record first where it says that all is said. */
 static bool write_translated(struct exchange *x)
 {
@@ -183,8 +193,11 @@ static bool write_translated(struct exchange *x)
         x->outcome = t->failed || x->reader.failed_inside ? OUTCOME_UPSTREAM_ERROR
                      : x->client_gone ? OUTCOME_CANCELLED : OUTCOME_OK;
         settle(x);
-        x->terminal_handed_on = t->over;
+        if (t->over)
+            handed_on_terminal(x);
     }
+    if (t->failed)
+        secret_redact(t->out.p, t->out.n);
     capture_answer(x, buf_str(&t->out));
     stream_write(x, buf_str(&t->out));
     return true;
@@ -219,7 +232,7 @@ static bool pass_translated(struct exchange *x, const struct sse_event *ev)
         return true;
     unsigned kind = usage_event(&x->reader, ev->name, ev->data);
     begin_count(x, kind);
-    if (!x->begun && (kind & SEEN_ERROR) && !is_last_candidate(x) && first_is_error(x, ev->data))
+    if (!x->begun && (kind & SEEN_ERROR) && first_is_error(x, ev->data))
         return false;
     translate_event(x, ev->name, ev->data);
     return x->translation->failed ? failed_translated(x) : write_translated(x);
@@ -244,7 +257,7 @@ static bool pass_event(struct exchange *x, const struct sse_event *ev)
     if ((kind & SEEN_USAGE_ONLY) && x->usage_asked)
         return true;
     if (!x->begun) {
-        if ((kind & SEEN_ERROR) && !is_last_candidate(x) && first_is_error(x, ev->data))
+        if ((kind & SEEN_ERROR) && first_is_error(x, ev->data))
             return false;
         if (holds(x, kind)) {
             buf_put_str(&x->held, raw);
@@ -257,9 +270,9 @@ static bool pass_event(struct exchange *x, const struct sse_event *ev)
         x->outcome = x->reader.failed_inside ? OUTCOME_UPSTREAM_ERROR
                      : x->client_gone ? OUTCOME_CANCELLED : OUTCOME_OK;
         settle(x);
-        x->terminal_handed_on = true;
+        handed_on_terminal(x);
     }
-    stream_write(x, raw);
+    stream_write(x, kind & SEEN_ERROR ? exchange_covered(x, raw) : raw);
     return true;
 }
 
@@ -341,7 +354,7 @@ static bool ended_well(const struct exchange *x, const struct upstream_result *r
     }
 }
 
-static void finish(struct exchange *x)
+void stream_finish(struct exchange *x)
 {
     const struct candidate *c = x->target;
     int64_t now = clock_mono_us();
@@ -399,7 +412,7 @@ void stream_done(struct exchange *x, const struct upstream_result *r)
             return;
     }
     if (ended_well(x, r) && x->begun)
-        finish(x);
+        stream_finish(x);
     else
         cut_short(x, r);
 }

@@ -3,7 +3,7 @@
 A story is a title (its first comment line) and blocks; a block is a line at the margin and the
 indented lines under it. Texts know \\r \\n \\t \\\\ \\xNN and ${...}; a text of `<<` is the more deeply
 indented lines that follow, joined by newlines. Words of ${...}: NAME.url, NAME.key, NAME.port of a
-provider; NAME.id, NAME.body of a client's last answer; dir; port; shared; free (a port nobody has); big (20 kB).
+provider; NAME.id, NAME.body of a client's last answer; running.id of a request without an answer yet; dir; port; shared; free (a port nobody has); big (20 kB).
 
 provider NAME [speaks DIALECT]       a scripted provider that lists the model NAME-m
     with YAML                        more of its configuration, such as `timeouts: { idle: 200ms }`
@@ -209,6 +209,8 @@ class Story:
             name, _, field = match.group(1).partition(".")
             if name == "dir":
                 return self.gateway.folder
+            if name == "running":
+                return next(r["id"] for r in self.gateway.records() if r.get("state") != "done")
             if name == "port":
                 return str(self.gateway.port)
             if name == "big":

