@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
-"""Real SDKs from npm against the gateway. Packages are installed once into build/clients. Without
-node, npm or a registry the suite skips and says so. Prints TAP."""
-import json
+"""The official OpenAI SDK against the gateway, closely: aborts, timeouts, retries, cuts. Without node,
+npm or a registry the suite skips and says so. Prints TAP."""
 import os
-import shutil
 import subprocess
 import sys
 
-from gateway import BUILD, ROOT, Gateway
+from gateway import Gateway
+from npm import install, place_scripts
 
-PACKAGES = ["openai"]
 CONFIG = """
 providers:
   lab:
@@ -18,35 +16,17 @@ providers:
     api_key: env:LAB_KEY
     models: [plain]
 """
-HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def install(folder):
-    os.makedirs(folder, exist_ok=True)
-    missing = [p for p in PACKAGES if not os.path.isdir(os.path.join(folder, "node_modules", p))]
-    if not missing:
-        return None
-    with open(os.path.join(folder, "package.json"), "w", encoding="utf-8") as f:
-        json.dump({"private": True, "type": "module"}, f)
-    done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *PACKAGES],
-                          cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240)
-    return None if done.returncode == 0 else "npm could not install " + " ".join(missing)
 
 
 def main():
-    if not shutil.which("node") or not shutil.which("npm"):
-        print("1..1\nok 1 - SDKs from npm # SKIP node and npm are not installed")
-        return 0
-    folder = os.path.join(BUILD if BUILD.endswith("build") else os.path.join(ROOT, "build"), "clients")
-    trouble = install(folder)
+    folder, trouble = install()
     if trouble:
         print(f"1..1\nok 1 - SDKs from npm # SKIP {trouble}")
         return 0
-    script = os.path.join(folder, "openai.mjs")
-    shutil.copy(os.path.join(HERE, "openai.mjs"), script)
+    place_scripts(folder)
     with Gateway(CONFIG, {"LAB_KEY": "sk-lab-0123456789abcdef0123"}) as g:
-        done = subprocess.run(["node", script, g.url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=120)
+        done = subprocess.run(["node", os.path.join(folder, "openai.mjs"), g.url], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=120)
         sys.stdout.write(done.stdout.decode("utf-8", "replace"))
     print(f"{'ok' if g.code == 0 else 'not ok'} - the gateway ends with 0 ({g.code})")
     if "Sanitizer" in g.text:

@@ -1,0 +1,91 @@
+// table.mjs: one client against providers of each dialect, cell by cell, through the gateway.
+//
+// A client is a module in this folder: it exports `name` and functions that do one thing each as an
+// application would and tell the outcome in one form, whatever the SDK calls it:
+//   hello(model, { stream, system, image })  -> { text, stop, usage: { input, cached, output } }
+//   tools(model, { stream })                 -> { calls: [{ name, arguments }], text }
+//   think(model, { stream })                 -> { thought, text }
+//   fail(model)                              throws the SDK's own error; status(error) -> number
+//
+// node table.mjs CLIENT GATEWAY-URL CELL... where a cell is PROVIDER=what,what. Prints TAP lines.
+const [file, base, ...cells] = process.argv.slice(2);
+const client = await import(new URL(file, import.meta.url)).then((m) => m.open(base));
+const TEXT = "Hello from the lab: “whole” and true ✓.";
+const THOUGHT = "The person wants a greeting.";
+const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9" +
+  "awAAAABJRU5ErkJggg==";
+
+function same(got, wanted, what) {
+  if (JSON.stringify(got) !== JSON.stringify(wanted))
+    throw new Error(`${what}: got ${JSON.stringify(got)}, wanted ${JSON.stringify(wanted)}`);
+}
+
+function greeted(answer) {
+  same(answer.text, TEXT, "text");
+  same(answer.stop, true, "ended by itself");
+  same(answer.usage, { input: 120, cached: 32, output: 60 }, "usage");
+}
+
+function called(answer) {
+  same(answer.calls, [{ name: "weather", arguments: { city: "Paris" } },
+    { name: "weather", arguments: { city: "Rome" } }], "calls");
+  for (const city of ["Paris", "Rome"])
+    if (!new RegExp(`The tool said .*${city}: .*21 degrees in ${city}`).test(answer.text))
+      throw new Error("the results did not arrive: " + answer.text);
+}
+
+const checks = {
+  whole: ["a whole answer with its usage", async (p) => greeted(await client.hello(p + "-hello", {}))],
+  stream: ["a stream that ends with the same message and usage", async (p) =>
+    greeted(await client.hello(p + "-hello", { stream: true }))],
+  system: ["a system message", async (p) =>
+    same((await client.hello(p + "-system", { system: "Be brief." })).text, "My orders: Be brief.", "text")],
+  image: ["an image", async (p) =>
+    same((await client.hello(p + "-hello", { image: PIXEL })).text, "I see image/png of 70 bytes", "text")],
+  tools: ["two calls at once, their results, the answer", async (p) =>
+    called(await client.tools(p + "-tool", {}))],
+  toolstream: ["streamed calls, their results, the answer", async (p) =>
+    called(await client.tools(p + "-tool", { stream: true }))],
+  think: ["thinking, then the answer", async (p) =>
+    same(await client.think(p + "-think", {}), { thought: THOUGHT, text: TEXT }, "answer")],
+  thinkstream: ["streamed thinking, then the answer", async (p) =>
+    same(await client.think(p + "-think", { stream: true }), { thought: THOUGHT, text: TEXT }, "answer")],
+  errors: ["429 and 400 as the SDK's own errors", async (p) => {
+    for (const wanted of [429, 400]) {
+      let error = null;
+      await client.fail(`${p}-status-${wanted}`).catch((e) => { error = e; });
+      if (!error) throw new Error("no error for " + wanted);
+      same(client.status(error), wanted, "status");
+      if (!String(error.message + (error.responseBody || "")).includes(`the lab was asked for a ${wanted}`))
+        throw new Error("the provider's message is lost: " + error.message);
+    }
+  }],
+};
+
+async function limited(run, provider) {
+  let timer;
+  const late = new Promise((_, no) => { timer = setTimeout(() => no(new Error("took over 20 s")), 20000); });
+  try {
+    await Promise.race([run(provider), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+let failed = 0;
+for (const cell of cells) {
+  const [provider, list] = cell.split("=");
+  for (const what of list.split(",")) {
+    if ((what.startsWith("think") && !client.think) || (what === "image" && client.blind)) continue;
+    const [name, run] = checks[what];
+    try {
+      await limited(run, provider);
+      console.log(`ok - ${client.name} × ${provider}: ${name}`);
+    } catch (error) {
+      failed++;
+      console.log(`not ok - ${client.name} × ${provider}: ${name}`);
+      console.log("# " + String(error?.stack || error).split("\n").slice(0, 6).join("\n# "));
+    }
+  }
+}
+process.exit(failed ? 1 : 0);
