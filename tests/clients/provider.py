@@ -427,7 +427,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("x-request-id", "req_lab")
         if status == 429:
-            self.send_header("Retry-After", "7")
+            self.send_header("Retry-After", "1")
         self.end_headers()
         self.wfile.write(body)
 
