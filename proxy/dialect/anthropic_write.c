@@ -289,6 +289,8 @@ int messages_write_request(const struct ir_request *r, const struct spoke_target
     struct buf *out, struct ir_notes *notes, struct err *e)
 {
     struct json_writer w = json_writer(out);
+    if (rest_check_state(r, "Anthropic", e) < 0)
+        return -ERR_UNSUPPORTED;
     bool thinking = may_think(r, t, notes);
     json_object_begin(&w, NULL);
     json_put_str(&w, "model", t->model);

@@ -245,6 +245,8 @@ int chat_write_request(const struct ir_request *r, const struct spoke_target *t,
 {
     const struct spoke_quirks *q = t->quirks;
     struct json_writer w = json_writer(out);
+    if (rest_check_state(r, "chat completions", e) < 0)
+        return -ERR_UNSUPPORTED;
     json_object_begin(&w, NULL);
     json_put_str(&w, "model", t->model);
     chat_put_messages(&w, r, t, notes);

@@ -16,8 +16,8 @@ static const struct {
 /* Nothing that the answer's words depend on. */
 static const char *const harmless[] = {"store", "context_management", "cache_control", "truncation",
     "include", "client_metadata", "inference_geo", "stream_options", "prompt_cache_retention",
-    "prompt_cache_options", "safety_identifier", "safetySettings", "reasoning",
-    "generationConfig.mediaResolution"};
+    "prompt_cache_options", "safety_identifier", "safetySettings", "reasoning.context",
+    "reasoning.mode", "generationConfig.mediaResolution"};
 
 /* "background":false and "conversation":null ask for nothing. */
 static bool asks(struct str value)
@@ -27,7 +27,8 @@ static bool asks(struct str value)
 
 int rest_check_state(const struct ir_request *r, const char *target, struct err *e)
 {
-    for (const struct ir_member *m = r->rest; m; m = m->next)
+    bool may = r->origin == WIRE_RESPONSES || r->origin == WIRE_GENERATE;
+    for (const struct ir_member *m = may ? r->rest : NULL; m; m = m->next)
         for (size_t i = 0; i < ARRAY_LEN(kept_elsewhere); i++)
             if (ir_is(m->key, kept_elsewhere[i].key) && asks(m->value))
                 return err_set(e, ERR_UNSUPPORTED,

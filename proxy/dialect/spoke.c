@@ -4,6 +4,7 @@
 static const struct spoke *const spokes[WIRE_COUNT] = {
     [WIRE_CHAT] = &spoke_chat,
     [WIRE_MESSAGES] = &spoke_messages,
+    [WIRE_RESPONSES] = &spoke_responses,
     [WIRE_GENERATE] = &spoke_generate,
     [WIRE_STREAM_GENERATE] = &spoke_generate,
 };

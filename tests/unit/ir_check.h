@@ -55,7 +55,8 @@ static inline void say_json(struct buf *b, const char *what, struct str raw)
 
 static inline void say_media(struct buf *b, const struct ir_media *m)
 {
-    say(b, "mime", m->mime);
+    if (m->data.p) /* of an address some dialects don't say it */
+        say(b, "mime", m->mime);
     if (m->data.p)
         buf_printf(b, " data=%zu:%llx", m->data.n, (unsigned long long)str_hash(m->data));
     say_text(b, "url", m->url);
@@ -177,9 +178,10 @@ static inline struct str say_request(struct buf *b, const struct ir_request *r, 
         say(b, "seed", r->seed);
         say_json(b, "stop", r->stop);
         buf_printf(b, " n=%lld logprobs=%d", (long long)r->n, r->logprobs);
-        for (int config = 0; config <= 1; config++)
+        for (int inner = 0; inner <= 2; inner++) /* in any order: by their depth here */
             for (const struct ir_member *m = r->rest; m; m = m->next) {
-                if (str_starts(m->key, STR("generationConfig.")) != (bool)config)
+                int depth = str_starts(m->key, STR("generationConfig.")) ? 2 : str_chr(m->key, '.') >= 0;
+                if (depth != inner)
                     continue;
                 buf_puts(b, "\nrest");
                 say(b, "key", m->key);
@@ -232,6 +234,7 @@ struct heard {
     struct stream_writer *to;   /* events go on to it; may be NULL */
     struct buf *out;
     int how;
+    bool first_only;            /* leave other choices alone: theirs come in between */
 };
 
 static inline void heard_init(struct heard *h)
@@ -296,6 +299,8 @@ static inline void heard_event(void *ctx, const struct ir_event *ev)
     assert_false(h->done || h->failed);
     if (h->to)
         stream_write_event(h->to, ev, h->out);
+    if (ev->choice && h->first_only)
+        return;
     if (ev->kind != IR_EV_START && ev->kind != IR_EV_PING && ev->kind != IR_EV_ERROR)
         assert_true(h->started);
     switch (ev->kind) {
@@ -414,6 +419,7 @@ static inline void translate_stream(enum wire from, const struct spoke_quirks *q
     struct ir_notes notes = {0};
     heard_init(&h);
     arena_init(&a, 4096, 1 << 20);
+    h.first_only = true;
     h.to = stream_writer_new(to, client, &notes, &a);
     h.out = out;
     run_stream(from, q, bytes, size, &h);

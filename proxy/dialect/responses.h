@@ -1,0 +1,98 @@
+/* responses.h: what the files of the Responses spoke share. Included by responses_*.c alone; the door
+ * is spoke_responses.
+ *
+ * An item is known by two ids: its own (fc_…, ours are made from the answer's id) and, a call, by
+ * call_id, which is the neutral id. Reasoning of another maker travels in encrypted_content under our
+ * seal (proof.h). A custom tool (its argument is a text) is a function with one string, "input". */
+#ifndef POINTSMAN_RESPONSES_H
+#define POINTSMAN_RESPONSES_H
+
+#include "proxy/dialect/members.h"
+#include "proxy/dialect/proof.h"
+#include "proxy/dialect/rest.h"
+#include "proxy/dialect/spoke.h"
+
+/* responses_items.c: items of input and output. Parts are handed to add() in their order. */
+struct responses_sink {
+    struct arena *a;
+    bool (*add)(void *ctx, enum ir_role role, struct ir_part *part); /* false: no memory */
+    bool (*reference)(void *ctx, struct json_span item); /* an item_reference; may be NULL */
+    void *ctx;
+};
+bool responses_read_item(struct json_span item, const struct responses_sink *sink);
+bool responses_read_citation(struct json_span annotation, struct ir_citation *out);
+/* {"input":"…"} from the text of a custom tool's call, and back: STR_NULL where there is none. */
+struct str responses_custom_arguments(struct str input, struct arena *a);
+struct str responses_custom_input(struct str arguments);
+bool responses_is_custom(const struct ir_request *r, struct str name);
+
+/* responses_read.c */
+int responses_read_request(struct str body, struct arena *a, struct ir_request *out, struct err *e);
+
+/* responses_write.c */
+int responses_write_request(const struct ir_request *r, const struct spoke_target *t,
+    struct buf *out, struct ir_notes *notes, struct err *e);
+void responses_put_format(struct json_writer *w, const struct ir_request *r);
+void responses_put_choice(struct json_writer *w, const struct ir_request *r);
+
+/* responses_answer.c */
+int responses_read_answer(struct str body, const struct spoke_quirks *q, struct arena *a,
+    struct ir_answer *out, struct err *e);
+int responses_write_answer(const struct ir_answer *answer, const struct spoke_client *c,
+    struct arena *a, struct buf *out, struct ir_notes *notes, struct err *e);
+enum ir_finish responses_finish(struct json_span response, bool calls);
+void responses_put_citation(struct json_writer *w, const struct ir_citation *c);
+void responses_put_usage(struct json_writer *w, const struct usage *u);
+/* "fc_" and sixteen digits that are the same for the same answer and place. */
+void responses_put_item_id(struct json_writer *w, const char *key, const char *prefix,
+    struct str answer_id, unsigned place);
+
+/* A response object around its output, in any state of its life. */
+struct responses_frame {
+    struct str id, model;     /* texts; absent: the client's */
+    struct str created;       /* raw number; absent: now */
+    const char *status;       /* in_progress, completed, incomplete */
+    const char *reason;       /* of incomplete_details; NULL: none */
+    struct str output;        /* items, comma between them */
+    const struct usage *usage; /* NULL: null */
+    struct str service_tier;  /* text */
+};
+void responses_put_frame(struct json_writer *w, const char *key, const struct responses_frame *f,
+    const struct spoke_client *c);
+
+/* responses_stream_read.c, responses_stream_write.c */
+enum responses_open { RESPONSES_NONE, RESPONSES_MESSAGE, RESPONSES_REASONING, RESPONSES_CALL };
+struct responses_reader {
+    struct arena a;           /* of the event under way */
+    bool ready;
+    enum responses_open open;
+    int64_t index;            /* output_index of the open item */
+    int64_t content;          /* content_index or summary_index of its open part, -1 none */
+    unsigned part, calls, items;
+    bool in_part, spoke;      /* a part was begun; the item said something in deltas */
+    bool raw_reasoning;       /* reasoning_text, not its summary */
+    uint64_t left;            /* items (by index, the first 64) that were left before they were done */
+    struct buf held;          /* items that were done while another was open, comma between them */
+};
+struct responses_writer {
+    struct buf id, model, created, tier;
+    struct buf items;         /* finished, comma between them */
+    struct buf parts;         /* finished content parts of the open message */
+    struct buf text, annotations, logprobs; /* of the open part */
+    struct buf signature, call_id, name;
+    enum responses_open open;
+    enum ir_part_kind kind;   /* of the open content part */
+    enum wire origin;         /* of the reasoning under way */
+    bool ready, started, in_part, custom, said_usage, over;
+    unsigned index, content, annotation_count;
+    int64_t sequence;
+    enum ir_finish finish;
+    struct usage usage;
+};
+void responses_read_event(struct stream_reader *s, struct str name, struct str data);
+void responses_read_end(struct stream_reader *s);
+void responses_reader_fini(struct stream_reader *s);
+void responses_write_event(struct stream_writer *s, const struct ir_event *ev, struct buf *out);
+void responses_writer_fini(struct stream_writer *s);
+
+#endif
