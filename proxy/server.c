@@ -12,6 +12,7 @@
  *   snapshot pointer and generation  one writer (admin), mutex for the swap; workers hold a reference
  *   account_set    a short lock without I/O          health    atomics, a lock for queues
  *   spools, slots  one worker writes, writer frees, admin reads by sequence counters
+ *   table of repeated tool calls            a short lock (event/repeats.h)
  *   counters, event ring, redactor, watch rings      shared.memory_used, shared.draining (atomics)
  *
  * Order of building: configuration → lock and store → recovery (before anything listens) → accounts
@@ -331,6 +332,7 @@ static void on_health(void *ctx, enum health_change change, const struct provide
         [HEALTH_CLOSED] = EVENT_KIND_BREAKER_CLOSED,
         [HEALTH_KEY_DEAD] = EVENT_KIND_KEY_DEAD,
         [HEALTH_KEY_RESTS] = EVENT_KIND_LIMITED,
+        [HEALTH_CANARY_BACK] = EVENT_KIND_CANARY_BACK,
     };
     (void)ctx;
     event_say(kinds[change], STR_NULL, STR_FMT "%s" STR_FMT ": %s", STR_ARG(p->name),

@@ -2,6 +2,7 @@
  * once: it posts to a worker's mailbox or sets a flag. */
 #include "proxy/server_parts.h"
 
+#include "proxy/post.h"
 #include "proxy/probe.h"
 #include "store/base/secret.h"
 
@@ -48,6 +49,13 @@ static int op_probe(void *ctx, struct str provider, struct loop *back, probe_don
     return probe_start(s->workers[0], provider, back, done, arg);
 }
 
+static int op_post(void *ctx, struct str url, struct str json, struct loop *back, post_done *done,
+    void *arg)
+{
+    struct server *s = ctx;
+    return post_start(s->workers[0], url, json, back, done, arg);
+}
+
 /* What lies outside of the snapshot follows a new configuration. */
 static void op_configured(void *ctx, const struct config *c)
 {
@@ -83,6 +91,7 @@ struct admin_ops server_ops(struct server *s)
         .watch = op_watch,
         .unwatch = op_unwatch,
         .probe = op_probe,
+        .post = op_post,
         .configured = op_configured,
         .down = op_down,
         .restart = op_restart,

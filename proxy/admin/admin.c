@@ -4,6 +4,7 @@
  * Order of a request: head() finds the row of commands.def and the caller's role, and refuses before a
  * body is read; body() parses the JSON and runs the row's handler; the handler answers now, or when the
  * store has answered, or when there is news. */
+#include "proxy/admin/alarms.h"
 #include "proxy/admin/clockwork.h"
 #include "proxy/admin/handlers.h"
 #include "proxy/admin/keeper.h"
@@ -219,6 +220,7 @@ static void every_second(void *ctx)
     people_sweep(&a->people, now, person_gone);
     admin_ask_numbers(a, now);
     admin_probe_drained(a, now);
+    alarms_tick(a->alarms, now);
     (void)loop_timer_set(a->loop, &a->tick, loop_now_us(a->loop) + SECOND_US);
 }
 
@@ -286,7 +288,8 @@ int admin_new(struct admin **out, const struct admin_start *start, struct err *e
     a->tick = (struct loop_timer){.fn = every_second, .ctx = a};
     a->look = (struct loop_timer){.fn = admin_look_for_news, .ctx = a};
     a->news = news_new(start->spools, start->workers);
-    int rc = a->news ? loop_new(&a->loop, e) : err_set(e, ERR_NOMEM, "out of memory");
+    a->alarms = alarms_new(a);
+    int rc = a->news && a->alarms ? loop_new(&a->loop, e) : err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0)
         rc = open_http(a, e);
     if (rc == 0)
@@ -333,6 +336,7 @@ void admin_free(struct admin *a)
         http_server_free(a->http);
     if (a->loop)
         loop_free(a->loop);
+    alarms_free(a->alarms);
     news_free(a->news);
     buf_fini(&a->live_view.rows_json);
     free(a);

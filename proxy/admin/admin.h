@@ -45,6 +45,9 @@ struct admin_ops {
     int (*probe)(void *ctx, struct str provider, struct loop *back,
         void (*done)(void *arg, int status, int64_t total_us, struct str models_json,
             struct str error), void *arg);
+    /* POSTs a JSON text to a URL (at most 15 s); done() as for probe: status 0 = no answer. */
+    int (*post)(void *ctx, struct str url, struct str json, struct loop *back,
+        void (*done)(void *arg, int status, struct str error), void *arg);
     /* A new configuration was published: what lies outside of the snapshot follows it (limits, log
      * level, retention). May be NULL. */
     void (*configured)(void *ctx, const struct config *config);

@@ -8,6 +8,7 @@
 #include "proxy/admin/people.h"
 #include "proxy/admin/roles.h"
 
+struct alarms;
 struct call;
 struct http_server;
 
@@ -25,6 +26,7 @@ struct admin {
         size_t count, rows;
         struct buf rows_json;    /* the first LIVE_ROWS of them, for consoles without a filter */
     } live_view;
+    struct alarms *alarms;       /* budgets, spend, and who is told */
     struct call *calls;          /* every call whose connection is open */
     struct loop_timer tick;      /* once a second */
     struct loop_timer look;      /* while somebody waits for news: every 50 ms */

@@ -3,6 +3,7 @@
 #include "proxy/exchange/exchange.h"
 
 #include "proxy/event/event.h"
+#include "proxy/event/repeats.h"
 #include "proxy/worker.h"
 #include "store/base/clock.h"
 #include "store/base/log.h"
@@ -238,6 +239,20 @@ static void count(const struct exchange *x, const struct charge *c)
     counter_add(COUNTER_cost_nano, charged(c));
 }
 
+/* An agent that is stuck makes the same call again and again: said once, and at every doubling. */
+static void watch_for_loops(const struct exchange *x)
+{
+    int64_t limit = x->snapshot->config->alarm_repeats;
+    if (!limit || !x->reader.calls_digest || !x->session.n || x->outcome != OUTCOME_OK)
+        return;
+    int64_t n = repeats_note(x->session, x->reader.calls_digest, x->time_ms);
+    for (int64_t at = limit; at <= n; at *= 2)
+        if (at == n)
+            event_say(EVENT_KIND_LOOPING, str_c(x->id), "session " STR_FMT " made the same tool call "
+                "%lld times: look at it, or end it with `pointsman cancel session:" STR_FMT "`",
+                STR_ARG(str_first(x->session, 64)), (long long)n, STR_ARG(str_first(x->session, 64)));
+}
+
 /* Is this worth a row? A stranger never reaches the store: refusals before a key or an open door was
  * recognised are events only. */
 static bool kept(const struct exchange *x)
@@ -275,6 +290,7 @@ void settle(struct exchange *x)
             c.usage.input + c.usage.output);
     }
     count(x, &c);
+    watch_for_loops(x);
     if (x->slot) {
         struct charge shown = c; /* for the cost header of a held answer */
         slot_write_begin(x->slot);

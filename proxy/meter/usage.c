@@ -71,6 +71,20 @@ static unsigned finish(struct usage_reader *r, struct json_span v)
     return SEEN_FINISH;
 }
 
+/* Byte by byte (FNV-1a), so that it does not matter how a stream cuts the arguments. */
+static void call_bytes(struct usage_reader *r, struct json_span v)
+{
+    struct str s = v.raw;
+    if (v.type == JSON_STRING)
+        s = str_n(s.p + 1, s.n >= 2 ? s.n - 2 : 0);
+    else if (v.type != JSON_OBJECT)
+        return;
+    uint64_t h = r->calls_digest ? r->calls_digest : 0xcbf29ce484222325u;
+    for (size_t i = 0; i < s.n; i++)
+        h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3u;
+    r->calls_digest = s.n ? h : r->calls_digest;
+}
+
 /* True for a call that was not counted yet. A call without id is told by its name. */
 static bool new_call(struct usage_reader *r, struct json_span id, struct json_span name)
 {
@@ -128,8 +142,11 @@ static unsigned chat_call(struct usage_reader *r, struct json_span call)
         while (in.object && json_next(&in, &fk, &fv)) {
             if (IS(fk, "name"))
                 name = fv;
-            else if (IS(fk, "arguments") || IS(fk, "input"))
+            else if (!IS(fk, "arguments") && !IS(fk, "input"))
+                continue;
+            else
                 content_within(r, fv);
+            call_bytes(r, fv);
         }
     }
     r->tool_calls += new_call(r, id, name);
@@ -154,6 +171,8 @@ static unsigned chat_function_call(struct usage_reader *r, struct json_span v)
         return 0;
     bool named = w[0].value.type == JSON_STRING && w[0].value.raw.n > 2;
     r->tool_calls += named;
+    call_bytes(r, w[0].value);
+    call_bytes(r, w[1].value);
     return content(r, w[1].value) | (named ? SEEN_CONTENT : 0);
 }
 
@@ -248,9 +267,13 @@ static bool is_call_item(struct json_span item)
 
 static void responses_item(struct usage_reader *r, struct json_span item)
 {
-    if (is_call_item(item))
-        r->tool_calls +=
-            new_call(r, json_get(item.raw, STR("call_id")), json_get(item.raw, STR("name")));
+    struct json_span name = json_get(item.raw, STR("name"));
+    if (!is_call_item(item) || !new_call(r, json_get(item.raw, STR("call_id")), name))
+        return;
+    r->tool_calls++;
+    call_bytes(r, name);
+    call_bytes(r, json_get(item.raw, STR("arguments")));
+    call_bytes(r, json_get(item.raw, STR("input")));
 }
 
 /* output[] of a body: what was not seen as deltas before. */
@@ -359,8 +382,11 @@ static unsigned messages_block(struct usage_reader *r, struct json_span block)
         return 0;
     unsigned kind = content(r, w[1].value) | content(r, w[2].value);
     bool call = json_text_eq(w[0].value, STR("tool_use"));
-    if (call)
+    if (call) {
         r->tool_calls += new_call(r, w[4].value, w[5].value);
+        call_bytes(r, w[5].value);
+        call_bytes(r, w[3].value);
+    }
     if (call || json_text_eq(w[0].value, STR("server_tool_use")))
         kind |= content_within(r, w[3].value) | SEEN_CONTENT;
     if (json_text_eq(w[0].value, STR("redacted_thinking")))
@@ -392,6 +418,8 @@ static unsigned messages_delta(struct usage_reader *r, struct json_span delta)
     struct json_iter it = json_iter(delta.raw);
     struct json_span k, v;
     while (it.object && json_next(&it, &k, &v)) {
+        if (IS(k, "partial_json"))
+            call_bytes(r, v);
         if (IS(k, "text") || IS(k, "thinking") || IS(k, "partial_json"))
             kind |= content(r, v);
         else if (IS(k, "stop_reason"))
@@ -445,6 +473,8 @@ static unsigned gemini_part(struct usage_reader *r, struct json_span part)
             kind |= content(r, v);
         else if (IS(k, "functionCall")) {
             content_within(r, json_get(v.raw, STR("args")));
+            call_bytes(r, json_get(v.raw, STR("name")));
+            call_bytes(r, json_get(v.raw, STR("args")));
             r->tool_calls++;
             kind |= SEEN_CONTENT;
         } else if (IS(k, "executableCode") || IS(k, "codeExecutionResult"))

@@ -70,6 +70,8 @@ struct usage_reader {
     char model_served[200], finish_reason[48], service_tier[24], response_id[128];
     char error_code[64], error_message[300];
     int64_t tool_calls;
+    uint64_t calls_digest;    /* of names and arguments of its tool calls, in order; 0 = none. Ids
+                                 are left out: a repeated call has the same digest */
     int64_t content_bytes;    /* of text, reasoning and arguments seen */
     int64_t content_tokens;   /* the same in tokens, estimated; after usage_finish */
     int64_t events;

@@ -42,7 +42,8 @@ void health_clear(struct health *h, const struct provider *p); /* breakers, fail
 
 /* Told outside of any lock when a breaker opens or closes or a key is set aside; set once, at
  * start. `model` is empty for the provider as a whole. */
-enum health_change { HEALTH_OPENED, HEALTH_CLOSED, HEALTH_KEY_DEAD, HEALTH_KEY_RESTS };
+enum health_change { HEALTH_OPENED, HEALTH_CLOSED, HEALTH_KEY_DEAD, HEALTH_KEY_RESTS,
+    HEALTH_CANARY_BACK };
 void health_on_change(struct health *h, void (*fn)(void *ctx, enum health_change change,
     const struct provider *p, struct str model, const char *text), void *ctx);
 
@@ -102,7 +103,8 @@ void health_warm(struct health *h, const struct provider *p, struct str model, s
     int64_t now_us);
 bool health_is_warm(const struct health *h, const struct provider *p, struct str model,
     struct str session, int64_t now_us);
-void health_canary_back(const struct health *h, const struct route *r);
+/* `fault`: "taken back: too slow". Told once (HEALTH_CANARY_BACK). */
+void health_canary_back(const struct health *h, const struct route *r, const char *fault);
 bool health_canary_is_back(const struct health *h, const struct route *r);
 void health_canary_again(struct health *h, const struct route *r);
 

@@ -5,6 +5,8 @@
  * newcomer while somebody waits. ready() is called outside the lock. */
 #include "proxy/route/health_state.h"
 
+#include <stdio.h>
+
 static void unlink_waiter(struct provider_health *ph, struct health_waiter *w)
 {
     *(w->previous ? &w->previous->next : &ph->first) = w->next;
@@ -163,11 +165,15 @@ static uint64_t canary_mark(const struct route *r)
             (uint64_t)r->canary.share_ppm) | 1u << 31;
 }
 
-void health_canary_back(const struct health *h, const struct route *r)
+void health_canary_back(const struct health *h, const struct route *r, const char *fault)
 {
     struct health *own = (struct health *)h;
-    if (h)
-        atomic_store_explicit(&own->canaries[r->id % TURNS], canary_mark(r), memory_order_relaxed);
+    char text[300];
+    if (!h || atomic_exchange(&own->canaries[r->id % TURNS], canary_mark(r)) == canary_mark(r))
+        return;
+    snprintf(text, sizeof text, "canary of route " STR_FMT " %s; edit the route to try it "
+        "anew", STR_ARG(str_first(r->name, 64)), fault);
+    health_tell(h, HEALTH_CANARY_BACK, r->canary.to.provider, r->canary.to.model, text);
 }
 
 bool health_canary_is_back(const struct health *h, const struct route *r)

@@ -298,7 +298,7 @@ static void try_canary(struct planner *pl)
     struct option canary = pl->options[--pl->count];
     const char *fault = canary_fault(pl, &canary);
     if (fault) {
-        health_canary_back(pl->h, pl->route);
+        health_canary_back(pl->h, pl->route, fault);
         reject(pl, to.provider, canary.model, "canary %s", fault);
         return;
     }

@@ -512,12 +512,25 @@ static void resilience_adds_other_providers_of_the_same_model(void **state)
 
 /* --- canary --- */
 
+static int canaries_told;
+
+static void on_change(void *ctx, enum health_change change, const struct provider *p,
+    struct str model, const char *text)
+{
+    (void)ctx, (void)p, (void)model;
+    if (change != HEALTH_CANARY_BACK)
+        return;
+    canaries_told++;
+    assert_non_null(strstr(text, "canary of route fast taken back: too many errors"));
+}
+
 static void a_canary_gets_its_share_and_is_taken_back(void **state)
 {
     (void)state;
     struct world w;
     struct route list[1] = {routes[0]};
     world_init(&w);
+    health_on_change(w.health, on_change, NULL);
     w.config.routes = list;
     w.config.route_count = 1;
     list[0].canary.to = (struct target)TO(LAB, "qwen3", 1);
@@ -552,6 +565,7 @@ static void a_canary_gets_its_share_and_is_taken_back(void **state)
     w.r.now_us += 120000000; /* it stays away until a person says otherwise */
     assert_int_equal(ask(&w, "fast"), 0);
     assert_false(w.plan.canary);
+    assert_int_equal(canaries_told, 1); /* not once a request */
     health_canary_again(w.health, &list[0]);
     assert_int_equal(ask(&w, "fast"), 0);
     assert_true(w.plan.canary);

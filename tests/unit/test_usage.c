@@ -495,6 +495,43 @@ static void every_recorded_answer_is_metered_as_it_means(void **state)
     }
 }
 
+static uint64_t digest(enum wire wire, const char *body)
+{
+    struct usage_reader r;
+    usage_reader_init(&r, wire, 0);
+    usage_body(&r, str_c(body));
+    usage_finish(&r);
+    return r.calls_digest;
+}
+
+static void the_same_call_has_the_same_digest_whatever_its_id(void **state)
+{
+    (void)state;
+    static const struct {
+        enum wire wire;
+        const char *call; /* with a place for its id and one for an argument */
+    } rows[] = {
+        {WIRE_CHAT, "{\"choices\":[{\"message\":{\"tool_calls\":[{\"id\":\"%s\",\"function\":"
+                    "{\"name\":\"f\",\"arguments\":\"{%s}\"}}]}}]}"},
+        {WIRE_MESSAGES, "{\"content\":[{\"type\":\"tool_use\",\"id\":\"%s\",\"name\":\"f\","
+                        "\"input\":{\"a\":\"%s\"}}]}"},
+        {WIRE_RESPONSES, "{\"status\":\"completed\",\"output\":[{\"type\":\"function_call\","
+                         "\"call_id\":\"%s\",\"name\":\"f\",\"arguments\":\"{%s}\"}]}"},
+        {WIRE_GENERATE, "{\"responseId\":\"%s\",\"candidates\":[{\"content\":{\"parts\":["
+                        "{\"functionCall\":{\"name\":\"f\",\"args\":{\"a\":\"%s\"}}}]}}]}"},
+    };
+    char one[300], again[300], other[300];
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        snprintf(one, sizeof one, rows[i].call, "call_1", "x");
+        snprintf(again, sizeof again, rows[i].call, "call_2", "x");
+        snprintf(other, sizeof other, rows[i].call, "call_1", "y");
+        assert_true(digest(rows[i].wire, one) != 0);
+        assert_true(digest(rows[i].wire, one) == digest(rows[i].wire, again));
+        assert_true(digest(rows[i].wire, one) != digest(rows[i].wire, other));
+    }
+    assert_true(digest(WIRE_CHAT, "{\"choices\":[{\"message\":{\"content\":\"hi\"}}]}") == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -512,6 +549,7 @@ int main(void)
         cmocka_unit_test(bodies_that_say_nothing_leave_zero),
         cmocka_unit_test(a_content_event_costs_next_to_nothing),
         cmocka_unit_test(every_recorded_answer_is_metered_as_it_means),
+        cmocka_unit_test(the_same_call_has_the_same_digest_whatever_its_id),
     };
     return cmocka_run_group_tests_name("usage", tests, NULL, NULL);
 }
