@@ -309,10 +309,8 @@ static void lay_stream(struct inspector *i)
         return;
     if (live)
         text_add(&i->text, ROLE_DIM, "waiting for the first token…");
-    else if (i->detail.n)
+    else if (have_detail(i) && i->detail.n)
         text_add(&i->text, ROLE_DIM, "no stream was kept: Response has the answer, if it was");
-    else
-        text_add(&i->text, ROLE_DIM, "asking the gateway…");
     i->laid = false; /* replaced by what comes */
 }
 

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { REST_US = 120000, DETAIL_MAX = 80 << 20 };
+enum { REST_US = 120000, DETAIL_MAX = 80 << 20, AGAIN_US = 500000, KEPT_WITHIN_MS = 5000 };
 
 static const char *const tab_titles[] = {
     "Summary", "Request", "Messages", "Stream", "Response", "Headers", "Timing", "Attempts", "Raw"};
@@ -27,7 +27,7 @@ static void forget(struct inspector *i, struct app *a)
     buf_reset(&i->messages);
     buf_reset(&i->wire);
     transcript_reset(&i->stream);
-    i->detail_asked = i->messages_asked = i->detail_final = i->streaming = i->unfolded = false;
+    i->detail_asked = i->messages_asked = i->streaming = i->unfolded = false;
     i->laid = false;
 }
 
@@ -100,10 +100,22 @@ bool inspector_follow_session(struct inspector *i, struct app *a, struct str ses
 
 /* ---- what is asked for ---- */
 
+/* Bodies are kept a moment after the end: what just ended is asked for again until they are there.
+ */
+static void look_again(struct inspector *i, struct app *a)
+{
+    const struct row *row = i->row;
+    bool denied = json_get(buf_str(&i->detail), STR("denied")).type == JSON_STRING;
+    if (!denied || !row || row_is_live(row) ||
+        app_now_ms(a) - row->r.time_ms - row->r.total_us / 1000 > KEPT_WITHIN_MS)
+        return;
+    i->detail_asked = false;
+    i->set_us = clock_mono_us() + AGAIN_US;
+}
+
 static void on_detail(struct app *a, void *state, int status, struct str reply)
 {
     struct inspector *i = state;
-    (void)a;
     buf_reset(&i->detail);
     i->laid = false;
     if (status != 200) {
@@ -126,7 +138,7 @@ static void on_detail(struct app *a, void *state, int status, struct str reply)
         }
         row_put(row);
     }
-    i->detail_final = i->row && !row_is_live(i->row);
+    look_again(i, a);
 }
 
 static void on_messages(struct app *a, void *state, int status, struct str reply)
@@ -292,9 +304,13 @@ static void draw_tabs(const struct inspector *i, struct rect r)
         x += ui_put(r.y, x, r.x + r.w - x, on ? ROLE_TAB_ON : ROLE_TAB, label) + 1;
     }
     if (i->tab == TAB_STREAM && r.x + r.w - x > 18) {
-        char label[64];
-        snprintf(
-            label, sizeof label, "%st: %s", i->text.stay ? "" : "following  ", form_names[i->form]);
+        char label[160], gap[FORMAT_MAX];
+        int n = 0;
+        if (i->stream.max_gap_us && r.x + r.w - x > 48)
+            n = snprintf(label, sizeof label, "%zu events  gap max %s  ", i->stream.count,
+                format_duration(gap, i->stream.max_gap_us / 1000));
+        snprintf(label + n, sizeof label - (size_t)n, "%st: %s", i->text.stay ? "" : "following  ",
+            form_names[i->form]);
         ui_put_right(r.y, x, r.x + r.w - x - 1, ROLE_DIM, label);
     }
 }

@@ -36,7 +36,7 @@ struct inspector {
     struct transcript stream;
     struct buf detail, messages; /* answers of the gateway, JSON */
     struct buf wire;             /* of the running stream, not yet whole events */
-    bool detail_asked, messages_asked, detail_final;
+    bool detail_asked, messages_asked;
     bool laid;     /* the text is that of this tab and row */
     bool unfolded; /* Messages: what was there before, too */
     bool follow;   /* the session's newest turn */

@@ -11,6 +11,7 @@
 #include "tui/screens/columns.h"
 #include "tui/screens/inspector.h"
 #include "tui/screens/welcome.h"
+#include "tui/widgets/chart.h"
 #include "tui/widgets/edit.h"
 #include "tui/widgets/order.h"
 
@@ -504,7 +505,7 @@ static void draw_counts(struct state *s, int y, int width)
     size_t rows = shown_rows(s), all = m->row_count + s->older_count;
     bool narrowed = s->marks_only || s->filter_on;
     draw_filter(s, y, width);
-    if (s->editing && s->filter_error[0])
+    if (s->editing && (s->filter_error[0] || width < 70))
         return;
     if (narrowed)
         snprintf(count, sizeof count, "%zu of %zu", rows, all);
@@ -520,6 +521,31 @@ static void draw_counts(struct state *s, int y, int width)
         s->searched_back[0] && narrowed && !s->older_done ? "  searching back…" : "",
         s->table.descending ? "▼" : "▲", request_columns[s->table.sort].title, state);
     ui_put_right(y, width / 2 + 2, width - width / 2 - 3, s->paused ? ROLE_WARN : ROLE_DIM, right);
+}
+
+/* One line of what the last hour looked like, where there is room for it. */
+static void draw_strip(struct app *a, int y, int width)
+{
+    const struct figures *f = &app_model(a)->now;
+    char b[FORMAT_MAX];
+    const struct {
+        const char *title;
+        const int64_t *values;
+    } charts[] = {{"req/s", f->req_history}, {"TTFT p95", f->ttft_history},
+        {"err%", f->err_history}, {"tok/s", f->tok_history}, {"$/min", f->nano_history}};
+    int each = width / (int)ARRAY_LEN(charts);
+    for (size_t i = 0; i < ARRAY_LEN(charts) && f->history; i++) {
+        int x = 1 + (int)i * each;
+        int64_t last = charts[i].values[f->history - 1];
+        int n = ui_put(y, x, each - 2, ROLE_DIM, charts[i].title) + 1;
+        const char *now = i == 0   ? format_rate(b, f->req_per_s)
+                          : i == 1 ? format_seconds(b, last)
+                          : i == 2 ? format_share(b, last)
+                          : i == 4 ? format_dollars(b, last)
+                                   : format_count(b, last);
+        chart_spark(y, x + n, each - n - 11, ROLE_CHART, charts[i].values, f->history);
+        ui_put(y, x + each - 10, 9, ROLE_HEADER, now);
+    }
 }
 
 static bool side_by_side(struct rect r)
@@ -565,6 +591,8 @@ static void draw(struct app *a, void *state, struct rect r)
     }
     if (s->stale)
         build(s);
+    if (r.w >= 180 && r.h >= 40)
+        draw_strip(a, r.y++, r.w), r.h--;
     if (!app_compact(a) || s->editing || s->filter_text[0] || s->paused) {
         if (!s->zoom)
             draw_counts(s, r.y++, r.w), r.h--;
@@ -578,8 +606,6 @@ static void draw(struct app *a, void *state, struct rect r)
         struct table_view v = view_of(s);
         table_draw(&s->table, &v, r, a);
     }
-    if (s->editing)
-        draw_filter(s, 1, r.w);
     note_selected(s);
 }
 
