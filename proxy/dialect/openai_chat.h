@@ -59,6 +59,7 @@ struct chat_choice {
     enum chat_open open;
     unsigned part;         /* the number of the open part, or of the next */
     bool seen, finished;
+    bool plain_thought;    /* its reasoning comes in a member of its own */
     struct chat_call *calls;
     size_t call_count, active; /* calls[active] is the one passed on; == call_count: none */
 };
@@ -72,6 +73,7 @@ struct chat_writer {
     uint32_t begun;        /* bit per choice: its role was said */
     unsigned calls[CHAT_CHOICES]; /* tool calls begun */
     unsigned thoughts;     /* proofs of reasoning written */
+    struct buf thought;    /* the reasoning part under way: its proof is said with its whole text */
     struct usage usage;
 };
 void chat_read_event(struct stream_reader *s, struct str name, struct str data);

@@ -277,9 +277,11 @@ static void read_delta(struct stream_reader *s, unsigned i, struct str delta, st
     struct str thought = ir_text(w[3].value);
     if (!thought.n)
         thought = ir_text(w[4].value);
+    struct chat_choice *c = &((struct chat_reader *)s->state)->choice[i];
+    c->plain_thought |= thought.n != 0;
     text(s, i, CHAT_OPEN_REASONING, thought, STR_NULL);
     if (w[5].count)
-        read_details(s, i, w[5].value, !thought.n);
+        read_details(s, i, w[5].value, !c->plain_thought);
     read_content(s, i, w[0].value, logprobs);
     if (w[6].count)
         read_citations(s, i, w[6].value);

@@ -7,6 +7,7 @@ static void make_head(struct stream_writer *s, const struct ir_event *ev)
 {
     struct chat_writer *c = s->state;
     buf_init(&c->head, 8192);
+    buf_init(&c->thought, STREAM_HOLD_MAX);
     buf_puts(&c->head, "data: {\"id\":");
     if (ev->id.n)
         buf_printf(&c->head, "\"" STR_FMT "\"", STR_ARG(ev->id));
@@ -76,10 +77,13 @@ static void delta_text(struct stream_writer *s, const struct ir_event *ev, const
 static void delta_proof(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
 {
     struct chat_writer *c = s->state;
+    bool hidden = ev->kind == IR_EV_REDACTED;
+    if (!hidden && c->thought.err)
+        return; /* longer than is kept: a proof without its text is refused by its maker */
     struct json_writer w = begin(s, ev->choice, out);
     json_array_begin(&w, "reasoning_details");
-    chat_put_reasoning_detail(&w, ev->kind == IR_EV_REDACTED ? IR_REDACTED : IR_REASONING,
-        STR_NULL, ev->signature, ev->origin, c->thoughts++);
+    chat_put_reasoning_detail(&w, hidden ? IR_REDACTED : IR_REASONING,
+        hidden ? STR_NULL : buf_str(&c->thought), ev->signature, ev->origin, c->thoughts++);
     json_array_end(&w);
     end(s, &w, NULL, STR_NULL);
 }
@@ -152,6 +156,7 @@ void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct
         delta_text(s, ev, "content", out);
         break;
     case IR_EV_REASONING:
+        buf_put_str(&c->thought, ev->text);
         delta_text(s, ev, "reasoning_content", out);
         break;
     case IR_EV_REFUSAL:
@@ -185,8 +190,10 @@ void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct
     case IR_EV_DONE:
         done(s, out);
         break;
-    case IR_EV_START:
     case IR_EV_PART_END:
+        buf_reset(&c->thought);
+        break;
+    case IR_EV_START:
         break;
     case IR_EV_OPAQUE:
         ir_dropped(s->notes, "content");
@@ -198,4 +205,5 @@ void chat_writer_fini(struct stream_writer *s)
 {
     struct chat_writer *c = s->state;
     buf_fini(&c->head);
+    buf_fini(&c->thought);
 }

@@ -21,12 +21,7 @@ CLIENTS = {"chat.mjs": "chat", "langchain.mjs": "chat", "vercel_compatible.mjs":
            "vercel_anthropic.mjs": "anthropic", "gemini.mjs": "gemini", "vercel_google.mjs": "gemini"}
 ALL = "whole,stream,system,image,tools,toolstream,think,thinkstream,errors"
 # What the client speaks, what the provider speaks: what is promised.
-CELLS = {
-    ("chat", "chat"): ALL,
-    ("responses", "responses"): ALL,
-    ("anthropic", "anthropic"): ALL,
-    ("gemini", "gemini"): ALL,
-}
+CELLS = {(client, provider): ALL for client in sorted(set(CLIENTS.values())) for provider in PROVIDERS}
 
 
 def config(port):
