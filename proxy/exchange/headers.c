@@ -150,7 +150,8 @@ size_t headers_to_client(struct exchange *x, const struct http_header *in, size_
     }
     if (translating(x))
         out[n++] = (struct http_header){STR("content-type"),
-            x->mode == ANSWER_EVENTS ? STR("text/event-stream") : STR("application/json")};
+            x->mode == ANSWER_EVENTS && !x->translation->client.json_array
+                ? STR("text/event-stream") : STR("application/json")};
     struct str theirs = find(in, count, STR("x-request-id"));
     if (!theirs.n)
         theirs = find(in, count, STR("request-id"));

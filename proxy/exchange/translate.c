@@ -61,8 +61,7 @@ void translate_free(struct exchange *x)
  * own maker alone may get it back, so the body can't pass as it is. */
 static bool holds_sealed(const struct exchange *x)
 {
-    return x->ep.wire == WIRE_MESSAGES &&
-           (str_find(buf_str(&x->body), STR("\"cG0x")) >= 0);
+    return spoke_of(x->ep.wire) && str_find(buf_str(&x->body), STR("\"cG0x")) >= 0;
 }
 
 static int read_request(struct exchange *x, struct translation *t, struct err *e)
@@ -78,6 +77,7 @@ static int read_request(struct exchange *x, struct translation *t, struct err *e
         .fallback_id = str_c(x->id),
         .now_s = x->time_ms / 1000,
         .include_usage = x->facts.include_usage,
+        .json_array = x->ep.wire == WIRE_STREAM_GENERATE && str_find(x->query, STR("alt=sse")) < 0,
         .request = &t->request,
     };
     t->read = true;
@@ -139,7 +139,7 @@ int translate_request(struct exchange *x, const struct provider *p, struct str m
 {
     const struct spoke_quirks *q = quirks_of(p->base_url);
     x->wire = spoke_target_wire(p->dialect, q, x->ep.wire, x->facts.stream);
-    if (x->wire == x->ep.wire && !(spoke_of(x->wire) && holds_sealed(x)))
+    if (x->wire == x->ep.wire && !holds_sealed(x))
         return body_pieces(x, p, model);
     if (x->wire == WIRE_RAW || !spoke_of(x->wire))
         return err_set(e, ERR_UNSUPPORTED, "%s can't be asked of a provider that speaks %s",
