@@ -9,9 +9,11 @@
 #include "store/base/clock.h"
 #include "tui/format.h"
 #include "tui/screens/columns.h"
+#include "tui/screens/filter_words.h"
+#include "tui/screens/history.h"
 #include "tui/screens/inspector.h"
+#include "tui/screens/strip.h"
 #include "tui/screens/welcome.h"
-#include "tui/widgets/chart.h"
 #include "tui/widgets/edit.h"
 #include "tui/widgets/order.h"
 
@@ -31,10 +33,7 @@ struct state {
     size_t count, room;
     struct table table;
     char selected[40];
-    struct row **older; /* from the store, oldest first: before what the model holds */
-    size_t older_count, older_room;
-    char older_cursor[128], searched_back[40];
-    bool older_asked, older_done;
+    struct history older; /* from the store: before what the model holds */
     struct edit edit;
     bool editing, filter_on;
     char filter_text[EDIT_MAX + 1]; /* the last valid one */
@@ -42,7 +41,7 @@ struct state {
     char filter_error[160];
     unsigned generation;
     bool paused, marks_only;
-    uint64_t seen_version, paused_version;
+    uint64_t seen_version;
     size_t paused_count;
     int64_t sorted_us;
     bool stale; /* to be built again */
@@ -141,13 +140,13 @@ static void gather(struct state *s)
     const struct model *m = app_model(s->app);
     size_t marker = 0;
     bool lines = by_time(s) && !s->marks_only;
-    int64_t first = s->older_count ? s->older[0]->r.time_ms
+    int64_t first = s->older.count ? s->older.rows[0]->r.time_ms
                     : m->row_count ? m->rows[0]->r.time_ms
                                    : 0;
     while (marker < m->marker_count && m->markers[marker].time_ms < first)
         marker++;
-    for (size_t i = 0; i < s->older_count + m->row_count; i++) {
-        struct row *row = i < s->older_count ? s->older[i] : m->rows[i - s->older_count];
+    for (size_t i = 0; i < s->older.count + m->row_count; i++) {
+        struct row *row = i < s->older.count ? s->older.rows[i] : m->rows[i - s->older.count];
         for (; lines && marker < m->marker_count && m->markers[marker].time_ms <= row->r.time_ms;
              marker++)
             push_item(s, NULL, (int)marker);
@@ -185,6 +184,7 @@ static void find_selected(struct state *s)
 
 static void build(struct state *s)
 {
+    s->older.fresh = false;
     drop_items(s);
     gather(s);
     if (!by_time(s))
@@ -209,98 +209,13 @@ static void note_selected(struct state *s)
         str_copy(s->selected, sizeof s->selected, row->r.id);
 }
 
-/* ---- what the store has from before ---- */
-
-static void put_older(struct state *s, struct row *row)
-{
-    const struct model *m = app_model(s->app);
-    if ((m->row_count && str_cmp(row->r.id, m->rows[0]->r.id) >= 0) ||
-        (s->older_count && str_cmp(row->r.id, s->older[0]->r.id) >= 0) ||
-        s->older_count == OLDER_MAX) {
-        row_put(row);
-        return;
-    }
-    if (s->older_count == s->older_room) {
-        size_t room = s->older_room ? s->older_room * 2 : 256;
-        struct row **older = realloc(s->older, room * sizeof(struct row *));
-        if (!older) {
-            row_put(row);
-            return;
-        }
-        s->older = older;
-        s->older_room = room;
-    }
-    memmove(s->older + 1, s->older, s->older_count++ * sizeof(struct row *));
-    s->older[0] = row;
-}
-
-static void forget_older(struct state *s)
-{
-    for (size_t i = 0; i < s->older_count; i++)
-        row_put(s->older[i]);
-    s->older_count = 0;
-    s->older_cursor[0] = s->searched_back[0] = '\0';
-    s->older_done = false;
-}
-
-static void on_older(struct app *a, void *state, int status, struct str reply)
-{
-    struct state *s = state;
-    struct json_iter it = json_iter(json_get(reply, STR("rows")).raw);
-    struct json_span k, v;
-    struct arena mem;
-    (void)a;
-    s->older_asked = false;
-    if (status != 200) {
-        s->older_done = true;
-        return;
-    }
-    while (json_next(&it, &k, &v)) {
-        struct row *row = row_new(v.raw);
-        if (row)
-            put_older(s, row);
-    }
-    arena_init(&mem, 512, 8192);
-    str_copy(s->older_cursor, sizeof s->older_cursor, json_get_str(reply, STR("cursor"), &mem));
-    str_copy(s->searched_back, sizeof s->searched_back,
-        json_get_str(reply, STR("searched_back_to"), &mem));
-    arena_fini(&mem);
-    s->older_done = json_is_true(json_get(reply, STR("done"))) || !s->older_cursor[0] ||
-                    s->older_count >= OLDER_MAX;
-    s->stale = true;
-}
-
-static void ask_older(struct state *s)
-{
-    const struct model *m = app_model(s->app);
-    struct buf path;
-    if (s->older_asked || s->older_done || s->paused)
-        return;
-    buf_init(&path, 2000);
-    buf_printf(&path, "exchanges?limit=%d", PAGE_ROWS);
-    if (s->filter_on && s->filter.count) {
-        buf_puts(&path, "&filter=");
-        link_path(&path, str_c(s->filter_text));
-    }
-    if (s->older_cursor[0]) {
-        buf_puts(&path, "&before=");
-        link_path(&path, str_c(s->older_cursor));
-    } else if (m->row_count) {
-        buf_printf(&path, "&until=%lld", (long long)m->rows[0]->r.time_ms + 1);
-    }
-    const char *text = buf_c(&path);
-    s->older_asked = text && app_ask_quiet(s->app, s, "GET", text, STR_NULL, on_older);
-    s->older_done = !s->older_asked;
-    buf_fini(&path);
-}
-
 /* Less than a page, after a start or with a filter: the store is asked while the list is on screen.
  */
 static void look_further(struct state *s)
 {
     if (app_model(s->app)->seq && !s->editing && !s->marks_only && by_time(s) &&
         s->count < (size_t)MAX(s->table.page, 1))
-        ask_older(s);
+        history_ask(&s->older, s->filter_on && s->filter.count ? s->filter_text : "");
 }
 
 /* ---- filter ---- */
@@ -315,7 +230,7 @@ static void apply_filter(struct state *s, const char *text)
     }
     s->filter_error[0] = '\0';
     if (strcmp(text, s->filter_text) != 0)
-        forget_older(s);
+        history_forget(&s->older);
     s->filter = fresh;
     /* terms point into the filter's own text: parse in place */
     if (filter_parse(&s->filter, str_c(text), app_now_ms(s->app), NULL) < 0)
@@ -352,52 +267,11 @@ static void add_to_filter(struct state *s)
     apply_filter(s, text);
 }
 
-/* Tab: the field whose name begins as the last word does. */
-static void complete_field(struct state *s)
-{
-    size_t at = s->edit.n;
-    while (at > 0 && s->edit.text[at - 1] != ' ' && s->edit.text[at - 1] != '-')
-        at--;
-    struct str word = str_from(str_n(s->edit.text, s->edit.n), at);
-    for (size_t i = 0; word.n && i < filter_field_count; i++)
-        if (str_starts_nocase(str_c(filter_fields[i].name), word)) {
-            char text[EDIT_MAX + 1];
-            snprintf(text, sizeof text, "%.*s%s:", (int)at, s->edit.text, filter_fields[i].name);
-            edit_set(&s->edit, text);
-            apply_filter(s, text);
-            return;
-        }
-}
-
-/* What the word at the end means, or may become. */
-static const char *filter_hint(const struct state *s)
-{
-    static char line[240];
-    size_t at = s->edit.n, n = 0;
-    while (at > 0 && s->edit.text[at - 1] != ' ' && s->edit.text[at - 1] != '-')
-        at--;
-    struct str word = str_from(str_n(s->edit.text, s->edit.n), at), field = word;
-    ptrdiff_t colon = str_chr(word, ':');
-    if (colon >= 0)
-        field = str_first(word, (size_t)colon);
-    line[0] = '\0';
-    for (size_t i = 0; word.n && i < filter_field_count && n + 40 < sizeof line; i++) {
-        const struct filter_field *f = &filter_fields[i];
-        if (colon >= 0 && (str_eq_nocase(field, str_c(f->name)) ||
-                              (f->alias && str_eq_nocase(field, str_c(f->alias)))))
-            n += (size_t)snprintf(line + n, sizeof line - n, "%s: %.150s", f->name, f->help);
-        else if (colon < 0 && str_starts_nocase(str_c(f->name), word))
-            n += (size_t)snprintf(line + n, sizeof line - n, "%s%s:", n ? "  " : "Tab  ", f->name);
-    }
-    return line[0] ? line
-                   : "model:claude  st:>=400  dur:>2s  key:ci  -route:x  a | b  \"text\"   Enter "
-                     "keep  Esc back";
-}
-
 static bool filter_key(struct state *s, int key)
 {
     if (key == '\t') {
-        complete_field(s);
+        if (filter_complete(&s->edit))
+            apply_filter(s, s->edit.text);
         return true;
     }
     if (key == '\r') {
@@ -468,7 +342,7 @@ static struct table_view view_of(struct state *s)
         .is_rule = is_rule,
         .empty = !app_model(s->app)->seq ? "connecting…"
                  : !s->filter_on         ? "no request yet"
-                 : s->older_asked        ? "searching…"
+                 : s->older.asked        ? "searching…"
                                          : "nothing passes the filter (\\ turns it off)",
     };
 }
@@ -502,7 +376,7 @@ static void draw_counts(struct state *s, int y, int width)
 {
     const struct model *m = app_model(s->app);
     char right[160], count[64];
-    size_t rows = shown_rows(s), all = m->row_count + s->older_count;
+    size_t rows = shown_rows(s), all = m->row_count + s->older.count;
     bool narrowed = s->marks_only || s->filter_on;
     draw_filter(s, y, width);
     if (s->editing && (s->filter_error[0] || width < 70))
@@ -518,34 +392,9 @@ static void draw_counts(struct state *s, int y, int width)
     else if (s->table.follow)
         snprintf(state, sizeof state, "   FOLLOW");
     snprintf(right, sizeof right, "%s%s%s   %s%s%s", s->marks_only ? "marked " : "", count,
-        s->searched_back[0] && narrowed && !s->older_done ? "  searching back…" : "",
+        s->older.searched_back[0] && narrowed && !s->older.done ? "  searching back…" : "",
         s->table.descending ? "▼" : "▲", request_columns[s->table.sort].title, state);
     ui_put_right(y, width / 2 + 2, width - width / 2 - 3, s->paused ? ROLE_WARN : ROLE_DIM, right);
-}
-
-/* One line of what the last hour looked like, where there is room for it. */
-static void draw_strip(struct app *a, int y, int width)
-{
-    const struct figures *f = &app_model(a)->now;
-    char b[FORMAT_MAX];
-    const struct {
-        const char *title;
-        const int64_t *values;
-    } charts[] = {{"req/s", f->req_history}, {"TTFT p95", f->ttft_history},
-        {"err%", f->err_history}, {"tok/s", f->tok_history}, {"$/min", f->nano_history}};
-    int each = width / (int)ARRAY_LEN(charts);
-    for (size_t i = 0; i < ARRAY_LEN(charts) && f->history; i++) {
-        int x = 1 + (int)i * each;
-        int64_t last = charts[i].values[f->history - 1];
-        int n = ui_put(y, x, each - 2, ROLE_DIM, charts[i].title) + 1;
-        const char *now = i == 0   ? format_rate(b, f->req_per_s)
-                          : i == 1 ? format_seconds(b, last)
-                          : i == 2 ? format_share(b, last)
-                          : i == 4 ? format_dollars(b, last)
-                                   : format_count(b, last);
-        chart_spark(y, x + n, each - n - 11, ROLE_CHART, charts[i].values, f->history);
-        ui_put(y, x + each - 10, 9, ROLE_HEADER, now);
-    }
 }
 
 static bool side_by_side(struct rect r)
@@ -584,15 +433,15 @@ static void draw(struct app *a, void *state, struct rect r)
     struct state *s = state;
     const struct model *m = app_model(a);
     s->now_ms = app_now_ms(a);
-    bool none = !m->row_count && !s->older_count && s->older_done && m->seq;
+    bool none = !m->row_count && !s->older.count && s->older.done && m->seq;
     if (none && !s->filter_text[0] && !s->editing) {
         welcome_draw(a, r);
         return;
     }
-    if (s->stale)
+    if (s->stale || (s->older.fresh && !s->paused))
         build(s);
     if (r.w >= 180 && r.h >= 40)
-        draw_strip(a, r.y++, r.w), r.h--;
+        strip_draw(a, r.y++, r.w), r.h--;
     if (!app_compact(a) || s->editing || s->filter_text[0] || s->paused) {
         if (!s->zoom)
             draw_counts(s, r.y++, r.w), r.h--;
@@ -707,7 +556,7 @@ static void filter_action(struct state *s, enum action action)
         add_to_filter(s);
     } else if (s->filter.count) {
         s->filter_on = !s->filter_on;
-        forget_older(s);
+        history_forget(&s->older);
         s->stale = true;
     }
 }
@@ -811,7 +660,7 @@ static bool move_action(struct state *s, enum action action)
         s->stale = true;
     note_selected(s);
     if (by_time(s) && !s->table.descending && s->table.selected <= 1 && action != ACTION_DOWN)
-        ask_older(s);
+        history_ask(&s->older, s->filter_on && s->filter.count ? s->filter_text : "");
     return true;
 }
 
@@ -868,7 +717,7 @@ static const char *hint(struct app *a, void *state)
 {
     const struct state *s = state;
     (void)a;
-    return s->editing ? filter_hint(s) : NULL;
+    return s->editing ? filter_hint(&s->edit) : NULL;
 }
 
 static void open(struct app *a, void *state, const void *arg)
@@ -876,6 +725,7 @@ static void open(struct app *a, void *state, const void *arg)
     struct state *s = state;
     (void)arg;
     s->app = a;
+    s->older.app = a;
     s->table.sort = column_time();
     s->table.follow = true;
     s->pane_share = 50;
@@ -887,9 +737,8 @@ static void close(struct app *a, void *state)
 {
     struct state *s = state;
     drop_items(s);
-    forget_older(s);
+    history_forget(&s->older);
     free(s->items);
-    free(s->older);
     inspector_fini(&s->inspector, a);
 }
 
