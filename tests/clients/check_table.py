@@ -14,22 +14,43 @@ from npm import install, place_scripts
 from provider import Provider
 
 PROVIDERS = {"chat": ("openai", "/v1"), "responses": ("openai_responses", "/v1"),
-             "anthropic": ("anthropic", ""), "gemini": ("gemini", "/v1beta")}
+             "anthropic": ("anthropic", ""), "gemini": ("gemini", "/v1beta"),
+             "chat_only": ("openai", None)}
 MODELS = ("hello", "system", "tool", "think", "status-429", "status-400")
 CLIENTS = {"chat.mjs": "chat", "langchain.mjs": "chat", "vercel_compatible.mjs": "chat",
            "responses.mjs": "responses", "vercel_openai.mjs": "responses", "anthropic.mjs": "anthropic",
            "vercel_anthropic.mjs": "anthropic", "gemini.mjs": "gemini", "vercel_google.mjs": "gemini"}
 ALL = "whole,stream,system,image,tools,toolstream,think,thinkstream,errors"
 # What the client speaks, what the provider speaks: what is promised.
-CELLS = {(client, provider): ALL for client in sorted(set(CLIENTS.values())) for provider in PROVIDERS}
+CELLS = {
+    ("chat", "chat"): ALL,
+    ("chat", "anthropic"): ALL,
+    ("chat", "gemini"): ALL,
+    ("responses", "chat"): ALL,
+    ("responses", "chat_only"): ALL,
+    ("responses", "anthropic"): ALL,
+    ("responses", "gemini"): ALL,
+    ("chat", "responses"): ALL,
+    ("anthropic", "responses"): ALL,
+    ("gemini", "responses"): ALL,
+    ("responses", "responses"): ALL,
+    ("anthropic", "chat"): ALL,
+    ("anthropic", "anthropic"): ALL,
+    ("anthropic", "gemini"): ALL,
+    ("gemini", "chat"): ALL,
+    ("gemini", "anthropic"): ALL,
+    ("gemini", "gemini"): ALL,
+}
 
 
 def config(port):
     text = "providers:\n"
     for name, (dialect, path) in PROVIDERS.items():
         models = ", ".join(f"{name}-{m}" for m in MODELS)
-        text += (f"  {name}: {{ dialect: {dialect}, base_url: 'http://127.0.0.1:{port}{path}', "
-                 f"api_key: env:LAB_KEY, models: [{models}] }}\n")
+        # What a host can't do is known by its name; a proxy leads that name to the lab.
+        where = (f"base_url: 'http://127.0.0.1:{port}{path}', api_key: env:LAB_KEY" if path is not None else
+                 f"base_url: 'http://api.cerebras.ai/v1', api_key: client, proxy: 'http://127.0.0.1:{port}'")
+        text += f"  {name}: {{ dialect: {dialect}, {where}, models: [{models}] }}\n"
     return text
 
 
@@ -48,6 +69,20 @@ def wanted(script, only):
             if client == spoken and (len(only) < 2 or only[1] == provider)]
 
 
+def own_words(seen):
+    """No provider was asked in a dialect that isn't its own."""
+    spoken = dict({name: (name,) for name in PROVIDERS}, chat=("chat", "responses"), chat_only=("chat",))
+    wrong = set()
+    for dialect, path, body in seen:
+        model = body.get("model") or path.rsplit("/", 1)[1].split(":")[0]
+        if dialect not in spoken[model.split("-")[0]]:
+            wrong.add(f"{model} was asked in {dialect}")
+    print(f"{'not ok' if wrong or not seen else 'ok'} - every provider was asked in its own dialect")
+    for line in sorted(wrong):
+        print("# " + line)
+    return bool(wrong or not seen)
+
+
 def main():
     folder, trouble = install()
     if trouble:
@@ -62,6 +97,7 @@ def main():
                 failed += code != 0
                 sys.stdout.write(text)
                 sys.stdout.flush()
+    failed += own_words(p.seen)
     print(f"{'ok' if g.code == 0 else 'not ok'} - the gateway ends with 0 ({g.code})")
     if "Sanitizer" in g.text:
         print("not ok - no sanitizer line\n# " + g.text.replace("\n", "\n# "))
