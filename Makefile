@@ -85,10 +85,13 @@ fuzz: ## each fuzz harness for FUZZ_SECONDS (20)
 soak: all tools ## the long checks; prints a table for the README
 	@python3 tests/soak.py --build $(BUILD)
 
-install: all ## copy binary, themes and systemd service below PREFIX (/usr/local); DESTDIR is honoured
+install: all ## copy binary, themes, manual, completion and systemd service below PREFIX (/usr/local); DESTDIR is honoured
 	install -D -m 755 $(BUILD)/pointsman $(DESTDIR)$(PREFIX)/bin/pointsman
 	install -d $(DESTDIR)$(PREFIX)/share/pointsman/themes
 	install -m 644 themes/*.theme $(DESTDIR)$(PREFIX)/share/pointsman/themes/
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(BUILD)/pointsman help --man > $(DESTDIR)$(PREFIX)/share/man/man1/pointsman.1
+	$(BUILD)/pointsman help --bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pointsman
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|@PREFIX@|$(PREFIX)|' proxy/pointsman.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/pointsman.service
 

@@ -18,11 +18,7 @@ const struct cli_command cli_commands[] = {
 };
 const size_t cli_command_count = ARRAY_LEN(cli_commands);
 
-struct option {
-    const char *name, *value, *help; /* value NULL: takes none */
-};
-
-static const struct option globals[] = {
+const struct cli_option_row cli_globals[] = {
     {"config", "FILE",
         "configuration (else $POINTSMAN_CONFIG, ~/.config/pointsman/pointsman.yaml)"},
     {"data", "DIR", "data folder (else ~/.local/share/pointsman)"},
@@ -33,10 +29,11 @@ static const struct option globals[] = {
     {"help", NULL, "help of the verb"},
 };
 
-static const struct option options[] = {
+const struct cli_option_row cli_options[] = {
     {"api-key", "REF", "env:NAME or file:PATH, never the key itself"},
     {"as", "DIALECT", "the conversation as openai, anthropic, gemini or responses"},
     {"budget", "AMOUNT", "hard stop in USD for this run: 5"},
+    {"bash", NULL, "completion for bash"},
     {"by", "WHAT", "key, team, model, route, session, tag or day"},
     {"csv", NULL, "comma separated values"},
     {"dialect", "NAME", "openai, openai_responses, anthropic, gemini or azure"},
@@ -50,6 +47,7 @@ static const struct option options[] = {
     {"limit", "N", "at most N rows"},
     {"line", NULL, "one short line, for a status bar"},
     {"listen", "HOST:PORT", "where to listen; port 0: any"},
+    {"man", NULL, "the manual page, as troff"},
     {"mine", NULL, "only keys that I own"},
     {"model", "NAME", "every request of the run goes to this route or model"},
     {"name", "NAME", "name of the run, as its key and session"},
@@ -70,9 +68,11 @@ static const struct option options[] = {
     {"write", NULL, "write the new costs (else only the difference is shown)"},
 };
 
+const size_t cli_global_count = ARRAY_LEN(cli_globals), cli_option_count = ARRAY_LEN(cli_options);
+
 /* ---- looking things up ---- */
 
-static const struct option *find_in(const struct option *list, size_t n, struct str name)
+static const struct cli_option_row *find_in(const struct cli_option_row *list, size_t n, struct str name)
 {
     for (size_t i = 0; i < n; i++)
         if (str_eq(str_c(list[i].name), name))
@@ -129,7 +129,7 @@ static const char *nearest_verb(const char *typed)
 
 /* ---- parsing ---- */
 
-static int set_global(struct cli *c, const struct option *o, const char *value)
+static int set_global(struct cli *c, const struct cli_option_row *o, const char *value)
 {
     if (strcmp(o->name, "config") == 0)
         c->config = value;
@@ -162,10 +162,10 @@ static int take_option(struct cli *c, char **argv, int argc, int *i, struct err 
         value = name.p + equals + 1;
         name.n = (size_t)equals;
     }
-    const struct option *o = find_in(globals, ARRAY_LEN(globals), name);
+    const struct cli_option_row *o = find_in(cli_globals, cli_global_count, name);
     bool global = o != NULL;
     if (!o)
-        o = find_in(options, ARRAY_LEN(options), name);
+        o = find_in(cli_options, cli_option_count, name);
     if (!o)
         return err_set(e, ERR_UNKNOWN, "no option --" STR_FMT, STR_ARG(name));
     if (!o->value && value)
@@ -255,7 +255,7 @@ const char *cli_option(const struct cli *c, const char *name)
 
 /* ---- help ---- */
 
-static void put_option(struct buf *out, const struct option *o)
+static void put_option(struct buf *out, const struct cli_option_row *o)
 {
     char left[40];
     snprintf(left, sizeof left, "--%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
@@ -265,8 +265,8 @@ static void put_option(struct buf *out, const struct option *o)
 static void put_globals(struct buf *out)
 {
     buf_puts(out, "\nGlobal options, before or after the verb:\n");
-    for (size_t i = 0; i < ARRAY_LEN(globals); i++)
-        put_option(out, &globals[i]);
+    for (size_t i = 0; i < cli_global_count; i++)
+        put_option(out, &cli_globals[i]);
 }
 
 static void help_of_one(const struct cli_command *m, struct buf *out)
@@ -277,7 +277,7 @@ static void help_of_one(const struct cli_command *m, struct buf *out)
         buf_puts(out, "\nOptions:\n");
     struct str rest = str_c(m->options), name;
     while (rest.n && str_cut(&rest, ' ', &name)) {
-        const struct option *o = find_in(options, ARRAY_LEN(options), name);
+        const struct cli_option_row *o = find_in(cli_options, cli_option_count, name);
         if (o)
             put_option(out, o);
     }
@@ -321,7 +321,11 @@ int cli_help(struct cli *c)
     const struct cli_command *one =
         first ? find_command(first, c->word_count > 1 ? c->words[1] : NULL) : NULL;
     int status = CLI_DONE;
-    if (first && !one && !help_of_group(str_c(first), &out)) {
+    if (cli_option(c, "man"))
+        cli_write_manual(&out);
+    else if (cli_option(c, "bash"))
+        cli_write_completion(&out);
+    else if (first && !one && !help_of_group(str_c(first), &out)) {
         fprintf(stderr, "pointsman: no verb \"%s\"\n", first);
         status = CLI_USAGE;
     } else if (one || !first) {

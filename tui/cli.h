@@ -73,6 +73,14 @@ const char *cli_option(const struct cli *c, const char *name);
 /* The table's texts, for `help`, the manual and tests. */
 extern const struct cli_command cli_commands[];
 extern const size_t cli_command_count;
+struct cli_option_row {
+    const char *name, *value, *help; /* value NULL: takes none */
+};
+extern const struct cli_option_row cli_globals[], cli_options[];
+extern const size_t cli_global_count, cli_option_count;
+/* cli_manual.c: what `make install` lays down, from the same tables. */
+void cli_write_manual(struct buf *out);
+void cli_write_completion(struct buf *out);
 void cli_write_help(const struct cli_command *one, struct buf *out); /* NULL: the whole list */
 
 #endif

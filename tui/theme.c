@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct built_in {
     const char *name, *text;
@@ -12,10 +13,6 @@ struct built_in {
 };
 
 #include "gen/themes.inc"
-
-#ifndef POINTSMAN_SHARE
-#define POINTSMAN_SHARE "/usr/share/pointsman"
-#endif
 
 enum { THEME_FILE_MAX = 65536, INHERIT_MAX = 4 };
 
@@ -245,10 +242,23 @@ static int read_file(const char *path, struct buf *out)
     return out->err;
 }
 
+/* PREFIX/bin/pointsman → PREFIX/share/pointsman/themes/NAME.theme, wherever it was installed. */
+static void installed_theme(char *path, size_t size, const char *name)
+{
+    char self[256];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    struct str prefix = n > 0 ? str_n(self, (size_t)n) : STR_NULL;
+    while (prefix.n && prefix.p[prefix.n - 1] != '/')
+        prefix.n--;
+    if (str_ends(prefix, STR("/bin/")))
+        snprintf(path, size, STR_FMT "share/pointsman/themes/%s.theme",
+            STR_ARG(str_first(prefix, prefix.n - strlen("bin/"))), name);
+}
+
 static int load_file(struct theme *t, const char *name, unsigned depth, struct err *e)
 {
     const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    char path[3][512] = {"", "", POINTSMAN_SHARE "/themes/"};
+    char path[2][512] = {"", ""};
     struct buf text;
     int rc = -ERR_NOT_FOUND;
     if (strchr(name, '/'))
@@ -257,7 +267,7 @@ static int load_file(struct theme *t, const char *name, unsigned depth, struct e
         snprintf(path[0], sizeof path[0], "%s/pointsman/themes/%s.theme", config, name);
     else if (home && *home)
         snprintf(path[0], sizeof path[0], "%s/.config/pointsman/themes/%s.theme", home, name);
-    snprintf(path[2], sizeof path[2], POINTSMAN_SHARE "/themes/%s.theme", name);
+    installed_theme(path[1], sizeof path[1], name);
     buf_init(&text, THEME_FILE_MAX);
     for (size_t i = 0; i < ARRAY_LEN(path) && rc == -ERR_NOT_FOUND; i++) {
         buf_reset(&text);
