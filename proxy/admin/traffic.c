@@ -404,8 +404,6 @@ static void write_record(struct call *c, struct json_writer *w)
 {
     const struct record *r = call_record(c);
     record_json_members(r, w);
-    if (r->why.n)
-        json_put_raw(w, "why", r->why);
     char sentence[200];
     if (record_sentence(r, sentence, sizeof sentence))
         json_put_c(w, "sentence", sentence);

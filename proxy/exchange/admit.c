@@ -41,7 +41,8 @@ static void read_raw(struct exchange *x)
         return;
     x->facts = (struct request_facts){.n = 1};
     if (str_starts_nocase(x->content_type, STR("multipart/form-data")))
-        x->facts.model = raw_multipart_model(buf_str(&x->body), x->content_type, &x->arena);
+        x->facts.model = x->facts.model_span =
+            raw_multipart_model(buf_str(&x->body), x->content_type, &x->arena);
 }
 
 enum step_result step_read(struct exchange *x)
@@ -135,7 +136,8 @@ enum step_result step_route(struct exchange *x)
         .now_us = clock_mono_us(),
         .wall_ms = x->time_ms,
     };
-    if (x->ep.wire == WIRE_RAW && !x->asked.n && !request.forced_route.n) {
+    if (x->ep.wire == WIRE_RAW && (request.forced_route.n
+            ? raw_names_provider(x, request.forced_route) : !x->asked.n)) {
         enum step_result result = raw_plan(x);
         if (result == STEP_NEXT && x->step == STEP_ROUTE)
             counter_add(COUNTER_requests, 1);

@@ -95,6 +95,8 @@ static enum step_result check_key(struct exchange *x)
     size_t n = offered(x, keys);
     for (size_t i = 0; i < n && !x->key; i++)
         x->key = key_find(x->snapshot->keys, keys[i], x->time_ms);
+    x->key_apart = x->key && key_find(x->snapshot->keys, header(x, STR("x-pointsman-key")),
+        x->time_ms) == x->key;
     if (!x->key)
         return check_open(x, keys, n);
     const struct key *k = x->key;

@@ -14,7 +14,10 @@ static struct splice model_splice(struct exchange *x, struct str model)
 {
     struct buf quoted;
     buf_init(&quoted, 4096);
-    json_quote(&quoted, model);
+    if (x->facts.model_span.p == x->facts.model.p) /* a part of a form: no quotes around it */
+        buf_put_str(&quoted, model);
+    else
+        json_quote(&quoted, model);
     struct splice s = {(size_t)(x->facts.model_span.p - x->body.p), x->facts.model_span.n,
         arena_str(&x->arena, buf_str(&quoted))};
     buf_fini(&quoted);

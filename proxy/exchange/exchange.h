@@ -76,13 +76,16 @@ struct exchange {
     struct str session, tags, user_agent, peer, query, content_type;
     int64_t client_uid, time_ms, head_us, body_us;
     const struct key *key;          /* NULL: open */
+    bool key_apart;                 /* it came in x-pointsman-key: other credentials are the client's */
     const struct http_header *client_headers; /* copied: attempts outlive q */
     size_t client_header_count;
     bool loopback_peer;
 
     /* who answers */
     struct plan plan;
-    struct str raw_provider;        /* that made the id in a raw path; p set: it was asked for */
+    struct str raw_provider;        /* of a raw path: named, or made the id in it; p set: known or
+                                       asked for */
+    bool raw_named;
     size_t next_candidate;
     const struct candidate *target; /* of the running attempt */
     int provider_key;               /* index, -1 none needed */
@@ -228,6 +231,8 @@ int body_pieces(struct exchange *x, const struct provider *p, struct str model);
 /* rawpath.c: may this key use the path (STEP_WAIT: yes); a plan where no model says who gets it. */
 enum step_result raw_allowed(struct exchange *x);
 enum step_result raw_plan(struct exchange *x);
+/* Is it a provider (and no route), and so the target itself? Notes it for raw_plan(). */
+bool raw_names_provider(struct exchange *x, struct str name);
 
 /* local.c: answers that are made here. */
 void local_answer(struct exchange *x);

@@ -83,8 +83,7 @@ static bool passes_to_provider(const struct exchange *x, const struct provider *
         return false;
     if (!p->client_login && (LISTED(h->name, credentials) || LISTED(h->name, of_our_account)))
         return false;
-    if (p->client_login && LISTED(h->name, credentials) && x->key &&
-        !find(x->client_headers, x->client_header_count, STR("x-pointsman-key")).n)
+    if (p->client_login && LISTED(h->name, credentials) && x->key && !x->key_apart)
         return false; /* that credential is a pointsman key */
     return !(spliced && LISTED(h->name, digests));
 }

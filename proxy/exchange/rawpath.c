@@ -2,6 +2,7 @@
  * them when no model says so. */
 #include "proxy/exchange/exchange.h"
 
+#include "proxy/access/key.h"
 #include "proxy/worker.h"
 #include "store/store.h"
 
@@ -133,6 +134,24 @@ static bool lookup_start(struct exchange *x, struct str id)
     return false;
 }
 
+bool raw_names_provider(struct exchange *x, struct str name)
+{
+    const struct config *config = x->snapshot->config;
+    for (size_t i = 0; i < config->route_count; i++)
+        if (str_eq(config->routes[i].name, name))
+            return false;
+    const struct provider *p = plan_find_provider(config, name);
+    if (p)
+        x->raw_provider = p->name;
+    return x->raw_named = p != NULL;
+}
+
+static bool may_use(struct exchange *x, const struct provider *p)
+{
+    return key_allows(x->key, p->name) || (x->asked.n && key_allows(x->key,
+        arena_printf(&x->arena, STR_FMT "/" STR_FMT, STR_ARG(p->name), STR_ARG(x->asked))));
+}
+
 enum step_result raw_plan(struct exchange *x)
 {
     const struct config *config = x->snapshot->config;
@@ -151,9 +170,14 @@ enum step_result raw_plan(struct exchange *x)
     struct candidate *c = arena_zalloc(&x->arena, sizeof *c);
     if (!c)
         return exchange_refuse(x, 503, "overloaded", 1000, "out of memory");
+    if (x->raw_named && !may_use(x, p))
+        return exchange_refuse(x, 403, "model_not_allowed", -1, "key " STR_FMT " may not use \""
+            STR_FMT "\"; its list of models does not name it", STR_ARG(x->key->name),
+            STR_ARG(p->name));
     c->provider = p;
-    c->model = STR("");
-    c->reason = x->raw_provider.n ? STR("made the id in the path") : STR("raw path");
+    c->model = x->facts.model; /* as the client wrote it: these bytes pass as they are */
+    c->reason = x->raw_named ? STR("named by x-pointsman-route")
+        : x->raw_provider.n ? STR("made the id in the path") : STR("raw path");
     x->plan = (struct plan){.route_name = p->name, .candidates = c, .count = 1, .attempts = 1};
     return STEP_NEXT;
 }

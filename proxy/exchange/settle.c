@@ -11,6 +11,8 @@
 
 #include <stdio.h>
 
+enum { WHY_MAX = 4096 }; /* of a record */
+
 /* Output tokens of what passed: counted text by text once the reader has finished, by bytes before. */
 static int64_t seen_tokens(const struct exchange *x)
 {
@@ -144,6 +146,28 @@ struct str exchange_covered(struct exchange *x, struct str text)
     return copy.p ? copy : STR("");
 }
 
+/* The plan's log; a refusal stands at its end, since nothing after it was decided. */
+static struct str why_json(struct exchange *x)
+{
+    struct str log = x->plan.log.n ? x->plan.log : STR("[]");
+    if (x->outcome != OUTCOME_REFUSED || log.n < 2)
+        return x->plan.log;
+    struct buf b;
+    buf_init(&b, 8192);
+    buf_put_str(&b, str_first(log, log.n - 1));
+    buf_puts(&b, log.n > 2 ? "," : "");
+    struct json_writer w = json_writer(&b);
+    json_object_begin(&w, NULL);
+    json_put_c(&w, "step", "refused");
+    json_put_c(&w, "code", x->error_code);
+    json_put_c(&w, "reason", x->error_message);
+    json_object_end(&w);
+    buf_putc(&b, ']');
+    struct str s = b.err || b.n > WHY_MAX ? x->plan.log : arena_str(&x->arena, buf_str(&b));
+    buf_fini(&b);
+    return s;
+}
+
 static void record_texts(struct exchange *x, struct record *r)
 {
     r->id = str_c(x->id);
@@ -174,7 +198,7 @@ static void record_texts(struct exchange *x, struct record *r)
     r->upstream_request_id = exchange_covered(x, str_c(x->upstream_request_id));
     r->response_ref = str_c(x->reader.response_id);
     r->attempts = exchange_covered(x, attempts_json(x));
-    r->why = exchange_covered(x, x->plan.log);
+    r->why = exchange_covered(x, why_json(x));
     r->dropped = str_c(x->dropped);
     r->price_key = x->price ? str_c(x->price->key) : STR_NULL;
 }

@@ -12,6 +12,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 import zlib
 
@@ -187,7 +188,7 @@ def t07_canaries_are_seen_nowhere(g):
                   ["key", "list"], ["provider", "list"], ["provider", "list", "--json"], ["config", "export"],
                   ["config", "diff"], ["export"], ["cost", "report", "--by", "session"], ["doctor"], ["route", "list"]):
         printed += "".join(str(part) for part in g.command(*words))
-    for ident in ids:
+    for ident in ids[::3]:
         printed += g.command("show", ident, "--json")[1] + g.command("show", ident)[1]
     for text, where in ((printed, "what the command line prints"), (g.read_log(), "the log")):
         found = [c[:10] for c in canaries if c in text]
@@ -370,6 +371,112 @@ def t32_256_descriptors_are_enough_to_live(g):
 def t32_64_descriptors_end_in_words_or_in_service(g):
     """T32: 64 descriptors: it serves, or says at once that they are too few."""
     few_descriptors(g, 64)
+
+
+def restless(seed):
+    """A provider that streams, cuts, stalls, errs and waits, in an order of its own."""
+    dice = random.Random(seed)
+
+    def block(_, link, request):
+        link.may_break = True
+        what, pause = dice.choice(("whole", "stream", "stream", "cut", "stall", "429", "500", "first", "reset")), dice.random() / 8
+        time.sleep(pause)
+        if what == "429":
+            return link.answer(429, "application/json", b'{"error":{"message":"slow down"}}', ["Retry-After: 0"])
+        if what == "500":
+            return link.answer(500, "text/plain", b"oh")
+        if what == "reset":
+            return link.reset()
+        if what == "whole":
+            return link.answer(200, "application/json", b'{"id":"x","choices":[],"usage":{"prompt_tokens":3,'
+                               b'"completion_tokens":2,"total_tokens":5}}')
+        link.stream_head()
+        if what == "first":
+            link.chunk(b'data: {"error":{"message":"no","type":"invalid_request_error"}}\n\n')
+            return link.send(b"0\r\n\r\n")
+        for i in range(dice.randrange(1, 6)):
+            link.chunk(b'data: {"choices":[{"index":0,"delta":{"content":"' + b"y" * 40 + b'"}}]}\n\n')
+            time.sleep(pause / 3)
+        if what == "cut":
+            return link.close()
+        if what == "stall":
+            return time.sleep(0.7)
+        link.chunk(b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":9,"total_tokens":12}}\n\n')
+        link.chunk(b"data: [DONE]\n\n")
+        return link.send(b"0\r\n\r\n")
+    p = Provider(f"p{seed}")
+    p.blocks, p.repeat = [block], True
+    p.extra = ", max_concurrent: 4, max_wait: 1s, timeouts: { idle: 400ms, first_token: 600ms, headers: 600ms }"
+    return p
+
+
+def one_restless_client(port, dice, count, key):
+    for _ in range(count):
+        client = Client(port)
+        try:
+            body = {"model": dice.choice(("go", "read", "part")), "stream": dice.random() < 0.7, "max_tokens": 50,
+                    "messages": [{"role": "user", "content": "z" * dice.choice((10, 1000, 400000))}]}
+            client.send(post(CHAT, json.dumps(body).encode(), [f"Authorization: Bearer {key}"]))
+            how = dice.choice(("read", "read", "close", "reset", "half"))
+            if how == "read":
+                client.sock.settimeout(10)
+                client.read()
+            else:
+                time.sleep(dice.random() / 4)
+                client.hang_up(how)
+                time.sleep(0.02 if how == "half" else 0)
+        except (OSError, Fault):
+            pass
+        finally:
+            client.sock.close()
+
+
+def t31_what_was_taken_comes_back(g):
+    """T31: places, reservations, memory and slots are all free after clients and providers left in every order."""
+    providers = [restless(1), restless(2)]
+    key = "sk-pm-restless-restless-restless1"
+    g.env["K"] = key
+    more = ("routes:\n" + "".join(
+        f"  {name}: {{ targets: [p1/p1-m, p2/p2-m], disconnect: {policy} }}\n"
+        for name, policy in (("go", "cancel"), ("read", "finish"), ("part", "\"drain:200\""))) +
+        "prices:\n  \"p1/*\": { input: 1, output: 2 }\n  \"p2/*\": { input: 2, output: 4 }\n"
+        "keys:\n  one: { secret: env:K, budget: 1000/month }\n")
+    started(g, config(providers, more))
+    threads = [threading.Thread(target=one_restless_client, args=(g.port, random.Random(i), 25, key)) for i in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    until, left = time.monotonic() + 10, None
+    while time.monotonic() < until:
+        client = Client(g.port)
+        client.send(f"GET /v1/usage HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n\r\n".encode())
+        usage = client.read().json()
+        client.send(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        memory = next(line.split()[1] for line in client.read().text().splitlines()
+                      if line.startswith("pointsman_memory_bytes "))
+        client.sock.close()
+        running = [r["id"] for r in g.records(2000) if r["state"] != "done"]
+        reserved = sum(w["reserved_nano"] for w in usage["windows"])
+        left = (running, reserved, usage["running"], int(memory))
+        if left == ([], 0, 0, 0):
+            break
+        time.sleep(0.2)
+    wish(left == ([], 0, 0, 0), f"running {left[0]}, reserved {left[1]} nano, {left[2]} count as running, {left[3]} bytes")
+    spent = usage["windows"][0]["spent_nano"]
+    recorded = sum(r["cost_nano"] for r in g.records(2000))
+    wish(spent > 0, "nothing was charged")
+    wish(spent == recorded, f"the key spent {spent}, its records say {recorded}")
+    code, out, err = g.command("db", "check")
+    wish(code == 0, f"db check: {out} {err}")
+    for p in providers:  # every place can be taken again
+        p.blocks = [lambda _, link, __: link.answer(200, "application/json", b'{"id":"x","choices":[]}')]
+    g.command("provider", "clear", "p1")
+    g.command("provider", "clear", "p2")
+    for model in ("p1/p1-m", "p2/p2-m") * 5:
+        answer = ask(g.port, {"model": model, "max_tokens": 5, "messages": []}, [f"Authorization: Bearer {key}"])
+        wish(answer.status == 200, f"{model}: {answer.status} {answer.text()}")
+    ends_well(g, errors_allowed=True)
 
 
 # ---- doors ----
