@@ -309,6 +309,7 @@ class Story:
         elif verb == "chunk":
             link.chunk(self.bytes_of(line, rest))
         elif verb == "ends":
+            link.may_break = True  # who has heard enough may have left already
             link.send(b"0\r\n\r\n")
         elif verb == "waits" and rest.startswith("until left "):
             provider.left.append(link.wait_left(seconds(rest[11:])))
