@@ -9,6 +9,7 @@ struct put {
     struct json_writer *w;
     const struct spoke_quirks *q;
     struct ir_notes *notes;
+    bool own; /* the request was chat already: all goes back */
 };
 
 /* Nine letters or digits where the provider insists; any other id is folded to that, always to the
@@ -227,7 +228,8 @@ static void put_reasoning(struct put *p, const struct ir_part *parts)
 {
     bool any = false;
     for (const struct ir_part *one = parts; one; one = one->next) {
-        if (one->kind == IR_REASONING && one->text.n && p->q->bits & SPOKE_REASONING_BACK) {
+        if (one->kind == IR_REASONING && one->text.n &&
+            (p->own || p->q->bits & SPOKE_REASONING_BACK)) {
             if (!any)
                 json_put_raw(p->w, p->q->reasoning, STR("\""));
             else
@@ -333,7 +335,7 @@ static void put_plain(struct put *p, const struct ir_message *m)
 void chat_put_messages(struct json_writer *w, const struct ir_request *r,
     const struct spoke_target *t, struct ir_notes *notes)
 {
-    struct put p = {w, t->quirks, notes};
+    struct put p = {w, t->quirks, notes, r->origin == WIRE_CHAT};
     json_array_begin(w, "messages");
     for (const struct ir_message *m = r->messages; m;) {
         if (m->role == IR_TOOL) {

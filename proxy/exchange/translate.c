@@ -3,7 +3,6 @@
  * its own wire, before anything is translated. */
 #include "proxy/exchange/translate.h"
 
-#include "proxy/dialect/rest.h"
 #include "proxy/worker.h"
 
 #include <stdio.h>
@@ -119,10 +118,7 @@ static int write_request(struct exchange *x, const struct provider *p, struct st
     t->notes = (struct ir_notes){0};
     bound_output(x, &request, &t->notes);
     buf_reset(&t->body);
-    int rc = x->wire == x->ep.wire ? 0
-        : rest_check_state(&request, dialect_name(p->dialect), e);
-    if (rc == 0)
-        rc = spoke_of(x->wire)->write_request(&request, &target, &t->body, &t->notes, e);
+    int rc = spoke_of(x->wire)->write_request(&request, &target, &t->body, &t->notes, e);
     if (rc == 0)
         rc = refuse_dropped(x, t, e);
     if (rc < 0)

@@ -1,0 +1,238 @@
+/* Units of the chat and the Messages spokes: recorded requests come back as they were, byte for byte
+ * in what they say, and the corners that agents live in. */
+#include "tests/unit/ir_check.h"
+
+static void same_request(const struct fixture *f, void *ctx)
+{
+    const struct spoke *s = spoke_of(*(const enum wire *)ctx);
+    struct str body = shared_read(f->dir, "request.json");
+    struct ir_request one, two;
+    struct ir_notes notes = {0};
+    struct err e = {0};
+    struct arena a;
+    struct buf out, x, y;
+    if (!body.p)
+        return;
+    arena_init(&a, 1 << 16, 64 << 20);
+    buf_init(&out, 64 << 20);
+    buf_init(&x, 64 << 20);
+    buf_init(&y, 64 << 20);
+    if (s->read_request(body, &a, &one, &e) < 0)
+        fail_msg("%s: %s", f->name, e.text);
+    struct str model = json_text(json_get(body, STR("model")), &a);
+    struct spoke_target t = {.model = model.p ? model : STR("m"), .stream = one.stream,
+        .quirks = quirks_of(STR("https://api.openai.com/v1")), .ask_usage = one.include_usage};
+    assert_int_equal(s->write_request(&one, &t, &out, &notes, &e), 0);
+    assert_int_equal(json_check(buf_str(&out), NULL), 0);
+    assert_int_equal(s->read_request(buf_str(&out), &a, &two, &e), 0);
+    say_request(&x, &one, SAY_ALL);
+    say_request(&y, &two, SAY_ALL);
+    if (!notes.dropped[0])
+        assert_same_lines(buf_str(&x), buf_str(&y), f->name);
+    buf_fini(&x);
+    buf_fini(&y);
+    buf_fini(&out);
+    arena_fini(&a);
+    free((char *)body.p);
+}
+
+static void a_recorded_request_comes_back_as_it_was(void **state)
+{
+    static const enum wire wires[] = {WIRE_CHAT, WIRE_MESSAGES};
+    (void)state;
+    if (!each_fixture("openai-chat", NULL, same_request, (void *)&wires[0]))
+        skip();
+    each_fixture("anthropic-messages", NULL, same_request, (void *)&wires[1]);
+}
+
+/* --- made here ---------------------------------------------------------------------------------- */
+
+struct written {
+    struct arena arena;
+    struct ir_notes notes;
+    struct buf out;
+    const char *text;
+};
+
+static void write_over(enum wire from, const char *body, enum wire to, const char *model,
+    const struct spoke_quirks *q, struct written *w)
+{
+    struct ir_request r;
+    struct err e = {0};
+    struct spoke_target t = {.model = str_c(model), .quirks = q, .max_output = 4096};
+    *w = (struct written){0};
+    arena_init(&w->arena, 4096, 1 << 20);
+    buf_init(&w->out, 1 << 20);
+    if (spoke_of(from)->read_request(str_c(body), &w->arena, &r, &e) < 0 ||
+        spoke_of(to)->write_request(&r, &t, &w->out, &w->notes, &e) < 0)
+        fail_msg("%s", e.text);
+    assert_int_equal(json_check(buf_str(&w->out), NULL), 0);
+    w->text = buf_c(&w->out);
+}
+
+static void written_fini(struct written *w)
+{
+    buf_fini(&w->out);
+    arena_fini(&w->arena);
+}
+
+#define HAS(w, part) \
+    do { \
+        if (!strstr((w).text, part)) \
+            fail_msg("no %s in %s", part, (w).text); \
+    } while (0)
+#define HAS_NOT(w, part) \
+    do { \
+        if (strstr((w).text, part)) \
+            fail_msg("%s in %s", part, (w).text); \
+    } while (0)
+
+static void results_of_one_turn_stand_in_one_message(void **state)
+{
+    struct written w;
+    (void)state;
+    write_over(WIRE_CHAT, "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\","
+        "\"content\":\"\",\"tool_calls\":[{\"id\":\"functions.f:0\",\"type\":\"function\",\"function\":{"
+        "\"name\":\"f\",\"arguments\":\"\"}},{\"id\":\"b\",\"type\":\"function\",\"function\":{\"name\":"
+        "\"g\",\"arguments\":\"{\\\"cut\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"functions.f:0\","
+        "\"content\":\"x\"},{\"role\":\"tool\",\"tool_call_id\":\"b\",\"content\":\"y\"},{\"role\":"
+        "\"user\",\"content\":\"go on\"}]}", WIRE_MESSAGES, "claude-opus-4-6", &quirks_none, &w);
+    HAS(w, "{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"functions_f_0\","
+        "\"name\":\"f\",\"input\":{}},{\"type\":\"tool_use\",\"id\":\"b\",\"name\":\"g\",\"input\":{"
+        "\"INVALID_JSON\":\"{\\\"cut\"}}]}");
+    HAS(w, "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"functions_f_0\","
+        "\"content\":\"x\"},{\"type\":\"tool_result\",\"tool_use_id\":\"b\",\"content\":\"y\"},{\"type\":"
+        "\"text\",\"text\":\"go on\"}]}");
+    written_fini(&w);
+}
+
+static void thinking_yields_to_what_the_api_refuses(void **state)
+{
+    struct written w;
+    (void)state;
+    write_over(WIRE_CHAT, "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"temperature\":1.5,"
+        "\"top_p\":0.3,\"max_completion_tokens\":9000,\"reasoning_effort\":\"high\"}", WIRE_MESSAGES,
+        "claude-sonnet-4-5", &quirks_none, &w);
+    HAS(w, "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":7200}");
+    HAS_NOT(w, "temperature");
+    assert_string_equal(w.notes.dropped, "temperature, top_p");
+    assert_int_equal(w.notes.count, 0);
+    written_fini(&w);
+    write_over(WIRE_CHAT, "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"temperature\":1.5,"
+        "\"reasoning_effort\":\"high\",\"tool_choice\":\"required\",\"tools\":[{\"type\":\"function\","
+        "\"function\":{\"name\":\"f\"}}]}", WIRE_MESSAGES, "claude-opus-4-6", &quirks_none, &w);
+    HAS_NOT(w, "\"thinking\"");
+    HAS(w, "\"tool_choice\":{\"type\":\"any\"}");
+    HAS(w, "\"temperature\":1,");
+    HAS(w, "\"input_schema\":{\"type\":\"object\"}");
+    written_fini(&w);
+    write_over(WIRE_CHAT, "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
+        "\"reasoning_effort\":\"xhigh\"}", WIRE_MESSAGES, "claude-opus-4-6", &quirks_none, &w);
+    HAS(w, "\"thinking\":{\"type\":\"adaptive\"}");
+    HAS(w, "\"output_config\":{\"effort\":\"xhigh\"}");
+    written_fini(&w);
+}
+
+/* Switched in the middle of a tool turn: thoughts of another model can't be shown, so none are asked. */
+static void a_model_switched_within_a_tool_turn_does_not_think(void **state)
+{
+    struct written w;
+    (void)state;
+    write_over(WIRE_CHAT, "{\"reasoning_effort\":\"high\",\"messages\":[{\"role\":\"user\",\"content\":"
+        "\"a\"},{\"role\":\"assistant\",\"content\":null,\"reasoning_content\":\"hm\",\"tool_calls\":[{"
+        "\"id\":\"b\",\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]},{"
+        "\"role\":\"tool\",\"tool_call_id\":\"b\",\"content\":\"y\"}]}", WIRE_MESSAGES,
+        "claude-sonnet-4-5", &quirks_none, &w);
+    HAS_NOT(w, "\"thinking\"");
+    assert_non_null(strstr(w.notes.dropped, "reasoning"));
+    written_fini(&w);
+}
+
+static void images_of_a_result_follow_the_results(void **state)
+{
+    struct written w;
+    (void)state;
+    write_over(WIRE_MESSAGES, "{\"max_tokens\":5,\"messages\":[{\"role\":\"assistant\",\"content\":[{"
+        "\"type\":\"tool_use\",\"id\":\"a\",\"name\":\"f\",\"input\":{}},{\"type\":\"tool_use\",\"id\":"
+        "\"b\",\"name\":\"f\",\"input\":{}}]},{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\","
+        "\"tool_use_id\":\"a\",\"content\":[{\"type\":\"image\",\"source\":{\"type\":\"base64\","
+        "\"media_type\":\"image/png\",\"data\":\"AAAA\"}}]},{\"type\":\"tool_result\",\"tool_use_id\":"
+        "\"b\",\"content\":\"y\"}]}]}", WIRE_CHAT, "gpt-4o", &quirks_none, &w);
+    HAS(w, "{\"role\":\"tool\",\"tool_call_id\":\"b\",\"content\":\"y\"},{\"role\":\"user\",\"content\":[{"
+        "\"type\":\"text\",\"text\":\"Content of the tool result a:\"},{\"type\":\"image_url\","
+        "\"image_url\":{\"url\":\"data:image/png;base64,AAAA\"}}]}");
+    HAS(w, "\"max_tokens\":5");
+    written_fini(&w);
+}
+
+static void providers_are_asked_in_their_own_words(void **state)
+{
+    struct written w;
+    const char *body = "{\"max_tokens\":5,\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":9000},"
+        "\"tool_choice\":{\"type\":\"any\"},\"tools\":[{\"name\":\"f\",\"input_schema\":{}}],"
+        "\"messages\":[{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"toolu_01\","
+        "\"name\":\"f\",\"input\":{}}]},{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\","
+        "\"tool_use_id\":\"toolu_01\"}]}]}";
+    (void)state;
+    write_over(WIRE_MESSAGES, body, WIRE_CHAT, "mistral-large",
+        quirks_of(STR("https://api.mistral.ai/v1")), &w);
+    HAS(w, "\"tool_choice\":\"any\"");
+    HAS(w, "\"max_tokens\":5");
+    const char *id = strstr(w.text, "\"tool_calls\":[{\"id\":\"");
+    assert_non_null(id);
+    assert_int_equal(strcspn(id + 21, "\""), 9);
+    char again[40];
+    snprintf(again, sizeof again, "\"tool_call_id\":\"%.9s\"", id + 21);
+    HAS(w, again);
+    HAS_NOT(w, "reasoning_effort");
+    written_fini(&w);
+    write_over(WIRE_MESSAGES, body, WIRE_CHAT, "gpt-5",
+        quirks_of(STR("https://api.openai.com/v1")), &w);
+    HAS(w, "\"max_completion_tokens\":5");
+    HAS(w, "\"tool_choice\":\"required\"");
+    HAS(w, "\"reasoning_effort\":\"high\"");
+    written_fini(&w);
+    write_over(WIRE_MESSAGES, body, WIRE_CHAT, "gpt-4o",
+        quirks_of(STR("https://api.openai.com/v1")), &w);
+    HAS_NOT(w, "reasoning_effort");
+    written_fini(&w);
+}
+
+static void a_seal_is_opened_only_by_us(void **state)
+{
+    struct arena a;
+    struct str inside;
+    enum wire maker = WIRE_RAW;
+    (void)state;
+    arena_init(&a, 4096, 1 << 20);
+    for (size_t n = 0; n < 40; n++) {
+        struct str text = str_first(STR("a signature of any length +/= \\\" \\u00e9 x"), n);
+        if (text.n && text.p[text.n - 1] == '\\')
+            continue; /* no whole text */
+        struct str sealed = ir_seal(&a, WIRE_GENERATE, text);
+        assert_true(ir_is_sealed(sealed));
+        bool whole = ir_unseal(&a, sealed, &maker, &inside);
+        if (!whole) /* an escape that is cut is no text */
+            continue;
+        assert_int_equal(maker, WIRE_GENERATE);
+        assert_true(str_eq(inside, text));
+    }
+    assert_false(ir_unseal(&a, STR("EqQBCkYIBxgCKkD"), &maker, &inside));
+    assert_false(ir_unseal(&a, STR("cG0x!!!!"), &maker, &inside));
+    assert_false(ir_unseal(&a, ir_seal(&a, WIRE_CHAT, STR("a\"b")), &maker, &inside)); /* forged */
+    arena_fini(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_recorded_request_comes_back_as_it_was),
+        cmocka_unit_test(results_of_one_turn_stand_in_one_message),
+        cmocka_unit_test(thinking_yields_to_what_the_api_refuses),
+        cmocka_unit_test(a_model_switched_within_a_tool_turn_does_not_think),
+        cmocka_unit_test(images_of_a_result_follow_the_results),
+        cmocka_unit_test(providers_are_asked_in_their_own_words),
+        cmocka_unit_test(a_seal_is_opened_only_by_us),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
