@@ -228,7 +228,7 @@ struct config {
         peer_connections; } limits;
     struct { struct str group; const struct role_entry *roles; size_t role_count;
         enum bodies_of bodies; } access;
-    int64_t reserve_output, credits_per_dollar;
+    int64_t reserve_output;
     enum unbounded unbounded;   /* what happens where no upper bound of the cost is known */
     enum top_up top_up; /* a running stream's reserve can't be raised: cut it, or run up debt */
     enum unknown_price unknown_price;
