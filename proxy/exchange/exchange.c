@@ -21,7 +21,7 @@
 #include <stdlib.h>
 
 /* A status that official clients do not try again by themselves: a person meant it. */
-enum { ARENA_FIRST = 4096, ARENA_MAX = 256 << 20, STATUS_CANCELLED = 499 };
+enum { ARENA_FIRST = 2048, ARENA_MAX = 256 << 20, STATUS_CANCELLED = 499 };
 
 static enum step_result (*const steps[STEP_COUNT])(struct exchange *) = {
 #define X(name, fn, help) step_##fn,
