@@ -1,0 +1,351 @@
+#!/usr/bin/env python3
+"""The long checks, and a table of what they measured for the README.
+
+    make soak                       python3 tests/soak.py --build build [--minutes 2] [NAME ...]
+
+Names: streams churn kill slow pages stopped attached. Each starts its own peers on loopback, is bounded,
+and says `held` or **missed** beside what it promises. Figures come from a machine that may be busy: the
+table says how loaded it was. Takes about a quarter of an hour with the defaults."""
+import argparse
+import json
+import os
+import pty
+import random
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "bench"))
+
+import rig as r  # noqa: E402
+
+ROWS = []
+
+
+def row(name, what, measured, wanted="", good=None):
+    ROWS.append((name, what, measured, wanted, "" if good is None else "held" if good else "**missed**"))
+    print(f"  {name}: {what}: {measured}", file=sys.stderr, flush=True)
+
+
+def slope_kib(samples):
+    """KiB a minute, by least squares, of (seconds, KiB)."""
+    n = len(samples)
+    if n < 3:
+        return 0.0
+    mean_t = sum(t for t, _ in samples) / n
+    mean_v = sum(v for _, v in samples) / n
+    over = sum((t - mean_t) * (v - mean_v) for t, v in samples)
+    return 60 * over / (sum((t - mean_t) ** 2 for t, _ in samples) or 1)
+
+
+def watch(peer, seconds, every=2.0):
+    samples, began = [], time.monotonic()
+    while time.monotonic() - began < seconds:
+        samples.append((time.monotonic() - began, peer.memory_kib()))
+        time.sleep(every)
+    return samples
+
+
+def streams(rig, args):
+    """8,000 at once for minutes, one event in 2 s each."""
+    count = 8000 if r.FILES >= 16300 else max(100, (r.FILES - 300) // 2)
+    mock = rig.mock(None)
+    gateway = rig.gateway("streams", mock.port, "capture: off\nworkers: 2\n", core=None)
+    before, files = gateway.memory_kib(), gateway.files()
+    seconds = int(args.minutes * 60)
+    client = subprocess.Popen(
+        rig.load_command("streams", gateway.port, r.chat("stream-100000x2000ms", 200, True), count, seconds + 5,
+                         headers=gateway.headers), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    time.sleep(15)
+    samples = watch(gateway, seconds - 15)
+    got = json.loads(client.communicate()[0])
+    bad = got["disordered"] + got["ended_early"] + got["streams"] - got["still_open"]
+    each = (samples[-1][1] - before) / count
+    growth = samples[-1][1] / samples[0][1] - 1
+    row("streams", f"{count:,} for {args.minutes:g} min: lost, reordered, ended", f"{bad} of {got['events']:,} events",
+        "0", bad == 0)
+    row("streams", "memory a stream", f"{each:.1f} KiB", "≤ 30 KiB", each <= 30)
+    row("streams", "growth after the first seconds", f"{growth:+.2%}", "< 2 %", growth < 0.02)
+    row("streams", "provider to client", f"p50 {got['p50_us'] / 1000:.1f} ms, p99 {got['p99_us'] / 1000:.0f} ms",
+        "p99 < 100 ms", got["p99_us"] < 100000)
+    time.sleep(3)
+    row("streams", "descriptors, before and after", f"{files} → {gateway.files()}", "the same (idle upstream apart)",
+        gateway.files() <= files + 600)
+    gateway.end()
+
+
+class Churn:
+    """Clients of short streams of which a share is left in the middle, on a thread each."""
+
+    def __init__(self, gateway, threads, share):
+        self.gateway, self.share, self.over = gateway, share, False
+        self.done = self.left = self.bad = 0
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, args=(n,)) for n in range(threads)]
+        for t in self.threads:
+            t.start()
+
+    def run(self, seed):
+        dice = random.Random(seed)
+        ask = r.post(r.chat("stream-10x5ms", 1000, True), self.gateway.headers)
+        while not self.over:
+            leave = dice.random() < self.share
+            got = b""
+            try:
+                with socket.create_connection(("127.0.0.1", self.gateway.port), 5) as s:
+                    s.settimeout(10)
+                    s.sendall(ask)
+                    while not (leave and got.count(b"data:") >= 3):
+                        piece = s.recv(65536)
+                        if not piece:
+                            break
+                        got += piece
+            except OSError:
+                pass
+            with self.lock:
+                self.left += leave
+                self.done += not leave and b"[DONE]" in got
+                self.bad += not leave and b"[DONE]" not in got
+
+    def end(self):
+        self.over = True
+        for t in self.threads:
+            t.join()
+
+
+def churn(rig, args):
+    """Short streams as fast as they go, 20 % left in the middle."""
+    mock = rig.mock(None)
+    gateway = rig.gateway("churn", mock.port, "capture: off\nworkers: 2\n", core=None)
+    seconds = args.minutes * 60
+    warm = min(20, seconds / 3)
+    clients = Churn(gateway, 24, 0.2)
+    try:
+        time.sleep(warm)
+        files = gateway.files()
+        samples = watch(gateway, seconds - warm)
+    finally:
+        clients.end()
+    slope = slope_kib(samples)
+    total = clients.done + clients.left
+    row("churn", f"{total:,} streams, {clients.left:,} left in the middle, {total / seconds:.0f}/s: not whole",
+        f"{clients.bad}", "0", clients.bad == 0)
+    row("churn", "memory", f"{samples[0][1] / 1024:.1f} → {samples[-1][1] / 1024:.1f} MiB, {slope:+.0f} KiB/min",
+        "< 1 MiB/min", slope < 1024)
+    time.sleep(2)
+    row("churn", "descriptors under load and after", f"{files} → {gateway.files()}", "no more", gateway.files() <= files)
+    live = json.loads(rig.cli(gateway, "status", "--json").stdout or b"{}")
+    row("churn", "still in flight", f"{live.get('live', live.get('in_flight', 0))}")
+    gateway.end()
+
+
+def kill(rig, args):
+    done = subprocess.run([sys.executable, os.path.join(HERE, "http", "check_kill.py")],
+                          env=dict(os.environ, POINTSMAN_BUILD=rig.build, KILL_ROUNDS=str(args.rounds)),
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60 + args.rounds * 10, check=False)
+    text = done.stdout.decode()
+    for line in re.findall(r"^(?:not )?ok \d+ - .*", text, re.M):
+        row("kill", re.sub(r"^(not )?ok \d+ - ", "", line), "as it should be" if line.startswith("ok") else "not so", "",
+            line.startswith("ok"))
+
+
+def drip(port, ask, over):
+    """A request whose head comes a byte a second."""
+    sockets = []
+    for _ in range(2000):
+        s = socket.create_connection(("127.0.0.1", port), 5)
+        s.setblocking(False)
+        sockets.append(s)
+    at, alive = 0, list(sockets)
+    while alive and not over.is_set() and at < len(ask):
+        for s in list(alive):
+            try:
+                s.send(ask[at:at + 1])
+                if s.recv(1) == b"":
+                    alive.remove(s)
+            except BlockingIOError:
+                pass
+            except OSError:
+                alive.remove(s)
+        at += 1
+        over.wait(1)
+    for s in sockets:
+        s.close()
+    return len(alive)
+
+
+def slow(rig, args):
+    """2,000 heads that drip and 2,000 readers that do not read, beside 50 requests a second."""
+    mock = rig.mock(None)
+    gateway = rig.gateway("slow", mock.port, "capture: off\nworkers: 2\n", core=None)
+    ask = r.post(r.chat("stream-1000x0ms-b4000", 200, True), gateway.headers)
+    readers = []
+    for _ in range(2000):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.connect(("127.0.0.1", gateway.port))
+        s.sendall(ask)
+        readers.append(s)
+    over, left = threading.Event(), []
+    dripping = threading.Thread(target=lambda: left.append(drip(gateway.port, ask, over)))
+    dripping.start()
+    time.sleep(2)
+    times, began = [], time.monotonic()
+    while time.monotonic() - began < 20:
+        t = time.monotonic()
+        answer = r.ask(gateway.port, r.post(r.chat("plain"), gateway.headers))
+        times.append((time.monotonic() - t) * 1000 if b" 200 " in answer[:20] else 1e9)
+        time.sleep(max(0, 0.02 - (time.monotonic() - t)))
+    memory = gateway.memory_kib() / 1024
+    over.set()
+    dripping.join()
+    for s in readers:
+        s.close()
+    times.sort()
+    p99 = times[int(len(times) * 0.99) - 1]
+    row("slow", f"{len(times)} requests beside 2,000 drips and 2,000 that do not read",
+        f"p50 {times[len(times) // 2]:.1f} ms, p99 {p99:.0f} ms", "p99 < 50 ms", p99 < 50)
+    row("slow", "drips still open after 20 s", f"{left[0]}", "0 (10 s a head)", left[0] == 0)
+    row("slow", "memory meanwhile", f"{memory:.0f} MiB", "bounded: ≤ 256 KiB a reader", memory < 700)
+    gateway.end()
+
+
+def pages(rig, args):
+    """A console's questions on a store of many rows."""
+    folder = args.folder or os.path.join(rig.folder, "rows")
+    done = subprocess.run([os.path.join(rig.build, "tests/bench/fill"), str(args.rows), folder],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=1800, check=False)
+    for what, first, again in re.findall(r"^(.*?) {2,}([\d.]+) ms first, +([\d.]+) ms again", done.stdout.decode(), re.M):
+        row("pages", f"{args.rows:,} rows: {what.strip()}", f"{float(first):.1f} ms, again {float(again):.1f} ms",
+            "≤ 50 ms", float(again) <= 50)
+
+
+def attach(rig, gateway):
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(rig.binary, [rig.binary, "--data", gateway.data, "attach"], rig.env)
+    return pid, fd
+
+
+def drain(consoles, over):
+    while not over.is_set():
+        for _, fd in consoles:
+            os.set_blocking(fd, False)
+            try:
+                os.read(fd, 65536)
+            except OSError:
+                pass
+        over.wait(0.02)
+
+
+def leave(consoles):
+    for pid, fd in consoles:
+        os.kill(pid, signal.SIGKILL)
+        os.close(fd)
+        os.waitpid(pid, 0)
+
+
+def compare(rig, gateway, begin, end, rounds=3, seconds=3):
+    """Rates and p99 without and with something beside it, in turns."""
+    plain, beside = [], []
+    for _ in range(rounds):
+        plain.append(rig.load("rate", gateway.port, r.chat("plain"), 8, seconds, headers=gateway.headers))
+        thing = begin()
+        time.sleep(1)
+        beside.append(rig.load("rate", gateway.port, r.chat("plain"), 8, seconds, headers=gateway.headers))
+        end(thing)
+    mean = lambda rows, field: sum(x[field] for x in rows) / len(rows)
+    return {f: (mean(plain, f), mean(beside, f)) for f in ("per_s", "p99_us")}
+
+
+def stopped(rig, args):
+    """A console that is stopped in the middle of its work."""
+    mock = rig.mock()
+    gateway = rig.gateway("stopped", mock.port, "capture: off\n")
+
+    def begin():
+        console = attach(rig, gateway)
+        time.sleep(0.5)
+        os.kill(console[0], signal.SIGSTOP)
+        return [console]
+    before = gateway.memory_kib()
+    got = compare(rig, gateway, begin, leave)
+    row("stopped", "p99 without and with a console under SIGSTOP",
+        f"{got['p99_us'][0] / 1000:.1f} ms, {got['p99_us'][1] / 1000:.1f} ms", "the same (± 25 %)",
+        got["p99_us"][1] < 1.25 * got["p99_us"][0])
+    row("stopped", "memory of the gateway", f"{before / 1024:.1f} → {gateway.memory_kib() / 1024:.1f} MiB")
+    gateway.end()
+
+
+def attached(rig, args):
+    """Twenty consoles on one gateway; they share the provider's core."""
+    mock = rig.mock()
+    gateway = rig.gateway("attached", mock.port, "capture: off\n")
+
+    def begin():
+        consoles = [attach(rig, gateway) for _ in range(20)]
+        for pid, _ in consoles:
+            os.sched_setaffinity(pid, {r.PEER_CORE})
+        over = threading.Event()
+        reader = threading.Thread(target=drain, args=(consoles, over))
+        reader.start()
+        return consoles, over, reader
+
+    def end(thing):
+        thing[1].set()
+        thing[2].join()
+        leave(thing[0])
+    cpu = []
+
+    def measured():
+        before = gateway.cpu_s()
+        thing = begin()
+        time.sleep(5)
+        cpu.append(gateway.cpu_s() - before)
+        end(thing)
+    measured()
+    row("attached", "CPU of an idle gateway with 20 consoles", f"{cpu[0] / 5:.1%} of a core", "≤ 2 %", cpu[0] / 5 <= 0.02)
+    got = compare(rig, gateway, begin, end)
+    lost = 1 - got["per_s"][1] / got["per_s"][0]
+    row("attached", "throughput lost with 20 consoles (they share the client's core)", f"{lost:.1%}", "≤ 2 %", lost <= 0.02)
+    gateway.end()
+
+
+CHECKS = {"streams": streams, "churn": churn, "kill": kill, "slow": slow, "pages": pages, "stopped": stopped,
+          "attached": attached}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--minutes", type=float, default=3, help="of streams and of churn (3)")
+    parser.add_argument("--rounds", type=int, default=200, help="of kill -9 (200)")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="of the store (10 million; about 2 GB of disk)")
+    parser.add_argument("--folder", help="keep the store of rows here")
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *CHECKS])
+    args = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (r.FILES, r.FILES))
+    where, began = r.machine(), time.monotonic()
+    for name, check in CHECKS.items():
+        if args.names and name not in args.names:
+            continue
+        with r.Rig(args.build) as rig:
+            try:
+                check(rig, args)
+            except (OSError, SystemExit, ValueError, subprocess.SubprocessError) as error:
+                row(name, "could not be run to its end", f"{error}", "", False)
+    print(f"`make soak`: {where}, {(time.monotonic() - began) / 60:.0f} min.\n")
+    print("| check | what | measured | promised | |\n|---|---|---|---|---|")
+    for cells in ROWS:
+        print("| " + " | ".join(cells) + " |")
+    return 1 if any(cells[-1] == "**missed**" for cells in ROWS) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
