@@ -1,5 +1,6 @@
 /* spoke.c: the table of spokes, and what all streams have in common. */
 #include "proxy/dialect/spoke.h"
+#include "proxy/dialect/embed.h"
 
 static const struct spoke *const spokes[WIRE_COUNT] = {
     [WIRE_CHAT] = &spoke_chat,
@@ -39,7 +40,7 @@ enum wire spoke_target_wire(enum dialect d, const struct spoke_quirks *q, enum w
     if (speaks(d, q, client))
         return client;
     if (!spoke_of(client))
-        return WIRE_RAW;
+        return embed_target_wire(d, client);
     switch (d) {
     case DIALECT_OPENAI:
     case DIALECT_AZURE:

@@ -84,7 +84,7 @@ struct spoke {
     void (*writer_fini)(struct stream_writer *s);  /* may be NULL */
 };
 
-/* NULL: this wire is not translated (raw paths, embeddings, counts). */
+/* NULL: this wire has no neutral form (raw paths, counts; embeddings: see embed.h). */
 const struct spoke *spoke_of(enum wire w);
 
 /* The wire on which that dialect answers what was asked on `client`: the same one where the dialect

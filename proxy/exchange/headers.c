@@ -207,6 +207,8 @@ static struct str path_of(struct exchange *x, struct str model)
         [WIRE_MESSAGES] = "/v1/messages",
         [WIRE_GENERATE] = ":generateContent",
         [WIRE_STREAM_GENERATE] = ":streamGenerateContent",
+        [WIRE_EMBEDDINGS] = "/v1/embeddings",
+        [WIRE_GEMINI_EMBED] = ":batchEmbedContents",
     };
     struct str path = x->ep.path;
     if (translating(x))

@@ -3,6 +3,7 @@
  * its own wire, before anything is translated. */
 #include "proxy/exchange/translate.h"
 
+#include "proxy/dialect/embed.h"
 #include "proxy/worker.h"
 
 #include <stdio.h>
@@ -130,11 +131,41 @@ static int write_request(struct exchange *x, const struct provider *p, struct st
     return 0;
 }
 
+/* Embeddings have no neutral form: two shapes, each told in the other's words. */
+static int embed_request(struct exchange *x, struct str model, struct err *e)
+{
+    struct translation *t = translation_of(x);
+    if (!t)
+        return -ERR_NOMEM;
+    t->notes = (struct ir_notes){0};
+    buf_reset(&t->body);
+    int rc = embed_write_request(x->ep.wire, buf_str(&x->body), model, &t->body, &t->notes, e);
+    if (rc == 0)
+        rc = refuse_dropped(x, t, e);
+    str_copy(x->dropped, sizeof x->dropped, str_c(t->notes.dropped));
+    x->pieces[0] = buf_str(&t->body);
+    x->piece_count = 1;
+    return rc;
+}
+
+static int embed_answer(struct exchange *x, struct buf *out, struct err *e)
+{
+    struct embed_client c = {
+        .request = buf_str(&x->body),
+        .model = x->asked,
+        .batch = str_ends(x->ep.path, STR(":batchEmbedContents")),
+        .prompt_tokens = x->facts.prompt_tokens,
+    };
+    return embed_write_answer(x->ep.wire, buf_str(&x->held), &c, out, e);
+}
+
 int translate_request(struct exchange *x, const struct provider *p, struct str model,
     struct err *e)
 {
     const struct spoke_quirks *q = quirks_of(p->base_url);
     x->wire = spoke_target_wire(p->dialect, q, x->ep.wire, x->facts.stream);
+    if (x->wire != x->ep.wire && (x->wire == WIRE_EMBEDDINGS || x->wire == WIRE_GEMINI_EMBED))
+        return embed_request(x, model, e);
     if (x->wire == x->ep.wire && !holds_sealed(x))
         return body_pieces(x, p, model);
     if (x->wire == WIRE_RAW || !spoke_of(x->wire))
@@ -155,11 +186,14 @@ int translate_whole(struct exchange *x, struct err *e)
     struct ir_answer answer;
     struct buf out;
     const struct spoke_quirks *q = quirks_of(x->target->provider->base_url);
-    int rc = spoke_of(x->wire)->read_answer(buf_str(&x->held), q, &t->arena, &answer, e);
+    bool embeds = x->wire == WIRE_EMBEDDINGS || x->wire == WIRE_GEMINI_EMBED;
+    int rc = embeds ? 0
+        : spoke_of(x->wire)->read_answer(buf_str(&x->held), q, &t->arena, &answer, e);
     if (rc < 0)
         return rc;
     buf_init(&out, OUT_BOUND);
-    rc = spoke_of(x->ep.wire)->write_answer(&answer, &t->client, &t->arena, &out, &t->notes, e);
+    rc = embeds ? embed_answer(x, &out, e)
+        : spoke_of(x->ep.wire)->write_answer(&answer, &t->client, &t->arena, &out, &t->notes, e);
     if (rc < 0) {
         buf_fini(&out);
         return rc;
