@@ -87,7 +87,8 @@ const struct provider *plan_find_provider(const struct config *c, struct str nam
 
 /* Everything in the plan lives in the arena or the snapshot. 0; -ERR_NOT_FOUND (unknown name; e has
  * the nearest names); -ERR_DENIED (the key may not use it); -ERR_FULL (no target left: all tripped
- * or drained); -ERR_LIMIT (fits no context window). */
+ * or drained); -ERR_LIMIT (fits no context window); -ERR_UNSUPPORTED (no dialect of a target has
+ * such an endpoint). */
 int plan_make(const struct plan_request *r, const struct health *h, struct arena *a,
     struct plan *out, struct err *e) MUST_CHECK;
 

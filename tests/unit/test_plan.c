@@ -184,7 +184,7 @@ static const struct story {
     {"routes that lead in a circle are refused", "loop-a", NULL, NULL, WIRE_CHAT, 0, -ERR_STATE, "",
         "", ""},
     {"embeddings never go to a dialect without them", "claude-x", NULL, NULL, WIRE_EMBEDDINGS, 0,
-        -ERR_FULL, "", "", ""},
+        -ERR_UNSUPPORTED, "", "", ""},
 };
 
 static void the_stories(void **state)
