@@ -124,8 +124,8 @@ def read_messages(body, asked):
     asked.system = text_of(body.get("system", ""))
     last = None
     for m in body["messages"]:
-        need(m["role"] in ("user", "assistant"), f"unknown role {m['role']}")
-        last = m["role"]
+        need(m["role"] in ("user", "assistant", "system"), f"unknown role {m['role']}")
+        last = m["role"] if m["role"] != "system" else last
         for block in m["content"] if isinstance(m["content"], list) else []:
             kind = block["type"]
             if kind == "image":
@@ -139,7 +139,7 @@ def read_messages(body, asked):
                 asked.result(block["tool_use_id"], block.get("content", ""))
             if kind == "text" and m["role"] == "user":
                 asked.last_is_result = asked.last_is_result and "reminder" in block["text"]
-        if last == "user" and isinstance(m["content"], str):
+        if m["role"] == "user" and isinstance(m["content"], str):
             asked.last_is_result = False
     need(last == "user", "the last message must be the user's")
 
