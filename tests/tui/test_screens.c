@@ -24,6 +24,7 @@
 #include <pty.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -77,6 +78,7 @@ static struct gateway start_gateway(const char *data)
     assert_int_equal(pipe(fds), 0);
     g.pid = fork();
     if (g.pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing outlives an aborted run */
         dup2(fds[1], STDOUT_FILENO);
         close(fds[0]);
         execlp("python3", "python3", "tests/tui/fake_gateway.py", g.socket, "--now", now, "--data",
@@ -139,6 +141,7 @@ static struct term start(const struct gateway *g, int columns, int rows, const c
     tcgetattr(slave, &t.before);
     t.pid = fork();
     if (t.pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(t.fd);
         login_tty(slave);
         run_console(g->socket, name, more ? more : &none);
@@ -577,6 +580,7 @@ static bool start_demo(struct gateway *g)
     glob_t found = {0};
     g->pid = fork();
     if (g->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
         setenv("TMPDIR", folder, 1);
         setenv("HOME", folder, 1);
         if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
