@@ -255,13 +255,15 @@ static void installed_theme(char *path, size_t size, const char *name)
             STR_ARG(str_first(prefix, prefix.n - strlen("bin/"))), name);
 }
 
+#define NAME_BYTES "abcdefghijklmnopqrstuvwxyz0123456789_-"
+
 static int load_file(struct theme *t, const char *name, unsigned depth, struct err *e)
 {
     const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
     char path[2][512] = {"", ""};
     struct buf text;
     int rc = -ERR_NOT_FOUND;
-    if (strchr(name, '/'))
+    if (!*name || strlen(name) > 32 || name[strspn(name, NAME_BYTES)])
         return -ERR_NOT_FOUND; /* a name, never a path */
     if (config && *config)
         snprintf(path[0], sizeof path[0], "%s/pointsman/themes/%s.theme", config, name);
