@@ -1,11 +1,17 @@
-/* doctor.c: looks for what is wrong here and says how to mend it: configuration, data folder, socket and
- * its group, descriptors, providers, variables that lead in a circle. Changes nothing. */
+/* doctor.c: looks for what is wrong here and says how to mend it: configuration, data folder and its
+ * files, disk, socket and its group, port, clock, terminal, descriptors, providers, variables that lead
+ * in a circle. Changes nothing. Whether the providers take their keys is asked of the running gateway
+ * (tui/cli_config.c): only it has them. */
 #include "proxy/admin/source.h"
 #include "proxy/config/config.h"
+#include "proxy/http/http.h"
 #include "proxy/offline.h"
+#include "store/base/clock.h"
 #include "store/base/json.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/timex.h>
 #include <unistd.h>
 
 enum { FILES_ENOUGH = 4096, FREE_ENOUGH_MIB = 512 };
@@ -73,6 +80,31 @@ static struct config *look_at_config(struct doctor *d)
     return c;
 }
 
+/* What lies in the folder holds prompts and what they cost: nobody else's, for nobody else. */
+static void look_at_files(struct doctor *d, const char *dir)
+{
+    DIR *folder = opendir(dir);
+    unsigned files = 0, bad = 0;
+    for (struct dirent *e; folder && (e = readdir(folder));) {
+        struct stat st;
+        if (e->d_name[0] == '.' || fstatat(dirfd(folder), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+            S_ISSOCK(st.st_mode))
+            continue;
+        files++;
+        bad += st.st_uid != geteuid() || (st.st_mode & 077);
+        if (st.st_uid != geteuid())
+            say(d, WRONG, "store", "%s/%s belongs to uid %u: chown it, or run as that user", dir,
+                e->d_name, (unsigned)st.st_uid);
+        else if (st.st_mode & 077)
+            say(d, WRONG, "store", "%s/%s can be read or written by others (%03o): chmod go= %s/%s",
+                dir, e->d_name, (unsigned)(st.st_mode & 0777), dir, e->d_name);
+    }
+    if (folder)
+        closedir(folder);
+    if (files && !bad)
+        say(d, GOOD, "store", "%u files in the data folder, closed to others", files);
+}
+
 static void look_at_folder(struct doctor *d, const char *dir)
 {
     struct stat st;
@@ -92,6 +124,7 @@ static void look_at_folder(struct doctor *d, const char *dir)
             (unsigned)(st.st_mode & 0777), dir);
     else
         say(d, GOOD, "data", "%s", dir);
+    look_at_files(d, dir);
     if (statvfs(dir, &fs) == 0) {
         unsigned long long mib = (unsigned long long)fs.f_bavail * fs.f_frsize >> 20;
         say(d, mib < FREE_ENOUGH_MIB ? WORRY : GOOD, "disk", "%llu MiB free%s", mib,
@@ -115,6 +148,59 @@ static void look_at_gateway(struct doctor *d, const char *socket_path)
             (unsigned)(st.st_mode & 0777));
     else
         say(d, GOOD, "socket", "%s (%03o)", socket_path, (unsigned)(st.st_mode & 0777));
+}
+
+/* With no gateway of ours running the port must be free. */
+static void look_at_port(struct doctor *d, struct str listen)
+{
+    struct err e = {0};
+    int port = 0, fd = d->o->socket_in_use ? -1 : http_listen_tcp(listen, false, &port, &e);
+    if (fd >= 0) {
+        close(fd);
+        say(d, GOOD, "port", STR_FMT " is free", STR_ARG(listen));
+    } else if (!d->o->socket_in_use) {
+        say(d, WRONG, "port", "%s", e.text);
+    }
+}
+
+/* Budget windows, keys that end and TLS certificates stand on it. */
+static void look_at_clock(struct doctor *d)
+{
+    static const int64_t built_ms = 1767225600000; /* 2026-01-01 */
+    struct timex t = {0};
+    int state = adjtimex(&t);
+    if (clock_wall_ms() < built_ms)
+        say(d, WRONG, "clock", "it stands before 2026: set it, or budgets and certificates go wrong");
+    else if (state >= 0 && (t.status & STA_UNSYNC))
+        say(d, WORRY, "clock", "nothing keeps it right: timedatectl set-ntp true");
+    else
+        say(d, GOOD, "clock", "set");
+}
+
+static void look_at_terminal(struct doctor *d)
+{
+    static const char *const places[] = {"/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo",
+        "/usr/lib/terminfo", "/usr/local/share/terminfo"};
+    const char *term = getenv("TERM"), *home = getenv("HOME"), *own = getenv("TERMINFO");
+    char path[512], mine[300];
+    snprintf(mine, sizeof mine, "%.280s/.terminfo", home ? home : "");
+    if (!term || !*term || strchr(term, '/')) {
+        say(d, WORRY, "terminal", "TERM is not set: the console takes it for xterm-256color");
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(places) + 2; i++) {
+        const char *place = i == 0 ? (own ? own : mine) : i == 1 ? mine : places[i - 2];
+        for (int hex = 0; hex < 2; hex++) {
+            snprintf(path, sizeof path, hex ? "%.300s/%02x/%.100s" : "%.300s/%c/%.100s", place, *term,
+                term);
+            if (access(path, R_OK) == 0) {
+                say(d, GOOD, "terminal", "%s", term);
+                return;
+            }
+        }
+    }
+    say(d, WORRY, "terminal", "\"%s\" is described nowhere here: install ncurses-term, or export "
+        "TERM=xterm-256color", term);
 }
 
 static void look_at_group(struct doctor *d, struct str group)
@@ -188,11 +274,14 @@ int offline_doctor(const struct offline *o)
         str_copy(socket_path, sizeof socket_path, c->socket);
         look_at_folder(&d, dir);
         look_at_gateway(&d, socket_path);
+        look_at_port(&d, c->listen);
         look_at_group(&d, c->access.group);
         look_at_providers(&d, c);
         look_at_variables(&d, c);
         config_put(c);
     }
     look_at_limits(&d);
+    look_at_clock(&d);
+    look_at_terminal(&d);
     return d.wrong ? 1 : 0;
 }

@@ -4,6 +4,7 @@
 #include "tui/clean.h"
 #include "tui/cli_ask.h"
 #include "tui/cli_verbs.h"
+#include "tui/link.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +27,68 @@ int cli_config_import(struct cli *c)
     return c->hooks->alone(c);
 }
 
+/* One line of the doctor's, in the form of those that the hook prints. */
+static void say_finding(const struct cli *c, bool good, const char *text)
+{
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    struct json_writer w = json_writer(&out);
+    json_object_begin(&w, NULL);
+    json_put_c(&w, "verdict", good ? "ok" : "wrong");
+    json_put_c(&w, "what", "key");
+    json_put_c(&w, "text", text);
+    json_object_end(&w);
+    if (c->json)
+        printf("%s\n", buf_c(&out));
+    else if (!good || !c->quiet)
+        cli_say(c, "%s  %-10s %s", good ? "✓ ok   " : "✗ wrong", "key", text);
+    buf_fini(&out);
+}
+
+/* Does the provider take the gateway's key? False when not; what can't be asked is no fault here. */
+static bool look_at_provider(struct cli *c, const char *name)
+{
+    struct buf path, answer;
+    struct err e = {0};
+    char text[300];
+    int code = 0;
+    bool good = true;
+    buf_init(&path, 512);
+    buf_init(&answer, 8 << 20);
+    buf_printf(&path, "providers/%.200s/test", name);
+    bool asked = !path.err && link_call(c->link, "POST", buf_c(&path), STR("{}"), &code, &answer,
+        &e) == 0 && code == 200;
+    struct json *j = asked ? json_parse(buf_str(&answer), NULL) : NULL;
+    long long status = j ? (long long)json_int(j, "status", 0) : -1;
+    if (status == 401 || status == 403)
+        snprintf(text, sizeof text, "%s refuses the key (%lld): put a valid one where the "
+            "configuration or the environment has it, then restart", name, status);
+    else if (status == 0)
+        snprintf(text, sizeof text, "%s does not answer: %s; look at its base_url and the network",
+            name, json_string(j, "error", ""));
+    else
+        snprintf(text, sizeof text, "%s takes the key", name);
+    good = status != 0 && status != 401 && status != 403;
+    if (j)
+        say_finding(c, good, text);
+    json_free(j);
+    buf_fini(&path);
+    buf_fini(&answer);
+    return good;
+}
+
 int cli_doctor(struct cli *c)
 {
-    return c->hooks->alone(c);
+    struct reply r;
+    int status = c->hooks->alone(c);
+    if (!cli_connect_quietly(c) || cli_get(c, &r, "status") != CLI_DONE)
+        return status;
+    for (const struct json *i = json_first(json_member(r.json, "providers")); i;
+         i = json_following(i))
+        if (!look_at_provider(c, json_item_string(i, "")))
+            status = CLI_FAILED;
+    reply_free(&r);
+    return status;
 }
 
 static void print_text(const char *text)
