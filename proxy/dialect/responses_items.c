@@ -252,6 +252,8 @@ static bool read_reasoning(const struct responses_sink *s, struct json_span item
 bool responses_read_item(struct json_span item, const struct responses_sink *s)
 {
     struct str type = member(item, "type");
+    if (item.type != JSON_OBJECT)
+        return true; /* nothing that anybody could mean */
     if (ir_is(type, "message") || (!type.p && member(item, "role").p))
         return read_message(s, item);
     if (ir_is(type, "function_call") || ir_is(type, "custom_tool_call"))
