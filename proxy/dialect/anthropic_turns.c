@@ -194,9 +194,12 @@ static bool put_part(struct json_writer *w, const struct ir_part *p, bool thinki
 
 /* --- system ----------------------------------------------------------------------------------- */
 
-static bool is_system(const struct ir_message *m)
+/* Of other dialects all instructions go to the top; Anthropic's own newest models take them in the
+ * middle too, and there they stay. */
+static bool is_system(const struct ir_request *r, const struct ir_message *m)
 {
-    return m->role == IR_SYSTEM || m->role == IR_DEVELOPER;
+    return (m->role == IR_SYSTEM || m->role == IR_DEVELOPER) &&
+           (r->origin != WIRE_MESSAGES || m == r->messages);
 }
 
 void messages_put_system(struct json_writer *w, const struct ir_request *r, struct str more,
@@ -205,7 +208,7 @@ void messages_put_system(struct json_writer *w, const struct ir_request *r, stru
     const struct ir_part *only = NULL;
     size_t n = more.n != 0;
     for (const struct ir_message *m = r->messages; m; m = m->next)
-        for (const struct ir_part *p = is_system(m) ? m->parts : NULL; p; p = p->next) {
+        for (const struct ir_part *p = is_system(r, m) ? m->parts : NULL; p; p = p->next) {
             only = p;
             n++;
         }
@@ -218,7 +221,7 @@ void messages_put_system(struct json_writer *w, const struct ir_request *r, stru
     }
     json_array_begin(w, "system");
     for (const struct ir_message *m = r->messages; m; m = m->next)
-        for (const struct ir_part *p = is_system(m) ? m->parts : NULL; p; p = p->next)
+        for (const struct ir_part *p = is_system(r, m) ? m->parts : NULL; p; p = p->next)
             if (p->kind == IR_TEXT && !messages_is_blank(p->text))
                 put_text(w, p->text, p->cache);
             else if (p->kind != IR_TEXT)
@@ -230,10 +233,12 @@ void messages_put_system(struct json_writer *w, const struct ir_request *r, stru
 
 /* --- turns ------------------------------------------------------------------------------------ */
 
-enum side { SIDE_NONE, SIDE_USER, SIDE_ASSISTANT };
+enum side { SIDE_NONE, SIDE_USER, SIDE_ASSISTANT, SIDE_SYSTEM };
 
 static enum side side_of(const struct ir_message *m)
 {
+    if (m->role == IR_SYSTEM)
+        return SIDE_SYSTEM;
     return m->role == IR_ASSISTANT ? SIDE_ASSISTANT : SIDE_USER;
 }
 
@@ -254,7 +259,8 @@ static void begin_turn(struct turns *t, enum side side)
             STR("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"(continued)\"}]}"));
     }
     json_object_begin(t->w, NULL);
-    json_put_c(t->w, "role", side == SIDE_USER ? "user" : "assistant");
+    static const char *const roles[] = {"", "user", "assistant", "system"};
+    json_put_c(t->w, "role", roles[side]);
     json_array_begin(t->w, "content");
     t->open = side;
 }
@@ -312,7 +318,7 @@ void messages_put_turns(struct json_writer *w, const struct ir_request *r, bool 
     struct turns t = {.w = w};
     json_array_begin(w, "messages");
     for (const struct ir_message *m = r->messages; m; m = m->next)
-        if (!is_system(m))
+        if (!is_system(r, m))
             put_message(&t, m, thinking, !m->next && m->role == IR_ASSISTANT, notes);
     if (t.open == SIDE_NONE) { /* instructions alone: the API wants a turn */
         begin_turn(&t, SIDE_USER);

@@ -264,7 +264,9 @@ static void put_result(struct put *p, const struct ir_part *result)
     json_object_begin(p->w, NULL);
     json_put_c(p->w, "role", "tool");
     chat_put_id(p->w, "tool_call_id", result->id, p->q->bits);
-    if (s.texts == 0 && s.others)
+    if (p->own && s.others)
+        put_content(p, result->content); /* some providers take images here */
+    else if (s.texts == 0 && s.others)
         json_put_c(p->w, "content", "(its content follows)");
     else
         put_joined(p, "content", result->content,
@@ -318,7 +320,8 @@ static const struct ir_message *put_results(struct put *p, const struct ir_messa
         for (const struct ir_part *r = m->parts; r; r = r->next)
             if (r->kind == IR_RESULT)
                 put_result(p, r);
-    put_result_media(p, first, m);
+    if (!p->own)
+        put_result_media(p, first, m);
     return m;
 }
 

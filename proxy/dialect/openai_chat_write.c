@@ -188,6 +188,8 @@ static void put_stop(struct json_writer *w, const struct ir_request *r,
 static void put_format(struct json_writer *w, const struct ir_request *r,
     const struct spoke_quirks *q, struct ir_notes *notes)
 {
+    if (r->format.kind == IR_FORMAT_TEXT && r->origin == WIRE_CHAT)
+        json_put_raw(w, "response_format", STR("{\"type\":\"text\"}"));
     if (r->format.kind <= IR_FORMAT_TEXT)
         return;
     json_object_begin(w, "response_format");
