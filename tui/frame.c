@@ -119,7 +119,7 @@ static int draw_tabs(struct app *a, int width)
         if (width < 70 && !on)
             continue;
         snprintf(label, sizeof label, width >= 150 ? "%c %s" : "%c%s", s->digit,
-            width >= 120 ? s->title : s->brief);
+            width >= 150 ? s->title : s->brief);
         x += ui_put(0, x, width - x, on ? ROLE_TAB_ON : ROLE_TAB, label);
         x += ui_put(0, x, 1, ROLE_TAB, " ");
     }

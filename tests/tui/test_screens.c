@@ -33,7 +33,7 @@
 #include <utmp.h>
 #include <vterm.h>
 
-enum { NOW_S = 1795442531, STREAM_MAX = 4 << 20, QUIET_MS = 40, MOST_MS = 6000, PATIENCE_MS = 4000 };
+enum { NOW_S = 1795442531, STREAM_MAX = 4 << 20, QUIET_MS = 40, MOST_MS = 6000, PATIENCE_MS = 10000 };
 
 #define UP "\033OA"
 #define DOWN "\033OB"
@@ -233,6 +233,18 @@ static char *read_whole(const char *path)
     return text;
 }
 
+/* The first line that differs, both ways. */
+static void fail_at_line(const char *path, const char *then, const char *now)
+{
+    for (int line = 1; *then || *now; line++) {
+        size_t n = strcspn(then, "\n"), m = strcspn(now, "\n");
+        if (n != m || memcmp(then, now, n) != 0)
+            fail_msg("%s, line %d\n  was %.*s\n  is  %.*s", path, line, (int)n, then, (int)m, now);
+        then += n + (then[n] != 0);
+        now += m + (now[m] != 0);
+    }
+}
+
 static void golden(struct term *t, const char *name)
 {
     char path[200];
@@ -259,7 +271,7 @@ static void golden(struct term *t, const char *name)
             settle(t, QUIET_MS);
     }
     if (!same)
-        fail_msg("%s differs. Now it is:\n%s", path, now);
+        fail_at_line(path, then, now);
     free(then);
     free(now);
 }
@@ -311,6 +323,7 @@ static void expect_sent(const struct gateway *g, const char *text)
 static void ready(struct term *t)
 {
     expect(t, "/s");
+    settle(t, QUIET_MS);
 }
 
 /* ---- goldens ---- */

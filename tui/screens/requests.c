@@ -655,6 +655,8 @@ static bool move_action(struct state *s, enum action action)
         build(s), v.rows = (int)s->count;
     if (!table_action(&s->table, &v, action))
         return false;
+    if (!s->count)
+        return true; /* nothing to leave: the first rows are still followed */
     s->table.follow = action == ACTION_BOTTOM && by_time(s) && !s->table.descending;
     if (sort != s->table.sort || descending != s->table.descending)
         s->stale = true;
