@@ -166,15 +166,15 @@ def spending_far_above_its_own_past_is_said(g):
 
 
 def a_program_that_hangs_is_ended_and_the_gateway_goes_on(g):
-    g.notify = "notify: { command: 'sleep 60 & sleep 61' }\n"
+    g.notify = "notify: { command: 'sleep 60.731 & sleep 61.731' }\n"
     g.write()
     g.run("config", "apply")
     started = time.time()
     for i in range(3):
         g.call('spin {"n":1}', "stuck2", secret=SECRET + "-of-another")
-    wait_for(lambda: [p for p in processes() if p.startswith("sleep 61")], 5)
+    wait_for(lambda: [p for p in processes() if p.startswith("sleep 61.731")], 5)
     assert g.run("status").returncode == 0
-    wait_for(lambda: not [p for p in processes() if p.startswith(("sleep 61", "sleep 60"))], 16)
+    wait_for(lambda: not [p for p in processes() if p.startswith(("sleep 61.731", "sleep 60.731"))], 16)
     assert time.time() - started > 9
 
 
