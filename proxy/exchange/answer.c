@@ -341,7 +341,8 @@ static void held_done(struct exchange *x)
         x->received_us);
     usage_body(&x->reader, buf_str(&x->held));
     if (translating(x) && translate_whole(x, &e) < 0) {
-        give_up(x, FAIL_5XX, 502, "upstream_error", e.text);
+        /* It was answered and is charged: asking again would be paid for twice. */
+        give_up(x, FAIL_CLIENT, 502, "upstream_error", e.text);
         return;
     }
     attempt_ok(x);
