@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+# Suites whose cases wait for real time on a shared machine: a failure is tried once more and said.
+TIMED = ("http/", "tui/", "clients/", "unit/test_http", "unit/test_probes", "unit/test_upstream", "store/test_crash")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -64,7 +66,7 @@ def run(name, command, env, limit):
     for line in text.splitlines():
         if re.match(r"ok\b.*# *SKIP", line, re.I):
             print("    skipped: " + line.split("#", 1)[1].strip()[5:].strip())
-    return passed, failed, skipped
+    return passed, failed, skipped, "Sanitizer" in text
 
 
 def main():
@@ -86,7 +88,11 @@ def main():
             continue
         if any(part in name for part in args.without):
             continue
-        total = [a + b for a, b in zip(total, run(name, command, env, args.limit))]
+        counts = run(name, command, env, args.limit)
+        if counts[1] and name.startswith(TIMED) and not counts[3]:
+            print(f"     {name}: lives on real clocks and sockets, so once more; both results stand here", flush=True)
+            counts = run(name, command, env, args.limit)
+        total = [a + b for a, b in zip(total, counts)]
     if os.environ.get("CHECK_TOTALS"):
         with open(os.environ["CHECK_TOTALS"], "a", encoding="ascii") as f:
             print(*total, file=f)
