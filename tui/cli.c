@@ -42,6 +42,7 @@ const struct cli_option_row cli_options[] = {
     {"for", "TIME", "go back by itself after 15m, 1h …"},
     {"format", "NAME", "jsonl or curl"},
     {"grace", "TIME", "how long the old secret still works (24h)"},
+    {"headless", NULL, "the gateway alone, without the console"},
     {"key", "NAME", "for this virtual key only"},
     {"level", "NAME", "least level: debug, info, warn, error, audit"},
     {"limit", "N", "at most N rows"},

@@ -15,11 +15,6 @@ int cli_serve(struct cli *c)
     return c->hooks->serve(c, false);
 }
 
-int cli_demo(struct cli *c)
-{
-    return c->hooks->serve(c, true);
-}
-
 static int enter(struct cli *c, bool readonly)
 {
     if (!c->hooks->console) {

@@ -386,6 +386,19 @@ def the_console_without_a_provider_key_brings_the_demo(p):
     assert answer.status == 404 and "OPENAI_API_KEY" in text, (answer.status, text)
 
 
+def demo_folders(p):
+    return [name for name in os.listdir(p.home) if name.startswith("pointsman-demo-")]
+
+
+def the_demo_opens_its_console_and_leaves_nothing(p):
+    for leave in (lambda c: (c.type(b"Q"), c.ends()), lambda c: c.hang_up()):
+        console = Console(p, "demo", "--listen", f"127.0.0.1:{p.port}", TMPDIR=p.home)
+        console.shows("live", 20)
+        assert demo_folders(p), "its folders should be there while it runs"
+        leave(console)
+        wait_for(lambda: not demo_folders(p), 10, f"left behind: {demo_folders(p)}")
+
+
 def our_own_address_exported_is_no_provider(p):
     child = p.serve(*p.without_file(), OPENAI_API_KEY="sk-live-abcdefghijklmnop", OPENAI_BASE_URL=p.url + "/v1")
     shown = json.loads(p.run("provider", "list", "--json").stdout.splitlines()[0])
@@ -507,7 +520,7 @@ def main():
              without_a_terminal_it_says_which_verbs_to_use,
              a_home_that_cannot_be_written_names_the_folder_and_the_option,
              without_a_provider_key_serve_answers_503_and_says_which_to_set,
-             the_console_without_a_provider_key_brings_the_demo, our_own_address_exported_is_no_provider,
+             the_console_without_a_provider_key_brings_the_demo, the_demo_opens_its_console_and_leaves_nothing, our_own_address_exported_is_no_provider,
              one_of_our_own_keys_is_no_provider_key, status_line_is_one_short_line]
     streaming = [down_lets_streams_end_first, restart_keeps_pid_and_socket_lets_streams_end_and_takes_the_new_binary,
                  a_second_sigterm_stops_now]
