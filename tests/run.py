@@ -5,17 +5,23 @@ lines ("ok …", "not ok …", "ok … # SKIP why"). Ends with `N passed, N fail
 
     python3 tests/run.py --build build [NAME-PART ...]      only suites whose name contains a part
 
-`--not PART` leaves suites out. Where several runs make one (.ci/run), CHECK_STAGE names the run in
-front of its totals, and CHECK_TOTALS is a file that gets a line with the three numbers."""
+Two suites run at a time (--jobs), the long ones begin first. `--not PART` leaves suites out. Where
+several runs make one (.ci/run), CHECK_STAGE names the run in front of its totals, and CHECK_TOTALS is
+a file that gets a line with the three numbers."""
 import argparse
+import concurrent.futures
 import os
 import re
 import subprocess
 import sys
 import time
 
-# Suites whose cases wait for real time on a shared machine: a failure is tried once more and said.
+# Suites whose cases wait for real time on a shared machine: a failure is tried once more, with the
+# machine to itself, and said.
 TIMED = ("http/", "tui/", "clients/", "unit/test_http", "unit/test_probes", "unit/test_upstream", "store/test_crash")
+# Begun first, so that no long one is left for the end.
+LONG = ("clients/", "http/check_stories", "http/check_threats", "tui/", "http/check_kill", "http/check_launch",
+        "http/")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -33,7 +39,12 @@ def suites(build):
                 yield f"{folder}/{name[:-3]}", [sys.executable, os.path.join(where, name)]
 
 
+def begin_order(suite):
+    return next((n for n, part in enumerate(LONG) if suite[0].startswith(part)), len(LONG))
+
+
 def run(name, command, env, limit):
+    """(passed, failed, skipped, whether a sanitizer spoke)"""
     started = time.time()
     try:
         done = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
@@ -59,20 +70,38 @@ def run(name, command, env, limit):
     if passed + failed + skipped == 0:
         failed = 1
         text += "\nno test ran\n"
-    print(f"{'ok  ' if not failed else 'FAIL'} {name:40} {passed:5} passed {failed:3} failed"
-          f" {skipped:3} skipped  {time.time() - started:6.1f} s", flush=True)
+    said = [f"{'ok  ' if not failed else 'FAIL'} {name:40} {passed:5} passed {failed:3} failed"
+            f" {skipped:3} skipped  {time.time() - started:6.1f} s"]
     if failed:
-        print("\n".join("    " + line for line in text.splitlines()[-60:]), flush=True)
+        said += ["    " + line for line in text.splitlines()[-60:]]
     for line in text.splitlines():
         if re.match(r"ok\b.*# *SKIP", line, re.I):
-            print("    skipped: " + line.split("#", 1)[1].strip()[5:].strip())
+            said.append("    skipped: " + line.split("#", 1)[1].strip()[5:].strip())
+    print("\n".join(said), flush=True)
     return passed, failed, skipped, "Sanitizer" in text
+
+
+def run_all(wanted, env, args):
+    """The counts of each suite; those that live on real clocks get a second try when all are done."""
+    counts, again = [], []
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as lanes:
+        begun = [(suite, lanes.submit(run, *suite, env, args.limit)) for suite in sorted(wanted, key=begin_order)]
+        for suite, lane in begun:
+            if lane.result()[1] and suite[0].startswith(TIMED) and not lane.result()[3]:
+                again.append(suite)
+            else:
+                counts.append(lane.result())
+    for suite in again:
+        print(f"     {suite[0]}: lives on real clocks and sockets, so once more; both results stand here", flush=True)
+        counts.append(run(*suite, env, args.limit))
+    return counts
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
     parser.add_argument("--limit", type=int, default=300, help="seconds a suite may take")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="suites at a time")
     parser.add_argument("--not", dest="without", action="append", default=[], metavar="PART")
     parser.add_argument("parts", nargs="*")
     args = parser.parse_args()
@@ -82,17 +111,10 @@ def main():
                POINTSMAN_SHARED=os.path.join(os.path.dirname(ROOT), "shared"),
                ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "detect_leaks=1"), LC_ALL="C.UTF-8")
     env.pop("CI", None)
-    total = [0, 0, 0]
-    for name, command in suites(build):
-        if args.parts and not any(part in name for part in args.parts):
-            continue
-        if any(part in name for part in args.without):
-            continue
-        counts = run(name, command, env, args.limit)
-        if counts[1] and name.startswith(TIMED) and not counts[3]:
-            print(f"     {name}: lives on real clocks and sockets, so once more; both results stand here", flush=True)
-            counts = run(name, command, env, args.limit)
-        total = [a + b for a, b in zip(total, counts)]
+    wanted = [suite for suite in suites(build)
+              if (not args.parts or any(part in suite[0] for part in args.parts))
+              and not any(part in suite[0] for part in args.without)]
+    total = [sum(column) for column in zip((0, 0, 0), *(c[:3] for c in run_all(wanted, env, args)))]
     if os.environ.get("CHECK_TOTALS"):
         with open(os.environ["CHECK_TOTALS"], "a", encoding="ascii") as f:
             print(*total, file=f)
