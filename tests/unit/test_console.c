@@ -225,16 +225,65 @@ static void narrow_tables_drop_the_least_important_columns(void **state)
 {
     static const struct table_column c[] = {{"time", "Time", 8, 3, false, 0},
         {"state", "St", 6, 1, false, 0}, {"model", "Model", 10, 2, false, 20}};
-    int index[TABLE_COLUMNS_MAX], widths[TABLE_COLUMNS_MAX];
+    const struct table_view v = {.columns = c, .column_count = 3};
+    struct table t = {.sort = -1};
+    struct table_fit f;
+    struct str unknown;
     (void)state;
-    assert_int_equal(table_fit(c, 3, 30, index, widths), 3);
-    assert_int_equal(widths[2], 14);
-    assert_int_equal(table_fit(c, 3, 20, index, widths), 2);
-    assert_int_equal(index[0], 1);
-    assert_int_equal(table_fit(c, 3, 6, index, widths), 1);
-    assert_int_equal(index[0], 1);
-    assert_int_equal(table_fit(c, 3, 2, index, widths), 1);
-    assert_int_equal(widths[0], 2);
+    table_fit(&t, &v, 30, &f);
+    assert_int_equal(f.count, 3);
+    assert_int_equal(f.width[2], 14);
+    assert_false(f.more);
+    table_fit(&t, &v, 20, &f);
+    assert_int_equal(f.count, 2);
+    assert_int_equal(f.index[0], 1);
+    assert_true(f.more);
+    table_fit(&t, &v, 6, &f);
+    assert_int_equal(f.count, 1);
+    assert_int_equal(f.index[0], 1);
+    table_fit(&t, &v, 2, &f);
+    assert_int_equal(f.count, 1);
+    assert_int_equal(f.width[0], 2);
+    /* chosen: these, in this order, dropped from the right */
+    assert_true(table_choose(&t, &v, STR("model, Time"), &unknown));
+    table_fit(&t, &v, 30, &f);
+    assert_int_equal(f.count, 2);
+    assert_int_equal(f.index[0], 2);
+    table_fit(&t, &v, 12, &f);
+    assert_int_equal(f.count, 1);
+    assert_int_equal(f.index[0], 2);
+    assert_true(f.more);
+    assert_false(table_choose(&t, &v, STR("model nosuch"), &unknown));
+    assert_true(str_eq(unknown, STR("nosuch")));
+    assert_true(table_choose(&t, &v, STR(""), &unknown));
+    assert_int_equal(t.chosen_count, 0);
+}
+
+static void sideways_what_names_a_row_stays(void **state)
+{
+    static const struct table_column c[] = {{"model", "Model", 8, 1, false, 0},
+        {"in", "In", 4, 3, true, 0}, {"out", "Out", 4, 4, true, 0}, {"cost", "Cost", 4, 5, true, 0}};
+    const struct table_view v = {.columns = c, .column_count = 4};
+    struct table t = {.sort = -1};
+    struct table_fit f;
+    (void)state;
+    table_fit(&t, &v, 14, &f);
+    assert_int_equal(f.count, 2);
+    assert_int_equal(f.index[1], 1);
+    t.more = f.more;
+    assert_true(table_action(&t, &v, ACTION_COLUMN_RIGHT));
+    table_fit(&t, &v, 14, &f);
+    assert_int_equal(f.index[0], 0);
+    assert_int_equal(f.index[1], 2);
+    t.shift = 2;
+    table_fit(&t, &v, 14, &f);
+    assert_int_equal(f.index[1], 3);
+    assert_false(f.more);
+    t.more = f.more;
+    assert_true(table_action(&t, &v, ACTION_COLUMN_RIGHT)); /* the end: no further */
+    assert_int_equal(t.shift, 2);
+    assert_true(table_action(&t, &v, ACTION_COLUMN_LEFT));
+    assert_int_equal(t.shift, 1);
 }
 
 /* ---- the model ---- */
@@ -303,6 +352,7 @@ int main(void)
         cmocka_unit_test(built_in_themes_name_every_role),
         cmocka_unit_test(theme_files_are_read_with_their_errors),
         cmocka_unit_test(narrow_tables_drop_the_least_important_columns),
+        cmocka_unit_test(sideways_what_names_a_row_stays),
         cmocka_unit_test(snapshots_become_rows_in_order),
         cmocka_unit_test(the_model_is_bounded),
     };

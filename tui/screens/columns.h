@@ -9,7 +9,17 @@
 
 enum time_form { TIME_CLOCK, TIME_AGE, TIME_ISO, TIME_FORMS };
 
-extern const struct table_column request_columns[];
+struct cell;
+
+struct request_column {
+    struct table_column head;
+    struct str (*text)(const struct row *row);
+    int64_t (*number)(const struct row *row, int64_t now_ms);
+    void (*paint)(const struct cell *cell);
+    const char *field;
+    enum role role;
+};
+extern const struct request_column request_columns[]; /* the first is the time */
 extern const size_t request_column_count;
 
 void request_cell(const struct row *row, int column, int y, int x, int width, int64_t now_ms,

@@ -13,13 +13,16 @@
 #include <time.h>
 
 struct state {
-    struct listing list;
+    struct listing list; /* first: listing_close(), listing_tick() */
     int by, window;
 };
 
 enum { COL_NAME, COL_COST, COL_SHARE };
 
-static const char *const dimensions[] = {"key", "model", "route", "team", "session", "tag", "day"};
+static const struct {
+    const char *name, *term; /* term: of the filter that finds its requests; NULL: none does */
+} dimensions[] = {{"key", "key:="}, {"model", "target:="}, {"route", "route:="}, {"team", "team:="},
+    {"session", "session:="}, {"tag", "tag:"}, {"day", NULL}};
 
 static const struct {
     const char *text;
@@ -75,6 +78,7 @@ static const struct listing_def def = {.path = "cost",
     .columns = columns,
     .count = ARRAY_LEN(columns),
     .empty = "nothing was spent in this time (+ for a longer one)",
+    .order = "cost",
     .refresh_ms = 5000,
     .own = own,
     .own_key = own_key};
@@ -98,7 +102,7 @@ static void set(struct app *a, struct state *s, int by, int window)
     int n = (int)ARRAY_LEN(dimensions);
     s->by = (by + n) % n;
     s->window = MAX(0, MIN(window, (int)ARRAY_LEN(windows) - 1));
-    snprintf(s->list.query, sizeof s->list.query, "?by=%s&since=%lld", dimensions[s->by],
+    snprintf(s->list.query, sizeof s->list.query, "?by=%s&since=%lld", dimensions[s->by].name,
         (long long)since_ms(a, s->window));
     app_forget(a, &s->list);
     s->list.asked = false;
@@ -110,15 +114,7 @@ static void open(struct app *a, void *state, const void *arg)
     struct state *s = state;
     (void)arg;
     listing_init(&s->list, a, &def);
-    s->list.table.sort = COL_COST;
-    s->list.table.descending = true;
     set(a, s, 0, 1);
-}
-
-static void close(struct app *a, void *state)
-{
-    (void)a;
-    listing_fini(&((struct state *)state)->list);
 }
 
 static void draw_total(const struct state *s, int y, int width)
@@ -142,7 +138,7 @@ static void draw(struct app *a, void *state, struct rect r)
     int x = 1;
     (void)a;
     for (size_t i = 0; i < ARRAY_LEN(dimensions); i++) {
-        x += ui_put(r.y, x, r.w - x, (int)i == s->by ? ROLE_TAB_ON : ROLE_TAB, dimensions[i]);
+        x += ui_put(r.y, x, r.w - x, (int)i == s->by ? ROLE_TAB_ON : ROLE_TAB, dimensions[i].name);
         x += ui_put(r.y, x, 1, ROLE_TAB, " ");
     }
     ui_printf(r.y, x + 2, r.w - x - 2, ROLE_DIM, "%s (+ -)", windows[s->window].text);
@@ -153,7 +149,6 @@ static void draw(struct app *a, void *state, struct rect r)
 static bool action(struct app *a, void *state, enum action action)
 {
     struct state *s = state;
-    char name[200], filter[260];
     if (listing_action(&s->list, action))
         return true;
     switch (action) {
@@ -166,22 +161,13 @@ static bool action(struct app *a, void *state, enum action action)
         set(a, s, s->by, s->window + (action == ACTION_GROW ? 1 : -1));
         return true;
     case ACTION_OPEN:
-        listing_text(listing_row(&s->list), "name", name, sizeof name);
-        if (!name[0] || s->by == (int)ARRAY_LEN(dimensions) - 1)
+        if (!dimensions[s->by].term)
             return true;
-        snprintf(filter, sizeof filter, "%s:\"%s\"",
-            strcmp(dimensions[s->by], "model") == 0 ? "target" : dimensions[s->by], name);
-        requests_filter(a, filter);
+        requests_of(a, listing_row(&s->list), dimensions[s->by].term, "name");
         return true;
     default:
         return false;
     }
-}
-
-static int tick(struct app *a, void *state)
-{
-    (void)a;
-    return listing_tick(&((struct state *)state)->list);
 }
 
 const struct screen screen_cost = {.name = "cost",
@@ -191,7 +177,7 @@ const struct screen screen_cost = {.name = "cost",
     .size = sizeof(struct state),
     .contexts = place,
     .open = open,
-    .close = close,
+    .close = listing_close,
     .draw = draw,
     .action = action,
-    .tick = tick};
+    .tick = listing_tick};

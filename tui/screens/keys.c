@@ -10,8 +10,8 @@
 #include <stdio.h>
 
 struct state {
-    struct listing list;
-    char acting[80]; /* the key that the menu is about */
+    struct listing list; /* first: listing_close(), listing_tick() */
+    char acting[80];     /* the key that the menu is about */
 };
 
 enum { COL_NAME, COL_OWNER, COL_HOUR, COL_TODAY, COL_WINDOW, COL_USED, COL_LEFT, COL_OUT, COL_RPM };
@@ -132,6 +132,7 @@ static const struct listing_def def = {.path = "keys",
     .columns = columns,
     .count = ARRAY_LEN(columns),
     .empty = "no key yet: a makes one",
+    .order = "cost an hour",
     .own = own,
     .own_key = own_key};
 
@@ -142,14 +143,6 @@ static void open(struct app *a, void *state, const void *arg)
     struct state *s = state;
     (void)arg;
     listing_init(&s->list, a, &def);
-    s->list.table.sort = COL_HOUR;
-    s->list.table.descending = true;
-}
-
-static void close(struct app *a, void *state)
-{
-    (void)a;
-    listing_fini(&((struct state *)state)->list);
 }
 
 static void draw(struct app *a, void *state, struct rect r)
@@ -220,7 +213,6 @@ static bool action(struct app *a, void *state, enum action action)
         {'g', "grant credit…"}, {'p', "pause: refuse its requests"}, {'r', "resume"},
         {'o', "rotate: a new secret, the old one works for a day"}, {'x', "revoke for ever…"}};
     struct state *s = state;
-    char filter[100];
     if (action == ACTION_KEY_ADD) {
         if (app_may_change(a))
             key_form_open(a, NULL);
@@ -232,8 +224,7 @@ static bool action(struct app *a, void *state, enum action action)
     if (!s->acting[0])
         return false;
     if (action == ACTION_OPEN) {
-        snprintf(filter, sizeof filter, "key:=%s", s->acting);
-        requests_filter(a, filter);
+        requests_of(a, listing_row(&s->list), "key:=", "name");
         return true;
     }
     if (action == ACTION_KEY_MENU) {
@@ -243,15 +234,9 @@ static bool action(struct app *a, void *state, enum action action)
     return false;
 }
 
-static int tick(struct app *a, void *state)
-{
-    (void)a;
-    return listing_tick(&((struct state *)state)->list);
-}
-
 static bool subject(struct app *a, void *state, struct subject *out)
 {
-    struct str row = listing_row(&((struct state *)state)->list);
+    struct str row = listing_row(state);
     (void)a;
     if (!row.n)
         return false;
@@ -267,8 +252,8 @@ const struct screen screen_keys = {.name = "keys",
     .size = sizeof(struct state),
     .contexts = place,
     .open = open,
-    .close = close,
+    .close = listing_close,
     .draw = draw,
     .action = action,
-    .tick = tick,
+    .tick = listing_tick,
     .subject = subject};

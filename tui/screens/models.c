@@ -1,14 +1,13 @@
 /* models.c: what each model did in a window of time: requests, errors, latency, tokens, cost. */
 #include "tui/screen.h"
 
-#include "tui/format.h"
 #include "tui/screens/requests.h"
 #include "tui/widgets/listing.h"
 
 #include <stdio.h>
 
 struct state {
-    struct listing list;
+    struct listing list; /* first: listing_close(), listing_tick() */
     int window;
 };
 
@@ -22,15 +21,9 @@ static int64_t error_ppm(struct str row)
 
 static void own(struct listing *l, struct str row, int column, int y, int x, int width)
 {
-    char b[FORMAT_MAX];
-    int64_t ppm = error_ppm(row);
     (void)l;
     (void)column;
-    ui_put_right(y, x, width,
-        ppm >= 50000   ? ROLE_BAD
-        : ppm >= 10000 ? ROLE_WARN
-                       : ROLE_NUMBER,
-        format_share(b, ppm));
+    listing_share(y, x, width, error_ppm(row));
 }
 
 static int64_t own_key(struct listing *l, struct str row, int column)
@@ -66,6 +59,7 @@ static const struct listing_def def = {.path = "models",
     .columns = columns,
     .count = ARRAY_LEN(columns),
     .empty = "no model was asked in this time (+ for a longer one)",
+    .order = "requests",
     .own = own,
     .own_key = own_key};
 
@@ -83,15 +77,7 @@ static void open(struct app *a, void *state, const void *arg)
     struct state *s = state;
     (void)arg;
     listing_init(&s->list, a, &def);
-    s->list.table.sort = 2;
-    s->list.table.descending = true;
     set_window(s, 1);
-}
-
-static void close(struct app *a, void *state)
-{
-    (void)a;
-    listing_fini(&((struct state *)state)->list);
 }
 
 /* What went wrong with the selected one, and how its first token came along. */
@@ -120,16 +106,11 @@ static void draw(struct app *a, void *state, struct rect r)
 static bool action(struct app *a, void *state, enum action action)
 {
     struct state *s = state;
-    char model[200], filter[240];
     if (listing_action(&s->list, action))
         return true;
     switch (action) {
     case ACTION_OPEN:
-        if (!listing_row(&s->list).n)
-            return true;
-        listing_text(listing_row(&s->list), "model", model, sizeof model);
-        snprintf(filter, sizeof filter, "model:%s", model);
-        requests_filter(a, filter);
+        requests_of(a, listing_row(&s->list), "target:=", "target");
         return true;
     case ACTION_GROW:
     case ACTION_SHRINK:
@@ -140,15 +121,9 @@ static bool action(struct app *a, void *state, enum action action)
     }
 }
 
-static int tick(struct app *a, void *state)
-{
-    (void)a;
-    return listing_tick(&((struct state *)state)->list);
-}
-
 static bool subject(struct app *a, void *state, struct subject *out)
 {
-    struct str row = listing_row(&((struct state *)state)->list);
+    struct str row = listing_row(state);
     (void)a;
     if (!row.n)
         return false;
@@ -166,8 +141,8 @@ const struct screen screen_models = {.name = "models",
     .size = sizeof(struct state),
     .contexts = place,
     .open = open,
-    .close = close,
+    .close = listing_close,
     .draw = draw,
     .action = action,
-    .tick = tick,
+    .tick = listing_tick,
     .subject = subject};

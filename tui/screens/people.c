@@ -6,7 +6,7 @@
 #include "tui/widgets/menu.h"
 
 struct state {
-    struct listing list;
+    struct listing list; /* first: listing_close(), listing_tick() */
 };
 
 static const struct listing_column columns[] = {
@@ -31,13 +31,7 @@ static const enum context place[] = {CONTEXT_LIST, CONTEXT_END};
 static void open(struct app *a, void *state, const void *arg)
 {
     (void)arg;
-    listing_init(&((struct state *)state)->list, a, &def);
-}
-
-static void close(struct app *a, void *state)
-{
-    (void)a;
-    listing_fini(&((struct state *)state)->list);
+    listing_init(state, a, &def);
 }
 
 static void draw(struct app *a, void *state, struct rect r)
@@ -52,13 +46,7 @@ static void draw(struct app *a, void *state, struct rect r)
 static bool action(struct app *a, void *state, enum action action)
 {
     (void)a;
-    return listing_action(&((struct state *)state)->list, action);
-}
-
-static int tick(struct app *a, void *state)
-{
-    (void)a;
-    return listing_tick(&((struct state *)state)->list);
+    return listing_action(state, action);
 }
 
 static const char *hint(struct app *a, void *state)
@@ -72,8 +60,8 @@ const struct screen sheet_people = {.name = "people",
     .size = sizeof(struct state),
     .contexts = place,
     .open = open,
-    .close = close,
+    .close = listing_close,
     .draw = draw,
     .action = action,
-    .tick = tick,
+    .tick = listing_tick,
     .hint = hint};

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 struct state {
-    struct listing list;
+    struct listing list; /* first: listing_close(), listing_tick() */
 };
 
 enum { COL_NAME, COL_STATE, COL_BREAKER, COL_ERR, COL_P95, COL_SPARK, COL_RUN, COL_QUEUE };
@@ -70,13 +70,7 @@ static const enum context place[] = {CONTEXT_PROVIDERS, CONTEXT_SUBJECT, CONTEXT
 static void open(struct app *a, void *state, const void *arg)
 {
     (void)arg;
-    listing_init(&((struct state *)state)->list, a, &def);
-}
-
-static void close(struct app *a, void *state)
-{
-    (void)a;
-    listing_fini(&((struct state *)state)->list);
+    listing_init(state, a, &def);
 }
 
 static void list_line(struct str list, char *out, size_t size)
@@ -179,7 +173,7 @@ static bool action(struct app *a, void *state, enum action action)
         {'p', "trip the breaker for 5 min"}, {'c', "clear the breaker: use it again"},
         {'b', "bring it back from a drain"}};
     struct state *s = state;
-    char name[64], filter[100];
+    char name[64];
     if (listing_action(&s->list, action))
         return true;
     listing_text(listing_row(&s->list), "name", name, sizeof name);
@@ -187,8 +181,7 @@ static bool action(struct app *a, void *state, enum action action)
         return false;
     switch (action) {
     case ACTION_OPEN:
-        snprintf(filter, sizeof filter, "provider:=%s", name);
-        requests_filter(a, filter);
+        requests_of(a, listing_row(&s->list), "provider:=", "name");
         return true;
     case ACTION_SWITCH:
         app_push(a, &sheet_drain, name);
@@ -199,12 +192,6 @@ static bool action(struct app *a, void *state, enum action action)
     default:
         return false;
     }
-}
-
-static int tick(struct app *a, void *state)
-{
-    (void)a;
-    return listing_tick(&((struct state *)state)->list);
 }
 
 /* The header's trouble mark leads here. */
@@ -218,7 +205,7 @@ static void show(struct app *a, void *state)
 
 static bool subject(struct app *a, void *state, struct subject *out)
 {
-    struct str row = listing_row(&((struct state *)state)->list);
+    struct str row = listing_row(state);
     (void)a;
     if (!row.n)
         return false;
@@ -242,9 +229,9 @@ const struct screen screen_providers = {.name = "providers",
     .size = sizeof(struct state),
     .contexts = place,
     .open = open,
-    .close = close,
+    .close = listing_close,
     .show = show,
     .draw = draw,
     .action = action,
-    .tick = tick,
+    .tick = listing_tick,
     .subject = subject};

@@ -7,6 +7,10 @@
 /* Shows the screen with this filter ("model:gpt-5"). */
 void requests_filter(struct app *a, const char *filter);
 
+/* The same for what a row of another list is called: requests_of(a, row, "key:=", "name"). Nothing
+ * happens where the row has no such member. */
+void requests_of(struct app *a, struct str row, const char *term, const char *member);
+
 /* Shows the screen with the cursor on this request and its inspector open. The request may be older
  * than what the list holds. */
 void requests_open(struct app *a, struct str id);

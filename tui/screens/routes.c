@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 struct state {
-    struct listing list;
+    struct listing list; /* first: listing_close(), listing_tick() */
     struct text detail;
 };
 
@@ -78,7 +78,6 @@ static void health_cell(struct str row, int y, int x, int width)
 static void own(struct listing *l, struct str row, int column, int y, int x, int width)
 {
     char b[FORMAT_MAX], goal[32], policy[32];
-    int64_t ppm = error_ppm(row);
     (void)l;
     switch (column) {
     case COL_HOW:
@@ -102,11 +101,7 @@ static void own(struct listing *l, struct str row, int column, int y, int x, int
         ui_put_right(y, x, width, ROLE_LIVE, format_count(b, (int64_t)sum_of(row, "in_flight")));
         break;
     default:
-        ui_put_right(y, x, width,
-            ppm >= 50000   ? ROLE_BAD
-            : ppm >= 10000 ? ROLE_WARN
-                           : ROLE_NUMBER,
-            format_share(b, ppm));
+        listing_share(y, x, width, error_ppm(row));
     }
 }
 
@@ -143,14 +138,13 @@ static const enum context place[] = {CONTEXT_ROUTES, CONTEXT_SUBJECT, CONTEXT_LI
 static void open(struct app *a, void *state, const void *arg)
 {
     (void)arg;
-    listing_init(&((struct state *)state)->list, a, &def);
+    listing_init(state, a, &def);
 }
 
 static void close(struct app *a, void *state)
 {
     struct state *s = state;
-    (void)a;
-    listing_fini(&s->list);
+    listing_close(a, s);
     text_fini(&s->detail);
 }
 
@@ -252,29 +246,22 @@ static bool action(struct app *a, void *state, enum action action)
 {
     struct state *s = state;
     struct str row = listing_row(&s->list);
-    char name[200], filter[240];
+    char name[200];
     if (listing_action(&s->list, action))
         return true;
     if (!row.n)
         return false;
-    listing_text(row, "name", name, sizeof name);
     if (action == ACTION_OPEN) {
-        snprintf(filter, sizeof filter, "route:=%s", name);
-        requests_filter(a, filter);
+        requests_of(a, row, "route:=", "name");
         return true;
     }
     if (action == ACTION_EDIT) {
+        listing_text(row, "name", name, sizeof name);
         route_edit(a, name, json_get(row, STR("object")).raw,
             listing_i64(buf_str(&s->list.reply), "revision"));
         return true;
     }
     return false;
-}
-
-static int tick(struct app *a, void *state)
-{
-    (void)a;
-    return listing_tick(&((struct state *)state)->list);
 }
 
 static void data(struct app *a, void *state)
@@ -289,7 +276,7 @@ static void data(struct app *a, void *state)
 
 static bool subject(struct app *a, void *state, struct subject *out)
 {
-    struct str row = listing_row(&((struct state *)state)->list);
+    struct str row = listing_row(state);
     (void)a;
     if (!row.n)
         return false;
@@ -313,5 +300,5 @@ const struct screen screen_routes = {.name = "routes",
     .draw = draw,
     .action = action,
     .data = data,
-    .tick = tick,
+    .tick = listing_tick,
     .subject = subject};

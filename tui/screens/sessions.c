@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 struct state {
-    struct listing list;
+    struct listing list; /* first: listing_close(), listing_tick() */
 };
 
 enum { COL_CTX = 4, COL_CACHE = 5 };
@@ -78,6 +78,7 @@ static const struct listing_def def = {.path = "sessions",
     .count = ARRAY_LEN(columns),
     .empty = "no session yet: agents name theirs, /s/NAME/v1 in the base URL "
              "or x-pointsman-session does it too",
+    .order = "last",
     .own = own,
     .own_key = own_key};
 
@@ -85,17 +86,8 @@ static const enum context place[] = {CONTEXT_SESSIONS, CONTEXT_SUBJECT, CONTEXT_
 
 static void open(struct app *a, void *state, const void *arg)
 {
-    struct state *s = state;
     (void)arg;
-    listing_init(&s->list, a, &def);
-    s->list.table.sort = 9;
-    s->list.table.descending = true;
-}
-
-static void close(struct app *a, void *state)
-{
-    (void)a;
-    listing_fini(&((struct state *)state)->list);
+    listing_init(state, a, &def);
 }
 
 static void draw(struct app *a, void *state, struct rect r)
@@ -109,7 +101,7 @@ static void draw(struct app *a, void *state, struct rect r)
 static bool action(struct app *a, void *state, enum action action)
 {
     struct state *s = state;
-    char session[200], filter[240];
+    char session[200];
     if (listing_action(&s->list, action))
         return true;
     listing_text(listing_row(&s->list), "session", session, sizeof session);
@@ -118,17 +110,10 @@ static bool action(struct app *a, void *state, enum action action)
         return true;
     }
     if (action == ACTION_FILTER && session[0]) {
-        snprintf(filter, sizeof filter, "session:\"%s\"", session);
-        requests_filter(a, filter);
+        requests_of(a, listing_row(&s->list), "session:=", "session");
         return true;
     }
     return false;
-}
-
-static int tick(struct app *a, void *state)
-{
-    (void)a;
-    return listing_tick(&((struct state *)state)->list);
 }
 
 /* What the session asks for now: its newest request knows. */
@@ -147,7 +132,7 @@ static void newest_asked(struct app *a, struct subject *out)
 
 static bool subject(struct app *a, void *state, struct subject *out)
 {
-    struct str row = listing_row(&((struct state *)state)->list);
+    struct str row = listing_row(state);
     if (!row.n)
         return false;
     out->kind = SUBJECT_SESSION;
@@ -169,8 +154,8 @@ const struct screen screen_sessions = {.name = "sessions",
     .size = sizeof(struct state),
     .contexts = place,
     .open = open,
-    .close = close,
+    .close = listing_close,
     .draw = draw,
     .action = action,
-    .tick = tick,
+    .tick = listing_tick,
     .subject = subject};

@@ -43,11 +43,15 @@ void listing_init(struct listing *l, struct app *a, const struct listing_def *de
 {
     *l = (struct listing){.app = a, .def = def, .table = {.sort = -1}};
     buf_init(&l->reply, 32 << 20);
+    for (size_t i = 0; def->order && i < def->count; i++)
+        if (strcmp(def->columns[i].head.name, def->order) == 0)
+            l->table.sort = (int)i, l->table.descending = true;
 }
 
-void listing_fini(struct listing *l)
+void listing_close(struct app *a, void *list)
 {
-    app_forget(l->app, l);
+    struct listing *l = list;
+    app_forget(a, l);
     buf_fini(&l->reply);
     free(l->rows);
 }
@@ -179,8 +183,10 @@ void listing_refresh(struct listing *l)
     l->asked = app_ask(l->app, l, "GET", path, STR_NULL, on_rows);
 }
 
-int listing_tick(struct listing *l)
+int listing_tick(struct app *a, void *list)
 {
+    struct listing *l = list;
+    (void)a;
     int64_t every = (l->def->refresh_ms ? l->def->refresh_ms : REFRESH_MS) * INT64_C(1000);
     int64_t left = l->asked_us ? l->asked_us + every - clock_mono_us() : 0;
     if (l->asked)
@@ -226,6 +232,16 @@ static void spark_cell(struct str array, int y, int x, int width)
     chart_spark(y, x, width, ROLE_CHART, values, n);
 }
 
+void listing_share(int y, int x, int width, int64_t ppm)
+{
+    char b[FORMAT_MAX];
+    ui_put_right(y, x, width,
+        ppm >= 50000   ? ROLE_BAD
+        : ppm >= 10000 ? ROLE_WARN
+                       : ROLE_NUMBER,
+        format_share(b, ppm));
+}
+
 static void number_cell(
     struct listing *l, struct str row, const struct listing_column *c, int y, int x, int width)
 {
@@ -242,10 +258,8 @@ static void number_cell(
         format_rate(b, listing_double(row, c->path));
     else if (c->kind == CELL_AGE && v > 0)
         format_age(b, MAX(app_now_ms(l->app) - v, 0));
-    else if (c->kind == CELL_SHARE || c->kind == CELL_PERCENT)
+    else if (c->kind == CELL_PERCENT)
         format_share(b, v);
-    if (c->kind == CELL_SHARE)
-        role = v >= 50000 ? ROLE_BAD : v >= 10000 ? ROLE_WARN : ROLE_NUMBER;
     ui_put_right(y, x, width, role, b);
 }
 
@@ -269,6 +283,9 @@ static void cell(void *ctx, int row, int column, int y, int x, int width)
         listing_text(object, c->path, text, sizeof text);
         state_cell(text, y, x, width);
         break;
+    case CELL_SHARE:
+        listing_share(y, x, width, listing_i64(object, c->path));
+        break;
     case CELL_SPARK:
         spark_cell(json_path(object, c->path).raw, y, x, width);
         break;
@@ -280,13 +297,10 @@ static void cell(void *ctx, int row, int column, int y, int x, int width)
     }
 }
 
-static struct table_column heads[TABLE_COLUMNS_MAX]; /* of the list that is drawn or asked */
-
 static struct table_view view_of(struct listing *l)
 {
-    for (size_t i = 0; i < l->def->count && i < ARRAY_LEN(heads); i++)
-        heads[i] = l->def->columns[i].head;
-    return (struct table_view){.columns = heads,
+    return (struct table_view){.columns = &l->def->columns[0].head,
+        .stride = sizeof l->def->columns[0],
         .column_count = l->def->count,
         .rows = (int)l->count,
         .ctx = l,
@@ -317,8 +331,7 @@ bool listing_action(struct listing *l, enum action action)
     int sort = l->table.sort;
     bool descending = l->table.descending;
     if (action == ACTION_SORT_MENU) {
-        order_menu(l->app,
-            &(struct order_arg){"Order by", heads, l->def->count, l->table.sort, on_order, l});
+        order_menu(l->app, &(struct order_arg){"Order by", &v, l->table.sort, on_order, l});
         return true;
     }
     if (!table_action(&l->table, &v, action))

@@ -7,12 +7,17 @@
  *     static const struct listing_column columns[] = {
  *         {{"model", "Model", 16, 1, false, 30}, "model", CELL_NAME},
  *         {{"requests", "Req", 5, 2, true, 0}, "requests", CELL_COUNT}, …};
- *     static const struct listing_def def = {"models", "models", "model", columns,
- * ARRAY_LEN(columns), "no model yet"}; listing_init(&s->list, a, &def); listing_draw(&s->list, r);
- * listing_tick(&s->list) from tick() struct str row = listing_row(&s->list);   // JSON of the
- * selected one; empty: none
+ *     static const struct listing_def def = {.path = "models", .member = "models", .id = "model",
+ *         .columns = columns, .count = ARRAY_LEN(columns), .empty = "no model yet",
+ *         .order = "requests"};
+ *     listing_init(&s->list, a, &def);            // in open()
+ *     listing_draw(&s->list, r);                  // in draw()
+ *     struct str row = listing_row(&s->list);     // JSON of the selected one; empty: none
  *
- * Ownership: the reply is the list's; rows point into it until the next answer. listing_fini()
+ * A screen whose state begins with its struct listing names listing_close and listing_tick in its
+ * struct screen as they are.
+ *
+ * Ownership: the reply is the list's; rows point into it until the next answer. listing_close()
  * frees. */
 #ifndef POINTSMAN_LISTING_H
 #define POINTSMAN_LISTING_H
@@ -50,7 +55,8 @@ struct listing_def {
     const struct listing_column *columns;
     size_t count;
     const char *empty;
-    int refresh_ms; /* 0: 2 s */
+    const char *order; /* name of the column that orders at first, the largest on top; NULL: none */
+    int refresh_ms;    /* 0: 2 s */
     void (*own)(struct listing *l, struct str row, int column, int y, int x, int width);
     int64_t (*own_key)(
         struct listing *l, struct str row, int column); /* orders CELL_OWN; may be NULL */
@@ -71,13 +77,18 @@ struct listing {
 };
 
 void listing_init(struct listing *l, struct app *a, const struct listing_def *def);
-void listing_fini(struct listing *l);
 void listing_draw(struct listing *l, struct rect r);
 bool listing_action(struct listing *l, enum action action);
-int listing_tick(struct listing *l);     /* asks when it is time */
 void listing_refresh(struct listing *l); /* asks now: something changed */
 struct str listing_row(const struct listing *l);
 void listing_select(struct listing *l, const char *name);
+
+/* As screen.close and screen.tick: `list` is a struct listing, or a state that begins with one. */
+void listing_close(struct app *a, void *list);
+int listing_tick(struct app *a, void *list); /* asks when it is time */
+
+/* A share of errors, warned above 1 % and 5 %, as CELL_SHARE paints it. */
+void listing_share(int y, int x, int width, int64_t ppm);
 
 /* Members of a row (or of the reply), with nothing for what is absent. */
 int64_t listing_i64(struct str object, const char *path);

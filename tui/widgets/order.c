@@ -16,8 +16,9 @@ void order_menu(struct app *a, const struct order_arg *arg)
 {
     struct menu_item items[TABLE_COLUMNS_MAX];
     pending = *arg;
-    for (size_t i = 0; i < arg->count && i < ARRAY_LEN(items); i++)
-        items[i] = (struct menu_item){0, arg->columns[i].name};
-    menu_open(a, &(struct menu_arg){arg->title, items, MIN(arg->count, ARRAY_LEN(items)),
-                     (size_t)MAX(arg->current, 0), chosen, NULL});
+    size_t count = MIN(arg->view->column_count, ARRAY_LEN(items));
+    for (size_t i = 0; i < count; i++)
+        items[i] = (struct menu_item){0, table_column(arg->view, i)->name};
+    menu_open(a,
+        &(struct menu_arg){arg->title, items, count, (size_t)MAX(arg->current, 0), chosen, NULL});
 }

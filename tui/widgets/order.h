@@ -1,6 +1,6 @@
 /* order.h: the menu that chooses the ordering column of a table.
  *
- *     order_menu(a, &(struct order_arg){"Order by", columns, count, table.sort, on_order, me});
+ *     order_menu(a, &(struct order_arg){"Order by", &view, table.sort, on_order, me});
  *
  * The callback runs before the menu closes; `ctx` must be the state of the screen below. */
 #ifndef POINTSMAN_ORDER_H
@@ -10,8 +10,7 @@
 
 struct order_arg {
     const char *title;
-    const struct table_column *columns;
-    size_t count;
+    const struct table_view *view; /* used during the call only */
     int current;
     void (*chosen)(void *ctx, int column);
     void *ctx;

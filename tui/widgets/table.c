@@ -3,56 +3,116 @@
 
 enum { LEAD = 3, GAP = 1 };
 
-static int total_width(const struct table_column *c, size_t n, const bool *on)
+const struct table_column *table_column(const struct table_view *v, size_t i)
 {
-    int total = 0;
-    for (size_t i = 0; i < n; i++)
-        if (on[i])
-            total += c[i].width + GAP;
+    size_t stride = v->stride ? v->stride : sizeof *v->columns;
+    return (const void *)((const char *)v->columns + i * stride);
+}
+
+/* ---- which columns ---- */
+
+static int fit_width(const struct table_fit *f)
+{
+    int total = -GAP;
+    for (size_t i = 0; i < f->count; i++)
+        total += f->width[i] + GAP;
     return total;
 }
 
-static void widen(
-    const struct table_column *c, size_t count, const int *index, int *widths, int spare)
+static void leave_out(struct table_fit *f, size_t i)
 {
-    for (size_t i = 0; i < count && spare > 0; i++)
-        if (c[index[i]].flex > widths[i]) {
-            int more = MIN(spare, c[index[i]].flex - widths[i]);
-            widths[i] += more;
-            spare -= more;
-        }
+    f->count--;
+    memmove(f->index + i, f->index + i + 1, (f->count - i) * sizeof f->index[0]);
+    memmove(f->width + i, f->width + i + 1, (f->count - i) * sizeof f->width[0]);
+    f->more = true;
 }
 
-size_t table_fit(const struct table_column *c, size_t n, int width, int index[TABLE_COLUMNS_MAX],
-    int widths[TABLE_COLUMNS_MAX])
+static void widen(const struct table_view *v, struct table_fit *f, int spare)
 {
-    bool on[TABLE_COLUMNS_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        on[i] = true;
-    while (total_width(c, n, on) - GAP > width) {
-        size_t worst = n;
-        for (size_t i = 0; i < n; i++)
-            if (on[i] && (worst == n || c[i].priority > c[worst].priority))
-                worst = i;
-        if (worst == n)
-            break;
-        on[worst] = false;
-        if (total_width(c, n, on) == 0) {
-            on[worst] = true; /* one column stays, however narrow */
-            break;
-        }
+    for (size_t i = 0; i < f->count && spare > 0; i++) {
+        int more = MIN(spare, table_column(v, (size_t)f->index[i])->flex - f->width[i]);
+        if (more > 0)
+            f->width[i] += more, spare -= more;
     }
-    for (size_t i = 0; i < n; i++)
-        if (on[i]) {
-            index[count] = (int)i;
-            widths[count++] = c[i].width;
-        }
-    widen(c, count, index, widths, width - (total_width(c, n, on) - GAP));
-    if (count == 1)
-        widths[0] = MIN(widths[0], width);
-    return count;
 }
+
+/* What names the row stays while the others are scrolled over. */
+static bool stays(const struct table *t, const struct table_view *v, int column)
+{
+    return t->chosen_count ? column == t->chosen[0]
+                           : table_column(v, (size_t)column)->priority <= 2;
+}
+
+static void scroll_over(const struct table *t, const struct table_view *v, struct table_fit *f)
+{
+    int left = t->shift;
+    for (size_t i = 0; left && i < f->count;) {
+        if (stays(t, v, f->index[i]))
+            i++;
+        else
+            leave_out(f, i), left--;
+    }
+    f->more = false;
+}
+
+static size_t first_to_drop(const struct table *t, const struct table_view *v, struct table_fit *f)
+{
+    size_t worst = f->count - 1;
+    if (t->shift || t->chosen_count)
+        return worst;
+    for (size_t i = 0; i < f->count; i++)
+        if (table_column(v, (size_t)f->index[i])->priority >
+            table_column(v, (size_t)f->index[worst])->priority)
+            worst = i;
+    return worst;
+}
+
+void table_fit(const struct table *t, const struct table_view *v, int width, struct table_fit *f)
+{
+    *f = (struct table_fit){.count = t->chosen_count ? (size_t)t->chosen_count : v->column_count};
+    for (size_t i = 0; i < f->count; i++) {
+        f->index[i] = t->chosen_count ? t->chosen[i] : (int)i;
+        f->width[i] = table_column(v, (size_t)f->index[i])->width;
+    }
+    scroll_over(t, v, f);
+    while (f->count > 1 && fit_width(f) > width) /* one column stays, however narrow */
+        leave_out(f, first_to_drop(t, v, f));
+    widen(v, f, width - fit_width(f));
+    if (f->count == 1)
+        f->width[0] = MIN(f->width[0], width);
+}
+
+static int find_column(const struct table_view *v, struct str name)
+{
+    for (size_t i = 0; i < v->column_count; i++)
+        if (str_eq_nocase(name, str_c(table_column(v, i)->title)) ||
+            str_eq_nocase(name, str_c(table_column(v, i)->name)))
+            return (int)i;
+    return -1;
+}
+
+bool table_choose(
+    struct table *t, const struct table_view *v, struct str names, struct str *unknown)
+{
+    short chosen[TABLE_COLUMNS_MAX];
+    short n = 0;
+    struct str word;
+    char between = str_chr(names, ',') >= 0 ? ',' : ' ';
+    while (str_cut(&names, between, &word)) {
+        *unknown = word = str_trim(word);
+        int column = find_column(v, word);
+        if (word.n && (column < 0 || n == TABLE_COLUMNS_MAX))
+            return false;
+        if (word.n)
+            chosen[n++] = (short)column;
+    }
+    memcpy(t->chosen, chosen, (size_t)n * sizeof chosen[0]);
+    t->chosen_count = n;
+    t->shift = 0;
+    return true;
+}
+
+/* ---- rows ---- */
 
 static bool skip_rule(const struct table_view *v, int row)
 {
@@ -85,31 +145,37 @@ void table_select(struct table *t, int row)
     t->selected = MAX(row, 0);
 }
 
-static void draw_heading(const struct table *t, const struct table_view *v, struct rect r,
-    const int *index, const int *widths, size_t count)
+static void draw_title(
+    const struct table *t, const struct table_column *c, bool sorted, int y, int x, int width)
+{
+    enum role role = sorted ? ROLE_SORTED : ROLE_HEADING;
+    int n = (int)strlen(c->title);
+    if (c->right)
+        ui_put_right(y, x, width, role, c->title);
+    else
+        ui_put(y, x, width, role, c->title);
+    if (sorted && n < width)
+        ui_put(y, c->right ? x + width - n - 1 : x + n, 1, role, t->descending ? "▼" : "▲");
+}
+
+static void draw_heading(
+    const struct table *t, const struct table_view *v, struct rect r, const struct table_fit *f)
 {
     int x = r.x + LEAD;
     ui_fill((struct rect){r.y, r.x, 1, r.w}, ROLE_HEADING);
-    for (size_t i = 0; i < count; i++) {
-        const struct table_column *c = &v->columns[index[i]];
-        bool sorted = t->sort == index[i];
-        enum role role = sorted ? ROLE_SORTED : ROLE_HEADING;
-        char title[40];
-        int n = (int)strlen(c->title);
-        str_copy(title, sizeof title, str_c(c->title));
-        if (c->right)
-            ui_put_right(r.y, x, widths[i], role, title);
-        else
-            ui_put(r.y, x, widths[i], role, title);
-        if (sorted && n < widths[i])
-            ui_put(
-                r.y, c->right ? x + widths[i] - n - 1 : x + n, 1, role, t->descending ? "▼" : "▲");
-        x += widths[i] + GAP;
+    if (t->shift)
+        ui_put(r.y, r.x, 1, ROLE_HEADING, "‹");
+    for (size_t i = 0; i < f->count; i++) {
+        draw_title(
+            t, table_column(v, (size_t)f->index[i]), t->sort == f->index[i], r.y, x, f->width[i]);
+        x += f->width[i] + GAP;
     }
+    if (t->more)
+        ui_put(r.y, r.x + 1, 1, ROLE_HEADING, "›");
 }
 
-static void draw_row(struct table *t, const struct table_view *v, struct rect r, int row,
-    const int *index, const int *widths, size_t count)
+static void draw_row(const struct table *t, const struct table_view *v, struct rect r, int row,
+    const struct table_fit *f)
 {
     int x = r.x + LEAD;
     enum role under = v->row_role ? v->row_role(v->ctx, row) : ROLE_NONE;
@@ -124,29 +190,30 @@ static void draw_row(struct table *t, const struct table_view *v, struct rect r,
     ui_put(r.y, r.x, 1, ROLE_ACCENT, selected ? "»" : " ");
     if (v->lead)
         v->lead(v->ctx, row, r.y, r.x + 1);
-    for (size_t i = 0; i < count; i++) {
-        v->cell(v->ctx, row, index[i], r.y, x, widths[i]);
-        x += widths[i] + GAP;
+    for (size_t i = 0; i < f->count; i++) {
+        v->cell(v->ctx, row, f->index[i], r.y, x, f->width[i]);
+        x += f->width[i] + GAP;
     }
     ui_under(ROLE_NONE);
 }
 
 void table_draw(struct table *t, const struct table_view *v, struct rect r, struct app *a)
 {
-    int index[TABLE_COLUMNS_MAX], widths[TABLE_COLUMNS_MAX];
-    size_t count = table_fit(v->columns, v->column_count, r.w - LEAD, index, widths);
+    struct table_fit fit;
     int page = MAX(r.h - 1, 1);
     if (r.h < 1)
         return;
+    table_fit(t, v, r.w - LEAD, &fit);
+    t->more = fit.more;
     t->rows = v->rows;
     t->page = page;
     if (t->follow)
         t->selected = v->rows - 1;
     settle(t, v, t->follow ? -1 : 1);
     scroll(t, page);
-    draw_heading(t, v, r, index, widths, count);
+    draw_heading(t, v, r, &fit);
     for (int i = 0; i < page && t->top + i < v->rows; i++)
-        draw_row(t, v, (struct rect){r.y + 1 + i, r.x, 1, r.w}, t->top + i, index, widths, count);
+        draw_row(t, v, (struct rect){r.y + 1 + i, r.x, 1, r.w}, t->top + i, &fit);
     if (v->rows == 0 && v->empty)
         ui_put(r.y + 1, r.x + LEAD, r.w - LEAD, ROLE_DIM, v->empty);
     if (v->rows)
@@ -195,6 +262,12 @@ bool table_action(struct table *t, const struct table_view *v, enum action actio
         return move_sort(t, v, 1);
     case ACTION_SORT_INVERT:
         t->descending = !t->descending;
+        return true;
+    case ACTION_COLUMN_RIGHT:
+        t->shift += t->more;
+        return true;
+    case ACTION_COLUMN_LEFT:
+        t->shift -= t->shift > 0;
         return true;
     default:
         return false;

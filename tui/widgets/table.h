@@ -9,7 +9,10 @@
  *     if (table_action(&t, action)) ...           // the cursor moved
  *
  * Columns are dropped from the highest priority number until the rest fits; the flexible one takes
- * what is left. Rules (lines between rows) take a row, but the cursor never rests on one. */
+ * what is left. h and l scroll over those that were dropped: what names a row (priorities 1 and 2)
+ * stays, the others move; ‹ and › in the heading say where there is more. A person may also choose
+ * columns and their order: then these are shown, from the left, as far as they fit. Rules (lines
+ * between rows) take a row, but the cursor never rests on one. */
 #ifndef POINTSMAN_TABLE_H
 #define POINTSMAN_TABLE_H
 
@@ -30,10 +33,15 @@ struct table {
     int selected, top, rows, page; /* row numbers; rows and page are of the last drawing */
     int sort;                      /* index of the ordering column, -1: none */
     bool descending, follow;
+    int shift; /* columns scrolled over */
+    bool more; /* of the last drawing: columns that did not fit at the right */
+    short chosen[TABLE_COLUMNS_MAX];
+    short chosen_count; /* 0: all of them, as defined */
 };
 
 struct table_view {
     const struct table_column *columns;
+    size_t stride; /* 0; or the size of the struct that each column is the first member of */
     size_t column_count;
     int rows;
     void *ctx;
@@ -54,8 +62,19 @@ bool table_action(struct table *t, const struct table_view *v, enum action actio
 /* Puts the cursor on a row, scrolling as little as needed. */
 void table_select(struct table *t, int row);
 
-/* Which columns fit: indices and widths in display order; returns how many. Pure. */
-size_t table_fit(const struct table_column *c, size_t n, int width, int index[TABLE_COLUMNS_MAX],
-    int widths[TABLE_COLUMNS_MAX]);
+const struct table_column *table_column(const struct table_view *v, size_t i);
+
+/* The columns that are shown in a width, from the left. Pure. */
+struct table_fit {
+    size_t count;
+    int index[TABLE_COLUMNS_MAX], width[TABLE_COLUMNS_MAX];
+    bool more; /* some are left out that h and l reach */
+};
+void table_fit(const struct table *t, const struct table_view *v, int width, struct table_fit *fit);
+
+/* Chooses columns by title or name, separated by blanks, or commas where a name has blanks
+ * ("st model cost"); nothing: all, as defined. False: no column is called so, *unknown is it. */
+bool table_choose(
+    struct table *t, const struct table_view *v, struct str names, struct str *unknown);
 
 #endif
