@@ -118,8 +118,7 @@ static int read_tool(struct ir_request *r, struct json_span v, struct arena *a, 
     t->name = ir_text(w[1].value);
     t->description = ir_text(w[2].value);
     t->schema = ir_raw(w[3].value);
-    t->strict = w[4].value.type == JSON_TRUE ? IR_YES
-                : w[4].value.type == JSON_FALSE ? IR_NO : IR_UNSAID;
+    t->strict = ir_tri_of(w[4].value);
     return t->name.p ? 0 : err_set(e, ERR_TYPE, "a tool in `tools` has no name");
 }
 

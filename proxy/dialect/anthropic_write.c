@@ -160,14 +160,11 @@ static size_t put_tools(struct json_writer *w, const struct ir_request *r, struc
 {
     size_t n = 0;
     for (const struct ir_tool *t = r->tools; t; t = t->next) {
-        bool native = !t->name.p && t->origin == WIRE_MESSAGES;
-        if (!t->name.p && !native)
-            ir_dropped_text(notes, "tools.", t->type);
-        if ((!t->name.p && !native) || (t->name.p && !is_allowed(r, t->name)))
+        if (ir_leaves_out(t, WIRE_MESSAGES, notes) || (t->name.p && !is_allowed(r, t->name)))
             continue;
         if (n++ == 0)
             json_array_begin(w, "tools");
-        if (native) {
+        if (!t->name.p) {
             json_put_raw(w, NULL, t->raw);
             continue;
         }

@@ -347,12 +347,8 @@ static void put_tools(struct writing *g)
         json_object_end(&g->w);
     }
     for (const struct ir_tool *t = g->r->tools; t; t = t->next) {
-        if (t->name.p)
-            continue;
-        if (t->origin == WIRE_GENERATE)
+        if (!t->name.p && !ir_leaves_out(t, WIRE_GENERATE, g->notes))
             json_put_raw(&g->w, NULL, t->raw);
-        else
-            ir_dropped_text(g->notes, "tools.", t->type);
     }
     json_array_end(&g->w);
 }

@@ -49,6 +49,15 @@ void ir_dropped_text(struct ir_notes *notes, const char *before, struct str what
     ir_dropped(notes, name);
 }
 
+bool ir_leaves_out(const struct ir_tool *t, enum wire w, struct ir_notes *notes)
+{
+    if (t->name.p || t->origin == w)
+        return false;
+    if (!t->opened)
+        ir_dropped_text(notes, "tools.", t->type);
+    return true;
+}
+
 void ir_changed(struct ir_notes *notes, const char *what)
 {
     if (notes)
@@ -65,6 +74,11 @@ struct str ir_text(struct json_span v)
 struct str ir_raw(struct json_span v)
 {
     return v.type == JSON_NONE || v.type == JSON_NULL ? STR_NULL : v.raw;
+}
+
+enum ir_tri ir_tri_of(struct json_span v)
+{
+    return v.type == JSON_TRUE ? IR_YES : v.type == JSON_FALSE ? IR_NO : IR_UNSAID;
 }
 
 struct str ir_text_of(struct arena *a, struct str plain)

@@ -93,6 +93,9 @@ struct ir_tool {
     enum ir_tri strict;
     struct str cache;      /* raw object */
     struct str raw;        /* raw object */
+    struct str space, inner; /* texts: the two names that Responses makes `name` of; else absent */
+    bool opened;           /* nameless, and what it holds stands in the list itself */
+    bool within;           /* stands in another entry or item, which says it in `origin` */
     struct ir_tool *next;
 };
 
@@ -224,6 +227,8 @@ struct ir_notes {
 /* `what` was asked for and is left out. */
 void ir_dropped(struct ir_notes *notes, const char *what);
 void ir_dropped_text(struct ir_notes *notes, const char *before, struct str what);
+/* A tool that this wire has no words for; noted where something is lost by that. */
+bool ir_leaves_out(const struct ir_tool *t, enum wire w, struct ir_notes *notes);
 /* Said, but no reason to refuse: a value clamped, reasoning of another maker left out. */
 void ir_changed(struct ir_notes *notes, const char *what);
 
@@ -233,6 +238,7 @@ void ir_changed(struct ir_notes *notes, const char *what);
 struct str ir_text(struct json_span v);
 /* The value as written unless absent or null. */
 struct str ir_raw(struct json_span v);
+enum ir_tri ir_tri_of(struct json_span v); /* of a boolean */
 /* Plain text as a text of this form (quotes and controls escaped). */
 struct str ir_text_of(struct arena *a, struct str plain);
 /* Decoded, for what we must look at; without escapes the same bytes. */

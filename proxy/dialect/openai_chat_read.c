@@ -88,11 +88,6 @@ static int read_messages(struct ir_request *r, struct json_span v, struct arena 
 
 /* --- tools ---------------------------------------------------------------------------------- */
 
-static enum ir_tri tri(struct json_span v)
-{
-    return v.type == JSON_TRUE ? IR_YES : v.type == JSON_FALSE ? IR_NO : IR_UNSAID;
-}
-
 static bool read_function(struct ir_tool *t, struct json_span f)
 {
     struct json_want w[] = {{STR("name")}, {STR("description")}, {STR("parameters")},
@@ -102,7 +97,7 @@ static bool read_function(struct ir_tool *t, struct json_span f)
     t->name = ir_text(w[0].value);
     t->description = ir_text(w[1].value);
     t->schema = ir_raw(w[2].value);
-    t->strict = tri(w[3].value);
+    t->strict = ir_tri_of(w[3].value);
     return t->name.p != NULL;
 }
 
@@ -210,7 +205,7 @@ static int read_format(struct ir_request *r, struct json_span v, struct arena *a
         r->format.name = ir_text(json_get(in.raw, STR("name")));
         r->format.description = ir_text(json_get(in.raw, STR("description")));
         r->format.schema = ir_raw(json_get(in.raw, STR("schema")));
-        r->format.strict = tri(json_get(in.raw, STR("strict")));
+        r->format.strict = ir_tri_of(json_get(in.raw, STR("strict")));
     }
     return 0;
 }

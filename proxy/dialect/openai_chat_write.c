@@ -60,10 +60,8 @@ static size_t put_tools(struct json_writer *w, const struct ir_request *r,
 {
     size_t n = 0;
     for (const struct ir_tool *t = r->tools; t; t = t->next) {
-        if (!t->name.p && t->origin != WIRE_CHAT) {
-            ir_dropped_text(notes, "tools.", t->type);
+        if (ir_leaves_out(t, WIRE_CHAT, notes))
             continue;
-        }
         if (n++ == 0)
             json_array_begin(w, "tools");
         if (t->name.p)

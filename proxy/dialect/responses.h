@@ -3,7 +3,7 @@
  *
  * An item is known by two ids: its own (fc_…, ours are made from the answer's id) and, a call, by
  * call_id, which is the neutral id. Reasoning of another maker travels in encrypted_content under our
- * seal (proof.h). A custom tool (its argument is a text) is a function with one string, "input". */
+ * seal (proof.h). */
 #ifndef POINTSMAN_RESPONSES_H
 #define POINTSMAN_RESPONSES_H
 
@@ -16,7 +16,8 @@
 struct responses_sink {
     struct arena *a;
     bool (*add)(void *ctx, enum ir_role role, struct ir_part *part); /* false: no memory */
-    bool (*reference)(void *ctx, struct json_span item); /* an item_reference; may be NULL */
+    /* An item_reference or additional_tools: no part of the conversation; may be NULL. */
+    bool (*aside)(void *ctx, struct str type, struct json_span item);
     void *ctx;
 };
 bool responses_read_item(struct json_span item, const struct responses_sink *sink);
@@ -24,6 +25,20 @@ bool responses_read_citation(struct json_span annotation, struct ir_citation *ou
 /* {"input":"…"} from the text of a custom tool's call, and back: STR_NULL where there is none. */
 struct str responses_custom_arguments(struct str input, struct arena *a);
 struct str responses_custom_input(struct str arguments);
+
+/* responses_tools.c */
+#define RESPONSES_MORE_TOOLS "input.additional_tools" /* in request->rest: such an item */
+int responses_read_tools(struct ir_request *r, struct json_span v, struct arena *a, struct err *e);
+bool responses_read_more_tools(struct ir_request *r, struct json_span item, struct arena *a);
+int responses_read_choice(struct ir_request *r, struct json_span v, struct arena *a,
+    struct err *e);
+void responses_put_tools(struct json_writer *w, const struct ir_request *r,
+    struct ir_notes *notes);
+void responses_put_choice(struct json_writer *w, const struct ir_request *r);
+/* The name that other dialects call it by; and back: "name" and, where it has one, "namespace". */
+struct str responses_flat_name(struct str space, struct str name, struct arena *a);
+void responses_put_name(struct json_writer *w, const struct ir_tool *t, struct str name);
+const struct ir_tool *responses_tool(const struct ir_request *r, struct str name); /* or NULL */
 bool responses_is_custom(const struct ir_request *r, struct str name);
 
 /* responses_read.c */
@@ -33,7 +48,6 @@ int responses_read_request(struct str body, struct arena *a, struct ir_request *
 int responses_write_request(const struct ir_request *r, const struct spoke_target *t,
     struct buf *out, struct ir_notes *notes, struct err *e);
 void responses_put_format(struct json_writer *w, const struct ir_request *r);
-void responses_put_choice(struct json_writer *w, const struct ir_request *r);
 
 /* responses_answer.c */
 int responses_read_answer(struct str body, const struct spoke_quirks *q, struct arena *a,
@@ -83,6 +97,7 @@ struct responses_writer {
     enum responses_open open;
     enum ir_part_kind kind;   /* of the open content part */
     enum wire origin;         /* of the reasoning under way */
+    const struct ir_tool *tool; /* that is called; NULL: not one of the request's */
     bool ready, started, in_part, custom, said_usage, over;
     unsigned index, content, annotation_count;
     int64_t sequence;

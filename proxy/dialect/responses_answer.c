@@ -130,7 +130,7 @@ static void put_tools(struct json_writer *w, const struct ir_request *r)
 {
     json_array_begin(w, "tools");
     for (const struct ir_tool *t = r->tools; t; t = t->next)
-        if (t->origin == WIRE_RESPONSES && t->raw.p)
+        if (t->origin == WIRE_RESPONSES && t->raw.p && !t->within)
             json_put_raw(w, NULL, t->raw);
     json_array_end(w);
 }

@@ -156,14 +156,6 @@ struct str responses_custom_input(struct str arguments)
     return ir_text(json_get(arguments, STR("input")));
 }
 
-bool responses_is_custom(const struct ir_request *r, struct str name)
-{
-    for (const struct ir_tool *t = r ? r->tools : NULL; t; t = t->next)
-        if (t->name.p && str_eq(t->name, name))
-            return ir_is(t->type, "custom");
-    return false;
-}
-
 static bool read_call(const struct responses_sink *s, struct json_span item, bool custom)
 {
     struct ir_part *p = new_part(s, IR_CALL, item);
@@ -173,7 +165,7 @@ static bool read_call(const struct responses_sink *s, struct json_span item, boo
     p->id = member(item, "call_id");
     if (!p->id.p)
         p->id = p->item_id;
-    p->name = member(item, "name");
+    p->name = responses_flat_name(member(item, "namespace"), member(item, "name"), s->a);
     if (custom)
         p->arguments = responses_custom_arguments(member(item, "input"), s->a);
     else
@@ -262,8 +254,8 @@ bool responses_read_item(struct json_span item, const struct responses_sink *s)
         return read_result(s, item);
     if (ir_is(type, "reasoning"))
         return read_reasoning(s, item);
-    if (ir_is(type, "item_reference") && s->reference)
-        return s->reference(s->ctx, item);
+    if ((ir_is(type, "item_reference") || ir_is(type, "additional_tools")) && s->aside)
+        return s->aside(s->ctx, type, item);
     struct ir_part *p = new_part(s, IR_OPAQUE, item);
     bool output = str_ends(type, STR("_output"));
     return p && s->add(s->ctx, output ? IR_TOOL : IR_ASSISTANT, p);

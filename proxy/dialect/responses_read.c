@@ -24,9 +24,11 @@ static bool add(void *ctx, enum ir_role role, struct ir_part *p)
     return true;
 }
 
-static bool reference(void *ctx, struct json_span item)
+static bool aside(void *ctx, struct str type, struct json_span item)
 {
     struct reading *g = ctx;
+    if (ir_is(type, "additional_tools"))
+        return responses_read_more_tools(g->r, item, g->a);
     return ir_add_rest(g->r, g->a, STR("input.item_reference"), item.raw);
 }
 
@@ -41,7 +43,7 @@ static bool read_system(struct reading *g, struct json_span instructions)
 
 static int read_input(struct reading *g, struct json_span input, struct err *e)
 {
-    struct responses_sink sink = {.a = g->a, .add = add, .reference = reference, .ctx = g};
+    struct responses_sink sink = {.a = g->a, .add = add, .aside = aside, .ctx = g};
     struct json_iter it = json_iter(input.raw);
     struct json_span k, v;
     if (input.type == JSON_STRING) {
@@ -63,92 +65,6 @@ static int read_input(struct reading *g, struct json_span input, struct err *e)
     return 0;
 }
 
-/* --- tools ---------------------------------------------------------------------------------- */
-
-static enum ir_tri tri(struct json_span v)
-{
-    return v.type == JSON_TRUE ? IR_YES : v.type == JSON_FALSE ? IR_NO : IR_UNSAID;
-}
-
-static bool read_tool(struct ir_request *r, struct json_span v, struct arena *a)
-{
-    struct json_want w[] = {{STR("type")}, {STR("name")}, {STR("description")}, {STR("parameters")},
-        {STR("strict")}};
-    struct ir_tool *t = ir_add_tool(r, a);
-    if (!t || json_scan(v.raw, w, ARRAY_LEN(w)) < 0)
-        return t != NULL;
-    bool custom = json_text_eq(w[0].value, STR("custom"));
-    t->raw = v.raw;
-    if (!json_text_eq(w[0].value, STR("function")))
-        t->type = ir_text(w[0].value);
-    if (t->type.p && !custom)
-        return true;
-    t->name = ir_text(w[1].value);
-    t->description = ir_text(w[2].value);
-    t->schema = ir_raw(w[3].value);
-    t->strict = tri(w[4].value);
-    if (custom)
-        t->schema = STR("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},"
-                        "\"required\":[\"input\"]}");
-    return true;
-}
-
-static int read_tools(struct ir_request *r, struct json_span v, struct arena *a, struct err *e)
-{
-    struct json_iter it = json_iter(v.raw);
-    struct json_span k, one;
-    if (v.type != JSON_ARRAY)
-        return member_wrong(e, "tools");
-    while (json_next(&it, &k, &one))
-        if (!read_tool(r, one, a))
-            return member_no_memory(e);
-    return 0;
-}
-
-static bool add_name(struct ir_request *r, struct json_span tool, struct arena *a)
-{
-    struct ir_name **end = &r->tool_choice.only;
-    struct str name = ir_text(json_get(tool.raw, STR("name")));
-    while (*end)
-        end = &(*end)->next;
-    if (!name.p)
-        return true;
-    if (!(*end = arena_zalloc(a, sizeof **end)))
-        return false;
-    (*end)->name = name;
-    return true;
-}
-
-static enum ir_choice_mode mode_of(struct json_span v)
-{
-    if (json_text_eq(v, STR("none")))
-        return IR_CHOICE_NONE;
-    return json_text_eq(v, STR("required")) ? IR_CHOICE_REQUIRED : IR_CHOICE_AUTO;
-}
-
-static int read_choice(struct ir_request *r, struct json_span v, struct arena *a, struct err *e)
-{
-    struct json_span k, one, type = json_get(v.raw, STR("type"));
-    if (v.type == JSON_STRING) {
-        r->tool_choice.mode = mode_of(v);
-        return 0;
-    }
-    if (json_text_eq(type, STR("function")) || json_text_eq(type, STR("custom"))) {
-        r->tool_choice.mode = IR_CHOICE_NAMED;
-        if (!add_name(r, v, a))
-            return member_no_memory(e);
-        return r->tool_choice.only ? 0 : member_wrong(e, "tool_choice");
-    }
-    if (!json_text_eq(type, STR("allowed_tools"))) /* a server tool */
-        return ir_add_rest(r, a, STR("tool_choice"), v.raw) ? 0 : member_no_memory(e);
-    struct json_iter it = json_iter(json_get(v.raw, STR("tools")).raw);
-    r->tool_choice.mode = mode_of(json_get(v.raw, STR("mode")));
-    while (!it.object && json_next(&it, &k, &one))
-        if (!add_name(r, one, a))
-            return member_no_memory(e);
-    return 0;
-}
-
 /* --- settings ------------------------------------------------------------------------------- */
 
 static void read_format(struct ir_request *r, struct json_span v)
@@ -163,7 +79,7 @@ static void read_format(struct ir_request *r, struct json_span v)
     r->format.schema = ir_raw(json_get(v.raw, STR("schema")));
     r->format.name = ir_text(json_get(v.raw, STR("name")));
     r->format.description = ir_text(json_get(v.raw, STR("description")));
-    r->format.strict = tri(json_get(v.raw, STR("strict")));
+    r->format.strict = ir_tri_of(json_get(v.raw, STR("strict")));
 }
 
 static int read_text(struct ir_request *r, struct json_span v, struct arena *a, struct err *e)
@@ -218,8 +134,8 @@ int responses_read_request(struct str body, struct arena *a, struct ir_request *
         {"model", MEMBER_SKIP, 0, NULL},
         {"input", MEMBER_SKIP, 0, NULL},
         {"instructions", MEMBER_SKIP, 0, NULL},
-        {"tools", MEMBER_FN, 0, read_tools},
-        {"tool_choice", MEMBER_FN, 0, read_choice},
+        {"tools", MEMBER_FN, 0, responses_read_tools},
+        {"tool_choice", MEMBER_FN, 0, responses_read_choice},
         {"text", MEMBER_FN, 0, read_text},
         {"reasoning", MEMBER_FN, 0, read_reasoning},
         {"include", MEMBER_FN, 0, read_include},

@@ -93,7 +93,8 @@ static void item_added(struct stream_reader *s, struct json_span item, int64_t i
     struct responses_reader *r = s->state;
     struct str type = ir_text(json_get(item.raw, STR("type")));
     struct str id = ir_text(json_get(item.raw, STR("call_id")));
-    struct str name = ir_text(json_get(item.raw, STR("name")));
+    struct str name = responses_flat_name(ir_text(json_get(item.raw, STR("namespace"))),
+        ir_text(json_get(item.raw, STR("name"))), &r->a);
     if (r->open == RESPONSES_CALL)
         return;
     if (r->open != RESPONSES_NONE && r->spoke) {

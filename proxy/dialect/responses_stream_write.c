@@ -141,7 +141,7 @@ static void put_call_item(struct responses_writer *r, struct json_writer *w, boo
     json_put_c(w, "type", r->custom ? "custom_tool_call" : "function_call");
     json_put_c(w, "status", done ? "completed" : "in_progress");
     ir_put_text(w, "call_id", buf_str(&r->call_id));
-    ir_put_text(w, "name", buf_str(&r->name));
+    responses_put_name(w, r->tool, buf_str(&r->name));
     if (r->custom)
         ir_put_text(w, "input", done ? custom_input(r, &a) : STR(""));
     else
@@ -367,7 +367,7 @@ static void call_done(struct responses_writer *r, struct buf *out)
         ir_put_text(&w, "input", input);
     } else {
         w = begin_inside(r, out, "response.function_call_arguments.done");
-        ir_put_text(&w, "name", buf_str(&r->name));
+        ir_put_text(&w, "name", r->tool && r->tool->inner.p ? r->tool->inner : buf_str(&r->name));
         ir_put_text(&w, "arguments", buf_str(&r->text));
     }
     end(&w);
@@ -423,7 +423,8 @@ static void call_start(struct stream_writer *s, const struct ir_event *ev, struc
     buf_reset(&r->name);
     buf_put_str(&r->call_id, ev->id);
     buf_put_str(&r->name, ev->name);
-    r->custom = responses_is_custom(s->client->request, ev->name);
+    r->tool = responses_tool(s->client->request, ev->name);
+    r->custom = r->tool && ir_is(r->tool->type, "custom");
     item_added(r, RESPONSES_CALL, out);
 }
 

@@ -274,9 +274,18 @@ static void put_instructions(struct writing *g, const struct ir_message *m)
     buf_putc(g->w.out, '"');
 }
 
+/* Items that were set aside when they were read. */
+static void put_items_kept(struct writing *g, const char *key)
+{
+    for (const struct ir_member *m = g->r->rest; g->own && m; m = m->next)
+        if (ir_is(m->key, key))
+            json_put_raw(&g->w, NULL, m->value);
+}
+
 static void put_input(struct writing *g, const struct ir_message *instructions)
 {
     json_array_begin(&g->w, "input");
+    put_items_kept(g, RESPONSES_MORE_TOOLS);
     for (const struct ir_message *m = g->r->messages; m; m = m->next) {
         const struct ir_part *p = m->parts;
         while (m != instructions && p) {
@@ -289,71 +298,6 @@ static void put_input(struct writing *g, const struct ir_message *instructions)
         }
     }
     json_array_end(&g->w);
-}
-
-/* --- tools ---------------------------------------------------------------------------------- */
-
-static void put_tool(struct json_writer *w, const struct ir_tool *t)
-{
-    json_object_begin(w, NULL);
-    json_put_c(w, "type", "function");
-    ir_put_text(w, "name", t->name);
-    ir_put_text(w, "description", t->description);
-    json_put_raw(w, "parameters", t->schema.p ? t->schema
-                                              : STR("{\"type\":\"object\",\"properties\":{}}"));
-    json_put_bool(w, "strict", t->strict == IR_YES); /* unsaid would mean yes here */
-    json_object_end(w);
-}
-
-static void put_tools(struct writing *g)
-{
-    bool any = false;
-    for (const struct ir_tool *t = g->r->tools; t; t = t->next) {
-        if (t->origin != WIRE_RESPONSES && !t->name.p) {
-            ir_dropped_text(g->notes, "tools.", t->type);
-            continue;
-        }
-        if (!any)
-            json_array_begin(&g->w, "tools");
-        any = true;
-        if (t->origin == WIRE_RESPONSES && t->raw.p)
-            json_put_raw(&g->w, NULL, t->raw);
-        else
-            put_tool(&g->w, t);
-        if (t->cache.p)
-            ir_changed(g->notes, "cache_control");
-    }
-    if (any)
-        json_array_end(&g->w);
-}
-
-static void put_named(struct json_writer *w, const char *key, const struct ir_request *r,
-    struct str name)
-{
-    json_object_begin(w, key);
-    json_put_c(w, "type", responses_is_custom(r, name) ? "custom" : "function");
-    ir_put_text(w, "name", name);
-    json_object_end(w);
-}
-
-void responses_put_choice(struct json_writer *w, const struct ir_request *r)
-{
-    static const char *const modes[] = {[IR_CHOICE_UNSAID] = "auto", [IR_CHOICE_AUTO] = "auto",
-        [IR_CHOICE_NONE] = "none", [IR_CHOICE_REQUIRED] = "required"};
-    if (r->tool_choice.mode == IR_CHOICE_NAMED) {
-        put_named(w, "tool_choice", r, r->tool_choice.only->name);
-    } else if (r->tool_choice.only && r->tool_choice.mode != IR_CHOICE_NONE) {
-        json_object_begin(w, "tool_choice");
-        json_put_c(w, "type", "allowed_tools");
-        json_put_c(w, "mode", modes[r->tool_choice.mode]);
-        json_array_begin(w, "tools");
-        for (const struct ir_name *n = r->tool_choice.only; n; n = n->next)
-            put_named(w, NULL, r, n->name);
-        json_array_end(w);
-        json_object_end(w);
-    } else {
-        json_put_c(w, "tool_choice", modes[r->tool_choice.mode]);
-    }
 }
 
 /* --- settings ------------------------------------------------------------------------------- */
@@ -382,7 +326,7 @@ static void put_rest(struct writing *g, const char *under)
     struct str prefix = str_c(under);
     char key[128];
     for (const struct ir_member *m = g->r->rest; g->own && m; m = m->next) {
-        if (!str_starts(m->key, prefix) || ir_is(m->key, "input.item_reference"))
+        if (!str_starts(m->key, prefix) || str_starts(m->key, STR("input.")))
             continue;
         struct str name = str_from(m->key, prefix.n);
         if (!prefix.n && str_chr(name, '.') >= 0)
@@ -505,7 +449,7 @@ int responses_write_request(const struct ir_request *r, const struct spoke_targe
     json_put_str(&g.w, "model", t->model);
     put_instructions(&g, instructions);
     put_input(&g, instructions);
-    put_tools(&g);
+    responses_put_tools(&g.w, r, notes);
     put_settings(&g);
     put_rest(&g, "");
     json_object_end(&g.w);

@@ -47,7 +47,7 @@ static bool is_text_only(const struct ir_member *m)
 void rest_note(const struct ir_request *r, struct ir_notes *notes)
 {
     for (const struct ir_member *m = r->rest; m; m = m->next) {
-        bool soft = is_text_only(m) || !asks(m->value);
+        bool soft = is_text_only(m) || !asks(m->value) || ir_is(m->key, "input.additional_tools");
         if (soft)
             continue;
         for (size_t i = 0; i < ARRAY_LEN(harmless) && !soft; i++)

@@ -21,11 +21,12 @@ COMMAND = "touch proof && echo left the proof"
 SHELLS = {"Bash": lambda: {"command": COMMAND, "description": "Leave a proof"},
           "exec_command": lambda: {"cmd": COMMAND},
           "shell_command": lambda: {"command": COMMAND},
-          "shell": lambda: {"command": ["bash", "-c", COMMAND]}}
+          "shell": lambda: {"command": ["bash", "-c", COMMAND]},
+          "exec": lambda: {"input": f"const r = await tools.exec_command({{cmd: {COMMAND!r}}}); text(r)"}}
 AGENTS = {"claude": ("node_modules/@anthropic-ai/claude-code-linux-x64/claude",
                      ["-p", "Leave a proof.", "--allowedTools", "Bash"]),
           "codex": ("node_modules/@openai/codex-linux-x64/vendor/*/bin/codex",
-                    ["exec", "--skip-git-repo-check", "-s", "danger-full-access", "-m", "gpt-5",
+                    ["exec", "--skip-git-repo-check", "-s", "danger-full-access",
                      "Leave a proof."])}
 
 

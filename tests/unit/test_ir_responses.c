@@ -341,6 +341,55 @@ static void a_coding_agents_turn_is_understood(void **state)
     arena_fini(&a);
 }
 
+#define LATE_TOOLS \
+    "{\"type\":\"additional_tools\",\"role\":\"developer\",\"tools\":[{\"type\":\"namespace\",\"name\":\"functions\",\"tools\":[" \
+    "{\"type\":\"custom\",\"name\":\"exec\",\"format\":{\"type\":\"grammar\",\"syntax\":\"lark\",\"definition\":\"start: \\\"a\\\"\"}}]}," \
+    "{\"type\":\"namespace\",\"name\":\"clock\",\"tools\":[{\"type\":\"function\",\"name\":\"sleep\",\"parameters\":" \
+    "{\"type\":\"object\",\"properties\":{\"ms\":{\"type\":\"number\"}}}}]}]}"
+
+/* Codex again: tools in namespaces, as an item of the input. Elsewhere they have one name each, and
+ * a call comes back under both; a body that goes on to Responses says them as they were said. */
+static void tools_in_namespaces_are_called_by_both_names(void **state)
+{
+    struct ir_request r;
+    struct err e = {0};
+    struct ir_notes notes = {0};
+    struct arena a;
+    struct buf out;
+    (void)state;
+    arena_init(&a, 4096, 1 << 20);
+    buf_init(&out, 1 << 20);
+    assert_int_equal(responses_read_request(STR("{\"input\":[" LATE_TOOLS ",{\"role\":\"user\",\"content\":\"x\"},"
+        "{\"type\":\"function_call\",\"call_id\":\"c1\",\"namespace\":\"clock\",\"name\":\"sleep\",\"arguments\":\"{}\"},"
+        "{\"type\":\"function_call_output\",\"call_id\":\"c1\",\"output\":\"ok\"}]}"), &a, &r, &e), 0);
+    assert_int_equal(write_as(WIRE_CHAT, &r, "gpt-4o", &out, &notes, &e), 0);
+    struct str said = buf_str(&out);
+    assert_int_equal(notes.count, 0);
+    assert_int_equal(json_count(json_path(said, "tools")), 2);
+    assert_true(json_text_eq(json_path(said, "tools.0.function.name"), STR("exec")));
+    assert_true(str_find(json_path(said, "tools.0.function.parameters").raw, STR("lark grammar:\\nstart: \\\"a\\\"")) > 0);
+    assert_true(json_text_eq(json_path(said, "tools.1.function.name"), STR("clock__sleep")));
+    assert_true(json_text_eq(json_path(said, "messages.1.tool_calls.0.function.name"), STR("clock__sleep")));
+    buf_reset(&out);
+    assert_int_equal(write_as(WIRE_RESPONSES, &r, "gpt-5", &out, &notes, &e), 0);
+    assert_true(str_find(buf_str(&out), STR("\"input\":[" LATE_TOOLS ",")) > 0);
+    assert_true(json_get(buf_str(&out), STR("tools")).type == JSON_NONE);
+    buf_reset(&out);
+    struct spoke_client c = client;
+    c.request = &r;
+    translate_stream(WIRE_CHAT, &quirks_none,
+        STR("data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c\","
+            "\"type\":\"function\",\"function\":{\"name\":\"clock__sleep\",\"arguments\":\"{}\"}},{\"index\":1,\"id\":\"d\","
+            "\"type\":\"function\",\"function\":{\"name\":\"exec\",\"arguments\":\"{\\\"input\\\":\\\"a\\\"}\"}}]}}]}\n\n"
+            "data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n"),
+        0, WIRE_RESPONSES, &c, &out);
+    assert_true(judge_stream(buf_str(&out), "namespaces"));
+    assert_true(str_find(buf_str(&out), STR("\"name\":\"sleep\",\"namespace\":\"clock\",\"arguments\":\"{}\"")) > 0);
+    assert_true(str_find(buf_str(&out), STR("\"name\":\"exec\",\"namespace\":\"functions\",\"input\":\"a\"")) > 0);
+    buf_fini(&out);
+    arena_fini(&a);
+}
+
 static void a_custom_tools_call_comes_back_as_its_text(void **state)
 {
     struct ir_request r;
@@ -467,6 +516,7 @@ int main(void)
         cmocka_unit_test(a_request_survives_the_way_over_other_dialects),
         cmocka_unit_test(what_is_kept_at_openai_is_refused_elsewhere),
         cmocka_unit_test(a_coding_agents_turn_is_understood),
+        cmocka_unit_test(tools_in_namespaces_are_called_by_both_names),
         cmocka_unit_test(a_custom_tools_call_comes_back_as_its_text),
         cmocka_unit_test(a_strange_makers_proof_goes_round),
         cmocka_unit_test(a_request_of_another_dialect_keeps_nothing_at_openai),
