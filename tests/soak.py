@@ -3,7 +3,7 @@
 
     make soak                       python3 tests/soak.py --build build [--minutes 2] [NAME ...]
 
-Names: streams churn kill slow pages stopped attached. Each starts its own peers on loopback, is bounded,
+Names: streams churn kill slow pages stopped attached agents. Each starts its own peers on loopback, is bounded,
 and says `held` or **missed** beside what it promises. Figures come from a machine that may be busy: the
 table says how loaded it was. Takes about a quarter of an hour with the defaults."""
 import argparse
@@ -317,8 +317,23 @@ def attached(rig, args):
     gateway.end()
 
 
+def agents(_rig, args):
+    """Coding agents with providers of each dialect, and the switch thrown in mid-task."""
+    done = subprocess.run([sys.executable, os.path.join(HERE, "clients", "agents.py")], timeout=1800,
+                          env=dict(os.environ, POINTSMAN_BUILD=os.path.abspath(args.build)),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    skipped = [line.split("SKIP", 1)[1] for line in lines if "# SKIP" in line]
+    failed = [line[9:] for line in lines if line.startswith("not ok")]
+    passed = sum(line.startswith("ok") for line in lines) - len(skipped)
+    row("agents", "tasks of coding agents that ended well", f"{passed} of {passed + len(failed)}"
+        + "".join(f"; skipped: {s}" for s in skipped), "all", not failed and done.returncode == 0 if passed else None)
+    for name in failed:
+        row("agents", name, "failed", "", False)
+
+
 CHECKS = {"streams": streams, "churn": churn, "kill": kill, "slow": slow, "pages": pages, "stopped": stopped,
-          "attached": attached}
+          "attached": attached, "agents": agents}
 
 
 def main():

@@ -43,14 +43,29 @@ static enum ir_media_kind kind_of(struct str mime)
     return IR_DOCUMENT;
 }
 
-static void read_media(struct ir_part *p, struct json_span v, bool inlined)
+/* Google takes base64 in both alphabets, and its Python SDK writes the one for URLs; others take the
+ * standard one alone. */
+static struct str standard_base64(struct str data, struct arena *a)
+{
+    bool url = memchr(data.p ? data.p : "", '-', data.n) || memchr(data.p ? data.p : "", '_', data.n);
+    size_t pad = data.n % 4 ? 4 - data.n % 4 : 0;
+    char *out = (url || pad) && !memchr(data.p, '\\', data.n) ? arena_alloc(a, data.n + pad) : NULL;
+    if (!out)
+        return data;
+    for (size_t i = 0; i < data.n; i++)
+        out[i] = (char)(data.p[i] == '-' ? '+' : data.p[i] == '_' ? '/' : data.p[i]);
+    memset(out + data.n, '=', pad);
+    return str_n(out, data.n + pad);
+}
+
+static void read_media(struct ir_part *p, struct json_span v, bool inlined, struct arena *a)
 {
     p->kind = IR_MEDIA;
     p->media.mime = ir_text(gemini_get(v.raw, "mimeType"));
     p->media.kind = kind_of(p->media.mime);
     p->media.filename = ir_text(gemini_get(v.raw, "displayName"));
     if (inlined)
-        p->media.data = ir_text(gemini_get(v.raw, "data"));
+        p->media.data = standard_base64(ir_text(gemini_get(v.raw, "data")), a);
     else
         p->media.url = ir_text(gemini_get(v.raw, "fileUri"));
 }
@@ -141,7 +156,7 @@ struct ir_part *gemini_read_part(struct json_span part, struct arena *a)
         else if (gemini_key(k, "thoughtSignature"))
             signature = ir_text(v);
         else if (gemini_key(k, "inlineData") || gemini_key(k, "fileData"))
-            read_media(p, v, gemini_key(k, "inlineData"));
+            read_media(p, v, gemini_key(k, "inlineData"), a);
         else if (gemini_key(k, "functionCall"))
             read_call(p, v);
         else if (gemini_key(k, "functionResponse")) {
@@ -246,6 +261,10 @@ const char *gemini_finish_name(enum ir_finish finish)
 static void put_media(struct json_writer *w, const struct ir_part *p)
 {
     const struct ir_media *m = &p->media;
+    if (p->origin == WIRE_GENERATE && p->raw.p) { /* with its videoMetadata and the like */
+        json_put_raw(w, NULL, p->raw);
+        return;
+    }
     json_object_begin(w, NULL);
     if (m->is_text) {
         ir_put_text(w, "text", m->data);
@@ -257,8 +276,6 @@ static void put_media(struct json_writer *w, const struct ir_part *p)
             ir_put_text(w, "fileUri", m->url.p ? m->url : m->file_id);
         json_object_end(w);
     }
-    if (p->origin == WIRE_GENERATE)
-        ir_put_text(w, "thoughtSignature", p->signature);
     json_object_end(w);
 }
 

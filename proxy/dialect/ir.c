@@ -385,9 +385,12 @@ bool ir_is_sealed(struct str signature)
     return signature.n > 4 && str_starts(signature, SEAL);
 }
 
+/* In both alphabets: clients that keep a proof as bytes write it again as they like. */
 static int digit(char c)
 {
     const char *at = c ? strchr(alphabet, c) : NULL;
+    if (c == '-' || c == '_')
+        return c == '-' ? 62 : 63;
     return at ? (int)(at - alphabet) : -1;
 }
 

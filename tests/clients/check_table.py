@@ -9,7 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from gateway import Gateway
+from gateway import ROOT, Gateway
 from npm import install, place_scripts
 from provider import Provider
 
@@ -53,6 +53,16 @@ def wanted(script, only):
             if client == spoken and (len(only) < 2 or only[1] == provider)]
 
 
+def readme_agrees():
+    """The table that people read has a row for each client, and promises no cell that isn't run."""
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        rows = [line.strip("| \n").split("|") for line in f if line.startswith("| `") and "=" in line]
+    cells = [cell.strip() for row in rows for cell in row[2:]]
+    good = len(rows) == len(CLIENTS) + 4 and len(cells) == 5 * len(rows) and set(cells) == {"=", "✓"}
+    print(f"{'ok' if good else 'not ok'} - the README's table has {len(rows)} clients, each cell run")
+    return not good
+
+
 def own_words(seen):
     """No provider was asked in a dialect that isn't its own."""
     spoken = dict({name: (name,) for name in PROVIDERS}, chat=("chat", "responses"), chat_only=("chat",))
@@ -81,7 +91,7 @@ def main():
                 failed += code != 0
                 sys.stdout.write(text)
                 sys.stdout.flush()
-    failed += own_words(p.seen)
+    failed += own_words(p.seen) + readme_agrees()
     print(f"{'ok' if g.code == 0 else 'not ok'} - the gateway ends with 0 ({g.code})")
     if "Sanitizer" in g.text:
         print("not ok - no sanitizer line\n# " + g.text.replace("\n", "\n# "))

@@ -10,25 +10,30 @@ from gateway import BUILD, ROOT
 HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGES = ["openai", "@anthropic-ai/sdk", "@google/genai", "ai", "@ai-sdk/openai", "@ai-sdk/anthropic",
             "@ai-sdk/google", "@ai-sdk/openai-compatible", "@langchain/openai", "@langchain/core"]
-FOLDER = os.path.join(BUILD if BUILD.endswith("build") else os.path.join(ROOT, "build"), "clients")
+HOME = BUILD if BUILD.endswith("build") else os.path.join(ROOT, "build")
 
 
-def install():
-    """The folder, and why there is none (or None)."""
+def install_into(name, packages, seconds):
+    """The folder below the build, and why there is none (or None)."""
+    folder = os.path.join(HOME, name)
     if not shutil.which("node") or not shutil.which("npm"):
-        return FOLDER, "node and npm are not installed"
-    os.makedirs(FOLDER, exist_ok=True)
-    if all(os.path.isdir(os.path.join(FOLDER, "node_modules", p)) for p in PACKAGES):
-        return FOLDER, None
-    with open(os.path.join(FOLDER, "package.json"), "w", encoding="utf-8") as f:
+        return folder, "node and npm are not installed"
+    os.makedirs(folder, exist_ok=True)
+    if all(os.path.isdir(os.path.join(folder, "node_modules", p)) for p in packages):
+        return folder, None
+    with open(os.path.join(folder, "package.json"), "w", encoding="utf-8") as f:
         json.dump({"private": True, "type": "module"}, f)
     try:
-        done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *PACKAGES],
-                              cwd=FOLDER, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240)
+        done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *packages],
+                              cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds)
         code = done.returncode
     except subprocess.TimeoutExpired:
         code = 1
-    return FOLDER, "npm could not install " + " ".join(PACKAGES) if code else None
+    return folder, "npm could not install " + " ".join(packages) if code else None
+
+
+def install():
+    return install_into("clients", PACKAGES, 240)
 
 
 def place_scripts(folder):

@@ -94,8 +94,25 @@ def read_chat(body, asked):
             asked.result(m["tool_call_id"], content)
 
 
+def responses_tools(body):
+    """Tools by name: (type, namespace). They stand in `tools`, in namespaces, and in the input."""
+    found = {}
+
+    def add(tools, space=None):
+        for tool in tools:
+            if tool["type"] == "namespace":
+                add(tool["tools"], tool["name"])
+            elif tool["type"] in ("function", "custom"):
+                found[tool["name"]] = (tool["type"], space)
+    add(body.get("tools", []))
+    for item in body["input"] if isinstance(body["input"], list) else []:
+        if item.get("type") == "additional_tools":
+            add(item["tools"])
+    return found
+
+
 def read_responses(body, asked):
-    asked.tools = [t["name"] for t in body.get("tools", []) if t["type"] == "function"]
+    asked.tools = list(responses_tools(body))
     asked.system = body.get("instructions") or ""
     items = body["input"]
     for item in [] if isinstance(items, str) else items:
@@ -112,10 +129,12 @@ def read_responses(body, asked):
         elif kind == "function_call":
             need(isinstance(item["arguments"], str), "arguments must be a string")
             asked.call(item["call_id"], item["arguments"])
-        elif kind == "function_call_output":
+        elif kind == "custom_tool_call":
+            asked.call(item["call_id"], {"input": item["input"]})
+        elif kind in ("function_call_output", "custom_tool_call_output"):
             asked.result(item["call_id"], item["output"])
         else:
-            need(kind == "reasoning", f"unknown item {kind}")
+            need(kind in ("reasoning", "additional_tools"), f"unknown item {kind}")
 
 
 def read_messages(body, asked):
@@ -152,8 +171,10 @@ def read_gemini(body, asked):
     for content in body["contents"]:
         need(content.get("role", "user") in ("user", "model"), "Please use a valid role: user, model.")
         for part in content["parts"]:
-            if "inlineData" in part:
-                asked.image(part["inlineData"]["mimeType"], part["inlineData"]["data"])
+            media = part.get("inlineData") or part.get("inline_data")
+            if media:  # Google takes both spellings of keys, and both alphabets of base64
+                asked.image(media.get("mimeType") or media["mime_type"],
+                            media["data"].replace("-", "+").replace("_", "/"))
             if "functionCall" in part:
                 need(part.get("thoughtSignature") in (None, SIGNATURE, UNSIGNED),
                      "Corrupted thought signature.")
@@ -241,7 +262,16 @@ def chat_stream(model, parts, body):
 
 # ---- responses ----
 
-def responses_items(parts):
+def responses_call(i, part, body):
+    kind, space = responses_tools(body).get(part[1], ("function", None))
+    custom = kind == "custom"
+    item = {"id": f"fc_lab{i}", "type": "custom_tool_call" if custom else "function_call",
+            "status": "completed", "call_id": f"call_lab{i}", "name": part[1]}
+    item["input" if custom else "arguments"] = part[2]["input"] if custom else dump(part[2])
+    return dict(item, namespace=space) if space else item
+
+
+def responses_items(parts, body):
     for i, part in enumerate(parts):
         if part[0] == "think":
             yield {"id": f"rs_lab{i}", "type": "reasoning",
@@ -251,8 +281,7 @@ def responses_items(parts):
                    "content": [{"type": "output_text", "text": part[1], "annotations": [],
                                 "logprobs": []}]}
         else:
-            yield {"id": f"fc_lab{i}", "type": "function_call", "status": "completed",
-                   "call_id": f"call_lab{i}", "name": part[1], "arguments": dump(part[2])}
+            yield responses_call(i, part, body)
 
 
 def responses_usage():
@@ -260,11 +289,11 @@ def responses_usage():
             "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": IN + OUT}
 
 
-def responses_whole(model, parts, _body, status="completed"):
+def responses_whole(model, parts, body, status="completed"):
     done = status == "completed"
     return {"id": "resp_lab", "object": "response", "created_at": 1700000000, "status": status,
             "error": None, "incomplete_details": None, "instructions": None, "model": model,
-            "output": list(responses_items(parts)) if done else [], "parallel_tool_calls": True,
+            "output": list(responses_items(parts, body)) if done else [], "parallel_tool_calls": True,
             "previous_response_id": None, "metadata": {}, "temperature": 1, "tool_choice": "auto",
             "tools": [], "top_p": 1, "usage": responses_usage() if done else None}
 
@@ -272,13 +301,14 @@ def responses_whole(model, parts, _body, status="completed"):
 def responses_events(model, parts, body):
     yield "response.created", {"response": responses_whole(model, parts, body, "in_progress")}
     yield "response.in_progress", {"response": responses_whole(model, parts, body, "in_progress")}
-    for i, item in enumerate(responses_items(parts)):
+    for i, item in enumerate(responses_items(parts, body)):
         at = {"output_index": i, "item_id": item["id"]}
         empty = dict(item, **({"summary": []} if item["type"] == "reasoning" else {"status": "in_progress"}))
         if item["type"] == "message":
             empty["content"] = []
-        if item["type"] == "function_call":
-            empty["arguments"] = ""
+        words = {"function_call": "arguments", "custom_tool_call": "input"}.get(item["type"])
+        if words:
+            empty[words] = ""
         yield "response.output_item.added", {"output_index": i, "item": empty}
         if item["type"] == "reasoning":
             part = dict(at, summary_index=0)
@@ -296,9 +326,10 @@ def responses_events(model, parts, body):
             yield "response.output_text.done", dict(part, text=whole["text"], logprobs=[])
             yield "response.content_part.done", dict(part, part=whole)
         else:
-            for piece in pieces(item["arguments"]):
-                yield "response.function_call_arguments.delta", dict(at, delta=piece)
-            yield "response.function_call_arguments.done", dict(at, arguments=item["arguments"])
+            name = {"arguments": "function_call_arguments", "input": "custom_tool_call_input"}[words]
+            for piece in pieces(item[words]):
+                yield f"response.{name}.delta", dict(at, delta=piece)
+            yield f"response.{name}.done", dict(at, **{words: item[words]})
         yield "response.output_item.done", {"output_index": i, "item": item}
     yield "response.completed", {"response": responses_whole(model, parts, body)}
 
