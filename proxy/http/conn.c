@@ -52,12 +52,8 @@ void conn_reset(struct conn *c)
 
 static void deadline_of_head(struct conn *c)
 {
-    static const char late[] = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n"
-                               "Connection: close\r\n\r\n";
-    if (c->input && !c->left && send(c->fd, late, sizeof late - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
-        c->s->stats.refused++;
-        c->s->ev.refused(c->s->ctx, str_c(c->peer_text), 408, "the request head took too long");
-    }
+    if (c->input && !c->left)
+        conn_refuse(c, 408, "the request head took too long");
     conn_kill(c);
 }
 

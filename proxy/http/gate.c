@@ -333,7 +333,8 @@ static void check_version(struct str version, struct gate_facts *f)
 
 static void check_rest(const struct gate_rules *rules, const struct seen *s, struct gate_facts *f)
 {
-    /* A client that offers h2c (Java does, on every first request) is content with HTTP/1.1. */
+    /* java.net.http offers h2c with the first request of every connection, takes a 426 for the
+     * answer and does not try again; ignoring the offer is what it expects of an HTTP/1.1 server. */
     if (s->upgrade.n && !str_eq_nocase(s->upgrade, STR("h2c")))
         refuse(f, 426, "WebSocket and other upgrades are not served; use HTTP requests");
     if (s->expects && !str_eq_nocase(s->expect, STR("100-continue")))

@@ -7,6 +7,7 @@
  *     reply.c    held answers (keep-alive), and the short answer of somebody who is leaving
  *     stream.c   raw answers
  *     gate.c     the request gate (pure)      peer.c   who is at the other end
+ *     parser.c   what libmicrohttpd refuses by itself, in our words
  *     holder.c   who holds a port that is taken
  *
  * States of a request; request_enter() is the only writer:
@@ -188,6 +189,7 @@ static inline struct request *request_of(const struct http_request *pub)
 /* reply.c */
 bool reply_header_bad(const struct http_header *h);
 bool reply_header_ours(struct str name);      /* framing: made here, never copied */
+void conn_refuse(struct conn *c, int status, const char *reason); /* without a request */
 bool reply_leave(struct request *q, int status, const struct http_header *headers, size_t n,
     struct str body);
 void reply_head(struct request *q, struct buf *out, int status, const struct http_header *headers,
@@ -197,6 +199,10 @@ void reply_head(struct request *q, struct buf *out, int status, const struct htt
 void stream_flush(struct request *q);
 void stream_stalled(struct request *q);
 void stream_fini(struct request *q);
+
+/* parser.c */
+void parser_reads(const struct conn *c); /* libmicrohttpd works on it now */
+void parser_log(void *cls, const char *format, va_list ap); /* cls: the server */
 
 /* peer.c */
 int peer_diag_open(void);

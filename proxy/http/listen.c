@@ -205,8 +205,8 @@ static void take_in(struct listener *l, int fd, const struct sockaddr *peer, soc
     struct conn *c = conn_new(s, l, fd, peer, peer_len);
     if (!c || !peer_allowed(s, c)) {
         if (c) {
-            s->stats.refused++;
-            s->ev.refused(s->ctx, str_c(c->peer_text), 429, "too many connections of one peer");
+            conn_refuse(c, 429, "this address has as many connections as limits.peer_connections "
+                "allows");
             conn_free(c);
         }
         close(fd);

@@ -74,12 +74,17 @@ static void put_header(struct buf *out, struct str name, struct str value)
     buf_put(out, "\r\n", 2);
 }
 
+static void put_status(struct buf *out, int status)
+{
+    const char *phrase = MHD_get_reason_phrase_for((unsigned)status);
+    buf_printf(out, "HTTP/1.1 %d %s\r\n", status, phrase ? phrase : "Unknown");
+}
+
 void reply_head(struct request *q, struct buf *out, int status, const struct http_header *headers,
     size_t n, int64_t length, bool chunked)
 {
     bool dated = false;
-    const char *phrase = MHD_get_reason_phrase_for((unsigned)status);
-    buf_printf(out, "HTTP/1.1 %d %s\r\n", status, phrase ? phrase : "Unknown");
+    put_status(out, status);
     for (size_t i = 0; i < n; i++) {
         if (reply_header_ours(headers[i].name))
             continue;
@@ -100,6 +105,32 @@ void reply_head(struct request *q, struct buf *out, int status, const struct htt
 }
 
 /* ---- leaving ---- */
+
+void conn_refuse(struct conn *c, int status, const char *reason)
+{
+    struct http_server *s = c->s;
+    struct buf body, out;
+    struct str target = buf_str(&c->target);
+    ptrdiff_t mark = str_chr(target, '?');
+    buf_init(&body, 65536);
+    buf_init(&out, 131072);
+    s->stats.refused++;
+    s->ev.refused(s->ctx, str_c(c->peer_text), status, reason);
+    s->ev.error_body(s->ctx, mark < 0 ? target : str_first(target, (size_t)mark), status, reason,
+        &body);
+    put_status(&out, status);
+    put_header(&out, STR("Content-Type"), STR("application/json"));
+    put_header(&out, STR("Date"), str_c(date_now(s)));
+    if (status == 429)
+        put_header(&out, STR("Retry-After"), STR("1"));
+    buf_printf(&out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", body.n);
+    buf_put_str(&out, buf_str(&body));
+    if (!body.err && !out.err)
+        send(c->fd, out.p, out.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    shutdown(c->fd, SHUT_WR);
+    buf_fini(&body);
+    buf_fini(&out);
+}
 
 bool reply_leave(struct request *q, int status, const struct http_header *headers, size_t n,
     struct str body)

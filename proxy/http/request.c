@@ -90,6 +90,7 @@ void request_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
     if (q->told)
         s->ev.closed(s->ctx, &q->pub, held || q->clean);
     request_release(q);
+    parser_reads(c); /* a pipelined request may follow at once */
     conn_idle(c);
 }
 

@@ -8,7 +8,6 @@
  * Stopping a daemon with a suspended connection aborts the process; http_server_free() ends and
  * resumes them all first. */
 #include "proxy/http/internal.h"
-#include "store/base/log.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -140,21 +139,13 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text)
     return strlen(text);
 }
 
-static void quiet(void *cls, const char *format, va_list ap)
-{
-    char line[300];
-    (void)cls;
-    vsnprintf(line, sizeof line, format, ap);
-    log_debug("libmicrohttpd: %s", line);
-}
-
 static int shard_start(struct http_server *s, struct shard *d, struct err *e)
 {
     const struct http_config *config = &s->config;
     d->s = s;
-    d->d = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0,
-        NULL, NULL, request_handler, s,
-        MHD_OPTION_EXTERNAL_LOGGER, quiet, s, /* first: it catches what the others say */
+    d->d = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET |
+            MHD_USE_ERROR_LOG, 0, NULL, NULL, request_handler, s,
+        MHD_OPTION_EXTERNAL_LOGGER, parser_log, s, /* first: it catches what the others say */
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, config->header_bytes + config->header_bytes / 2,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)(config->connections * 2 + HTTP_OVER_CAP),
         MHD_OPTION_CONNECTION_TIMEOUT, 0u,

@@ -63,7 +63,7 @@ static struct outcome send_raw(const char *p, size_t n)
     bool refused = false;
     for (const char *at = h->p; (at = strstr(at, "HTTP/1.1 ")); at++) {
         int status = atoi(at + 9);
-        if (status == 100)
+        if (status <= 100) /* 100 Continue, or a word in a text */
             continue;
         o.first = o.answers ? o.first : status;
         o.answers++;
@@ -71,8 +71,16 @@ static struct outcome send_raw(const char *p, size_t n)
         o.served_after_refusal |= refused && status < 300;
         refused |= status >= 400;
     }
-    if (refused)
+    if (refused) {
+        if (strstr(h->p, "<html") || !strstr(h->p, "{\"error\":"))
+            fail_msg("refused by a page, not by an error of ours: %s", h->p);
+        if (!o.ended)
+            h = hear(fd, NULL);
+        if (!o.ended && h->n)
+            fail_msg("more after a refusal: %s", h->p);
+        o.ended = h->eof || h->reset;
         assert_true(o.ended);
+    }
     if (o.served_after_refusal)
         fail_msg("served after a refusal: %.*s", (int)MIN(n, (size_t)300), p);
     close(fd);
