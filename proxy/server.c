@@ -447,6 +447,7 @@ static void take_down(struct server *s)
     for (unsigned i = 0; s->workers && i < s->worker_count; i++)
         if (s->workers[i])
             worker_settle(s->workers[i]);
+    aside_end_all(&s->asides);
     if (s->store)
         store_stop(s->store);
     if (s->admin)

@@ -2,8 +2,6 @@
  * once: it posts to a worker's mailbox or sets a flag. */
 #include "proxy/server_parts.h"
 
-#include "proxy/post.h"
-#include "proxy/probe.h"
 #include "store/base/secret.h"
 
 #include <signal.h>
@@ -35,25 +33,11 @@ static int op_watch(void *ctx, struct str id, struct watch *w)
     return worker_watch(worker, id, w) ? 0 : -ERR_NOMEM;
 }
 
-/* The reader lets its share go; the worker sees that at its next piece. */
-static void op_unwatch(void *ctx, struct str id, struct watch *w)
-{
-    (void)ctx;
-    (void)id;
-    (void)w;
-}
-
-static int op_probe(void *ctx, struct str provider, struct loop *back, probe_done *done, void *arg)
-{
-    struct server *s = ctx;
-    return probe_start(s->workers[0], provider, back, done, arg);
-}
-
-static int op_post(void *ctx, struct str url, struct str json, struct loop *back, post_done *done,
+static int op_aside(void *ctx, const struct aside *what, struct loop *back, aside_done *done,
     void *arg)
 {
     struct server *s = ctx;
-    return post_start(s->workers[0], url, json, back, done, arg);
+    return aside_start(&s->asides, s->workers[0], what, back, done, arg);
 }
 
 /* What lies outside of the snapshot follows a new configuration. */
@@ -89,9 +73,7 @@ struct admin_ops server_ops(struct server *s)
         .ctx = s,
         .cancel = op_cancel,
         .watch = op_watch,
-        .unwatch = op_unwatch,
-        .probe = op_probe,
-        .post = op_post,
+        .aside = op_aside,
         .configured = op_configured,
         .down = op_down,
         .restart = op_restart,

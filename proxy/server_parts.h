@@ -5,6 +5,7 @@
 
 #include "proxy/admin/admin.h"
 #include "proxy/admin/source.h"
+#include "proxy/aside.h"
 #include "proxy/config/config.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
@@ -26,6 +27,7 @@ struct server {
     struct account_set *accounts;
     struct live *live;
     struct admin *admin;
+    struct asides asides;         /* calls that the admin asked for */
     struct shared shared;
     unsigned worker_count;
     struct worker **workers;

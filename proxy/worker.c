@@ -172,6 +172,13 @@ static int make_http(struct worker *w, int listen_fd, unsigned workers, struct e
     return rc < 0 ? rc : http_server_listen(w->http, listen_fd, e);
 }
 
+static void on_slow_turn(void *ctx, int64_t took_us)
+{
+    (void)ctx;
+    (void)took_us;
+    counter_add(COUNTER_slow_turns, 1);
+}
+
 int worker_new(struct worker **out, unsigned index, unsigned workers, struct shared *shared,
     struct spool *spool, int listen_fd, struct err *e)
 {
@@ -188,6 +195,8 @@ int worker_new(struct worker **out, unsigned index, unsigned workers, struct sha
     w->snapshot_generation = w->snapshot->generation;
     id_source_init(&w->ids);
     int rc = loop_new(&w->loop, e);
+    if (rc == 0)
+        loop_on_slow(w->loop, on_slow_turn, NULL);
     if (rc == 0)
         rc = make_http(w, listen_fd, workers, e);
     if (rc == 0)

@@ -118,14 +118,18 @@ int cli_provider_detect(struct cli *c)
         return status;
     if (!cli_json_lines(c, &r, "found")) {
         struct table t;
-        table_init(&t, "Provider Variable Used");
+        table_init(&t, "Provider From:44 <Models Used");
         for (const struct json *f = json_first(json_member(r.json, "found")); f;
              f = json_following(f)) {
+            const char *url = json_string(f, "base_url", "");
             table_json(&t, f, "provider");
-            table_json(&t, f, "variable");
-            table_text(&t, json_bool(f, "used", false) ? "yes" : "no");
+            table_json(&t, f, *url ? "base_url" : "variable");
+            table_count(&t, (int64_t)json_size(json_member(f, "models")));
+            table_text(&t, json_bool(f, "used", false) ? "yes"
+                    : *url ? "no: pointsman provider add NAME --url URL" : "no");
         }
-        table_print(&t, c, "the gateway's environment holds no provider key");
+        table_print(&t, c, "no provider key in the gateway's environment, and no Ollama, LM Studio, "
+            "llama.cpp or vLLM at its usual port");
     }
     reply_free(&r);
     return CLI_DONE;

@@ -20,6 +20,7 @@
 
 #include "proxy/admin/live.h"
 #include "proxy/loop/loop.h"
+#include "store/base/http_header.h"
 
 struct admin;
 struct account_set;
@@ -29,6 +30,20 @@ struct spool;
 struct store;
 struct watch;
 
+/* A small call to a provider or a URL beside the traffic. Texts are copied. */
+struct aside {
+    struct str method, url;
+    const struct http_header *headers;
+    size_t header_count;
+    struct str json;               /* the body; none when empty */
+    int64_t connect_timeout_us, limit_us;
+    bool http2, allow_private;
+    const char *proxy, *ca_file;   /* NULL: none, the system's bundle */
+};
+enum { ASIDE_CONNECT_US = 5 * 1000000, ASIDE_LIMIT_US = 15 * 1000000 };
+/* Runs on the loop that asked. status 0: no answer, `error` says why. Texts live during the call. */
+typedef void aside_done(void *arg, int status, int64_t total_us, struct str body, struct str error);
+
 /* What touches workers or the process: given by server.c. All are called from the admin thread and
  * must return at once (they post to a worker's mailbox or set a flag). */
 struct admin_ops {
@@ -36,18 +51,10 @@ struct admin_ops {
     /* Ends a running exchange, whichever worker has it. Ids unknown by then are ignored. */
     void (*cancel)(void *ctx, struct str id);
     /* Running answers (event/watch.h): the worker that runs `id` copies its events into `w` from now
-     * on, until the exchange ends or unwatch() was called; it wakes the admin loop. unwatch() may
-     * return before the worker has let go: the ring is counted. */
+     * on, until the exchange ends or the reader left (watch_leave); it wakes the admin loop. */
     int (*watch)(void *ctx, struct str id, struct watch *w);
-    void (*unwatch)(void *ctx, struct str id, struct watch *w);
-    /* A provider's models or a test call, by the worker's own upstream; done() comes through
-     * loop_post() to the admin's loop. NULL text = no error. */
-    int (*probe)(void *ctx, struct str provider, struct loop *back,
-        void (*done)(void *arg, int status, int64_t total_us, struct str models_json,
-            struct str error), void *arg);
-    /* POSTs a JSON text to a URL (at most 15 s); done() as for probe: status 0 = no answer. */
-    int (*post)(void *ctx, struct str url, struct str json, struct loop *back,
-        void (*done)(void *arg, int status, struct str error), void *arg);
+    /* By a worker's own upstream; done() comes through loop_post() to `back`. 0 or -ERR_NOMEM. */
+    int (*aside)(void *ctx, const struct aside *what, struct loop *back, aside_done *done, void *arg);
     /* A new configuration was published: what lies outside of the snapshot follows it (limits, log
      * level, retention). May be NULL. */
     void (*configured)(void *ctx, const struct config *config);

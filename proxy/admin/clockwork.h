@@ -9,7 +9,7 @@
 void admin_look_for_news(void *admin);
 /* status.c: asks the store for the header's figures, when the last ones are ten seconds old. */
 void admin_ask_numbers(struct admin *a, int64_t now_ms);
-/* providers.c: drained "until it is well again": back when its probes pass for 5 minutes. */
+/* probe.c: drained "until it is well again": back when its probes pass for 5 minutes. */
 void admin_probe_drained(struct admin *a, int64_t now_ms);
 
 #endif

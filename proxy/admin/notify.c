@@ -100,9 +100,10 @@ static const char *take(const struct notify *n, uint64_t *at, const char *way)
 
 /* ---- notify.url ---- */
 
-static void call_ended(void *arg, int status, struct str error)
+static void call_ended(void *arg, int status, int64_t total_us, struct str body, struct str error)
 {
     struct notify *n = arg;
+    (void)total_us, (void)body; /* what it says is nobody's matter */
     n->calling = false;
     if (status < 200 || status > 299)
         log_warn("notify.url: an alarm was not taken: %d " STR_FMT, status, STR_ARG(error));
@@ -111,10 +112,16 @@ static void call_ended(void *arg, int status, struct str error)
 static void call_url(struct notify *n, struct str url)
 {
     const struct admin_ops *ops = &n->admin->start.ops;
-    const char *text = n->calling || !ops->post ? NULL : take(n, &n->to_url, "notify.url");
-    if (text)
-        n->calling =
-            ops->post(ops->ctx, url, str_c(text), n->admin->loop, call_ended, n) == 0;
+    const char *text = n->calling || !ops->aside ? NULL : take(n, &n->to_url, "notify.url");
+    struct http_header headers[] = {{STR("content-type"), STR("application/json")},
+        {STR("accept-encoding"), STR("identity")}};
+    struct aside what = {.method = STR("POST"), .url = url, .headers = headers,
+        .header_count = ARRAY_LEN(headers), .connect_timeout_us = ASIDE_CONNECT_US,
+        .limit_us = ASIDE_LIMIT_US, .allow_private = true}; /* an address in the file is meant */
+    if (!text)
+        return;
+    what.json = str_c(text);
+    n->calling = ops->aside(ops->ctx, &what, n->admin->loop, call_ended, n) == 0;
 }
 
 /* ---- notify.command ---- */

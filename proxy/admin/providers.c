@@ -1,6 +1,5 @@
-/* providers.c: providers as they are doing, tried, tripped, cleared, added, and drained: everything that
- * uses a provider moved off it as one change, and back when it is well again. */
-#include "proxy/admin/clockwork.h"
+/* providers.c: providers as they are doing, tripped, cleared, added, and drained: everything that uses a
+ * provider moved off it as one change. Trying them is in probe.c. */
 #include "proxy/admin/handlers.h"
 #include "proxy/admin/keeper.h"
 #include "proxy/admin/routing.h"
@@ -16,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HISTORY_POINTS = 30, PROBE_EVERY_MS = 30000, WELL_FOR_MS = 300000 };
+enum { HISTORY_POINTS = 30 };
 
 /* ---- listing ---- */
 
@@ -161,7 +160,7 @@ void get_providers(struct call *c)
 
 /* ---- breakers by hand ---- */
 
-static const struct provider *named_provider(struct call *c)
+const struct provider *call_provider(struct call *c)
 {
     const struct provider *p = plan_find_provider(live_config(c->admin->live), c->args[0]);
     if (!p)
@@ -180,7 +179,7 @@ static void hand_done(struct call *c, struct str text)
 
 void post_provider_trip(struct call *c)
 {
-    const struct provider *p = named_provider(c);
+    const struct provider *p = call_provider(c);
     if (!p || !call_allows(c, "for_ms"))
         return;
     int64_t for_ms = json_int(c->body, "for_ms", 0);
@@ -190,75 +189,14 @@ void post_provider_trip(struct call *c)
 
 void post_provider_clear(struct call *c)
 {
-    const struct provider *p = named_provider(c);
+    const struct provider *p = call_provider(c);
     if (!p || !call_allows(c, ""))
         return;
     health_clear(c->admin->start.health, p);
     hand_done(c, call_printf(c, "provider " STR_FMT " cleared", STR_ARG(p->name)));
 }
 
-/* ---- testing ---- */
-
-struct probe {
-    struct admin *admin;
-    struct call *call; /* NULL: our own, of a drained provider */
-    char provider[64];
-};
-
-static void put_models(struct json_writer *w, struct str json)
-{
-    struct str list = json_get(json, STR("data")).raw;
-    struct json_iter it = json_iter(list.n ? list : json_get(json, STR("models")).raw);
-    struct json_span key, item;
-    json_array_begin(w, "models");
-    while (it.rest.n && json_next(&it, &key, &item)) {
-        struct json_span id = json_get(item.raw, STR("id"));
-        if (id.type != JSON_STRING)
-            id = json_get(item.raw, STR("name"));
-        if (id.type == JSON_STRING)
-            json_put_raw(w, NULL, id.raw);
-    }
-    json_array_end(w);
-}
-
-static void tested(void *arg, int status, int64_t total_us, struct str models, struct str error)
-{
-    struct probe *x = arg;
-    struct call *c = x->call;
-    if (c->q && !c->answered) {
-        struct json_writer *w = call_begin(c);
-        json_put_c(w, "provider", x->provider);
-        json_put_bool(w, "ok", status >= 200 && status < 300);
-        json_put_int(w, "status", status);
-        json_put_int(w, "total_us", total_us);
-        json_put_str(w, "error", error);
-        put_models(w, models);
-        call_send(c);
-    }
-    call_release(c);
-    free(x);
-}
-
-void post_provider_test(struct call *c)
-{
-    const struct provider *p = named_provider(c);
-    struct probe *x = p ? calloc(1, sizeof *x) : NULL;
-    const struct admin_ops *ops = &c->admin->start.ops;
-    if (!x)
-        return;
-    x->admin = c->admin;
-    x->call = c;
-    str_copy(x->provider, sizeof x->provider, p->name);
-    c->references++;
-    int rc = ops->probe(ops->ctx, p->name, c->admin->loop, tested, x);
-    if (rc == 0)
-        return;
-    free(x);
-    c->references--;
-    call_failed(c, rc, NULL);
-}
-
-/* ---- adding and finding ---- */
+/* ---- adding ---- */
 
 void post_provider(struct call *c)
 {
@@ -285,31 +223,6 @@ void post_provider(struct call *c)
         return;
     }
     apply_and_answer(c, &part, 1, call_printf(c, "provider " STR_FMT " added", STR_ARG(name)), -1);
-}
-
-struct found {
-    struct json_writer *w;
-    const struct config *config;
-};
-
-static void put_found(void *ctx, struct str provider, struct str variable)
-{
-    struct found *f = ctx;
-    json_object_begin(f->w, NULL);
-    json_put_str(f->w, "provider", provider);
-    json_put_str(f->w, "variable", variable);
-    json_put_bool(f->w, "used", plan_find_provider(f->config, provider) != NULL);
-    json_object_end(f->w);
-}
-
-void post_detect(struct call *c)
-{
-    struct json_writer *w = call_begin(c);
-    struct found f = {w, live_config(c->admin->live)};
-    json_array_begin(w, "found");
-    environment_provider_variables(NULL, put_found, &f);
-    json_array_end(w);
-    call_send(c);
 }
 
 /* A key from a person's own environment: kept in this process alone, never stored. */
@@ -446,7 +359,7 @@ static void answer_drain(struct call *c, struct drain *d, bool dry)
 void post_provider_drain(struct call *c)
 {
     struct err e = {0};
-    const struct provider *p = named_provider(c);
+    const struct provider *p = call_provider(c);
     struct drain *d = p ? arena_zalloc(&c->arena, sizeof *d) : NULL;
     if (!d || !call_allows(c, "to for_ms until_well dry_run"))
         return;
@@ -484,69 +397,4 @@ void post_provider_undrain(struct call *c)
     struct live_part part = {.object = object};
     apply_and_answer(c, &part, 1, call_printf(c, "provider " STR_FMT " used again",
         STR_ARG(c->args[0])), -1);
-}
-
-/* ---- back when it is well ---- */
-
-/* One probe at a time; a provider is well when its probes passed for five minutes on end. */
-static struct {
-    int64_t next_ms, well_since_ms;
-    char provider[64];
-    bool running;
-} watcher;
-
-static void end_drain(struct admin *a, const char *provider)
-{
-    char object[100], text[200];
-    struct err e = {0};
-    struct live_who us = {-1, STR("pointsman"), STR_NULL};
-    snprintf(object, sizeof object, "drain/%s", provider);
-    snprintf(text, sizeof text, "provider %s used again: its probes passed for 5 min", provider);
-    struct live_part part = {.object = str_c(object)};
-    if (live_apply(a->live, &us, &part, 1, str_c(text), -1, NULL, &e) < 0)
-        event_say(EVENT_KIND_SWITCHED, STR_NULL, "%s: %s", object, e.text);
-}
-
-static void probed(void *arg, int status, int64_t total_us, struct str models, struct str error)
-{
-    struct probe *x = arg;
-    int64_t now = clock_wall_ms();
-    (void)total_us, (void)models, (void)error;
-    watcher.running = false;
-    if (status < 200 || status > 299)
-        watcher.well_since_ms = 0;
-    else if (watcher.well_since_ms == 0)
-        watcher.well_since_ms = now;
-    else if (now - watcher.well_since_ms >= WELL_FOR_MS)
-        end_drain(x->admin, x->provider);
-    free(x);
-}
-
-static bool find_waiting(void *ctx, struct str object, struct str json, int64_t revision)
-{
-    (void)revision;
-    if (!json_is_true(json_get(json, STR("until_well"))))
-        return true;
-    str_copy(ctx, 64, str_from(object, strlen("drain/")));
-    return false;
-}
-
-void admin_probe_drained(struct admin *a, int64_t now_ms)
-{
-    char name[64] = "";
-    if (watcher.running || now_ms < watcher.next_ms)
-        return;
-    watcher.next_ms = now_ms + PROBE_EVERY_MS;
-    live_each(a->live, STR("drain/"), find_waiting, name);
-    if (strcmp(name, watcher.provider) != 0)
-        watcher.well_since_ms = 0;
-    str_copy(watcher.provider, sizeof watcher.provider, str_c(name));
-    struct probe *x = name[0] ? calloc(1, sizeof *x) : NULL;
-    if (!x)
-        return;
-    x->admin = a;
-    str_copy(x->provider, sizeof x->provider, str_c(name));
-    watcher.running = a->start.ops.probe(a->start.ops.ctx, str_c(name), a->loop, probed, x) == 0;
-    if (!watcher.running)
-        free(x);
 }

@@ -355,11 +355,8 @@ struct stream {
 static void stream_left(struct call *c)
 {
     struct stream *s = c->state;
-    const struct admin_ops *ops = &c->admin->start.ops;
-    if (s->watch) {
-        ops->unwatch(ops->ctx, c->args[0], s->watch);
-        watch_leave(s->watch);
-    }
+    if (s->watch)
+        watch_leave(s->watch); /* the worker sees that at its next piece */
     s->watch = NULL;
     buf_fini(&s->out);
 }

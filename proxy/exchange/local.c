@@ -7,23 +7,31 @@
 #include "store/base/clock.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 enum list_shape { LIST_OPENAI, LIST_ANTHROPIC, LIST_GEMINI };
 
-static void reply(struct exchange *x, int status, const char *type, struct buf *body)
+static void reply_with(struct exchange *x, int status, const char *type, struct buf *body,
+    struct http_header more)
 {
     struct http_header headers[] = {
         {STR("content-type"), str_c(type)},
         {STR("x-request-id"), str_c(x->id)},
+        more,
     };
     x->status = status;
     x->outcome = OUTCOME_OK;
     x->replied = true;
     settle(x);
     if (x->q)
-        http_reply(x->q, body->err ? 500 : status, headers, ARRAY_LEN(headers), buf_str(body));
+        http_reply(x->q, body->err ? 500 : status, headers, more.name.n ? 3 : 2, buf_str(body));
     buf_fini(body);
     exchange_enter(x, STEP_SETTLE);
+}
+
+static void reply(struct exchange *x, int status, const char *type, struct buf *body)
+{
+    reply_with(x, status, type, body, (struct http_header){STR_NULL, STR_NULL});
 }
 
 /* --- models ------------------------------------------------------------------------------------ */
@@ -191,7 +199,13 @@ static void healthz(struct exchange *x, bool ready)
     bool ok = !ready || (!x->worker->shared->draining && spool_has_room(x->worker->spool));
     buf_init(&b, 256);
     buf_puts(&b, ok ? "ok\n" : x->worker->shared->draining ? "draining\n" : "no room for records\n");
-    reply(x, ok ? 200 : 503, "text/plain", &b);
+    /* Whoever finds the port taken by us is told who "us" is, since /proc hides it (http/holder.c). */
+    struct shared *shared = x->worker->shared;
+    struct http_header pid = {STR_NULL, STR_NULL};
+    if (x->client_uid == shared->owner_uid || x->client_uid == 0)
+        pid = (struct http_header){STR("x-pointsman-pid"),
+            arena_printf(&x->arena, "%ld", (long)getpid())};
+    reply_with(x, ok ? 200 : 503, "text/plain", &b, pid);
 }
 
 static void metrics(struct exchange *x)

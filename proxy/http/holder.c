@@ -2,8 +2,9 @@
  * their user in /proc/net/tcp{,6}; the process is the one with that socket among its descriptors.
  *
  * The process can only be seen when it is ours and dumpable, or when we are root. A gateway is not
- * dumpable (it holds secrets), so another one of the same user is found by its name. Runs once, when
- * a start fails: it may read all of /proc. */
+ * dumpable (it holds secrets), so one of the same user is asked: its /healthz tells its own user the
+ * pid. Only what is proven is named. Runs once, when a start fails: it may read all of /proc and wait
+ * a moment. */
 #include "proxy/http/internal.h"
 
 #include <arpa/inet.h>
@@ -20,7 +21,6 @@ struct holder {
     uint64_t inode;
     unsigned uid;
     long pid;           /* 0: not seen */
-    bool by_name;       /* a gateway of that user whose descriptors are closed to us */
     char name[24];
 };
 
@@ -84,59 +84,65 @@ static void read_name(const char *pid, char name[24])
             *c = '?';
 }
 
-/* 1 when it has that socket, 0 when not, -1 when its descriptors are closed to us. */
-static int has_socket(const char *pid, uint64_t inode)
+static bool has_socket(const char *pid, uint64_t inode)
 {
     char path[64], wanted[48], link[64];
     snprintf(path, sizeof path, "/proc/%.20s/fd", pid);
     snprintf(wanted, sizeof wanted, "socket:[%" PRIu64 "]", inode);
     DIR *d = opendir(path);
-    if (!d)
-        return -1;
-    int found = 0;
-    for (struct dirent *e; !found && (e = readdir(d));) {
+    bool found = false;
+    for (struct dirent *e; d && !found && (e = readdir(d));) {
         ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof link - 1);
         link[n > 0 ? n : 0] = '\0';
         found = strcmp(link, wanted) == 0;
     }
-    closedir(d);
+    if (d)
+        closedir(d);
     return found;
-}
-
-static bool is_gateway_of(const char *pid, unsigned uid)
-{
-    char path[64], name[24];
-    struct stat st;
-    snprintf(path, sizeof path, "/proc/%.20s", pid);
-    read_name(pid, name);
-    return strcmp(name, "pointsman") == 0 && stat(path, &st) == 0 && st.st_uid == uid;
 }
 
 static void find_process(struct holder *h)
 {
     DIR *proc = opendir("/proc");
-    long gateway = 0;
-    unsigned gateways = 0;
     for (struct dirent *e; proc && !h->pid && (e = readdir(proc));) {
         long pid = strtol(e->d_name, NULL, 10);
-        if (pid <= 0)
-            continue;
-        int has = has_socket(e->d_name, h->inode);
-        if (has == 1) {
+        if (pid > 0 && has_socket(e->d_name, h->inode)) {
             h->pid = pid;
             read_name(e->d_name, h->name);
-        } else if (has < 0 && is_gateway_of(e->d_name, h->uid)) {
-            gateway = pid;
-            gateways++;
         }
     }
     if (proc)
         closedir(proc);
-    if (!h->pid && gateways == 1) {
-        h->pid = gateway;
-        h->by_name = true;
-        str_copy(h->name, sizeof h->name, STR("pointsman"));
-    }
+}
+
+/* A gateway of our own user tells who it is; what is no process of that user is not believed. */
+static void ask_gateway(const struct sockaddr *a, struct holder *h)
+{
+    static const char ask[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    struct sockaddr_storage to = {0};
+    struct timeval limit = {.tv_usec = 500000};
+    char answer[2048], path[64];
+    struct stat st;
+    size_t n = a->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    int fd = socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memcpy(&to, a, n);
+    if (fd < 0)
+        return;
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit); /* connecting too */
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    ssize_t got = -1;
+    if (connect(fd, (struct sockaddr *)&to, (socklen_t)n) == 0 &&
+        send(fd, ask, sizeof ask - 1, MSG_NOSIGNAL) == (ssize_t)sizeof ask - 1)
+        got = recv(fd, answer, sizeof answer - 1, 0);
+    close(fd);
+    answer[got > 0 ? got : 0] = '\0';
+    const char *found = strcasestr(answer, "\r\nx-pointsman-pid: ");
+    long pid = found ? strtol(found + 19, NULL, 10) : 0;
+    snprintf(path, sizeof path, "/proc/%ld", pid);
+    if (pid <= 0 || stat(path, &st) < 0 || st.st_uid != h->uid)
+        return;
+    h->pid = pid;
+    str_copy(h->name, sizeof h->name, STR("pointsman"));
 }
 
 bool port_holder(const struct sockaddr *a, char *out, size_t size)
@@ -158,9 +164,10 @@ bool port_holder(const struct sockaddr *a, char *out, size_t size)
     else
         snprintf(user, sizeof user, "uid %u", h.uid);
     find_process(&h);
+    if (!h.pid && h.uid == getuid())
+        ask_gateway(a, &h);
     if (h.pid)
-        snprintf(out, size, "held by %s (%spid %ld) of %s", h.name, h.by_name ? "probably " : "",
-            h.pid, user);
+        snprintf(out, size, "held by %s (pid %ld) of %s", h.name, h.pid, user);
     else
         snprintf(out, size, "held by a process of %s", user);
     return true;

@@ -67,6 +67,8 @@ struct loop {
     size_t deferred_count, deferred_cap;
 
     struct loop_stats stats;
+    void (*on_slow)(void *ctx, int64_t took_us);
+    void *slow_ctx;
     struct epoll_event events[BATCH];
 };
 
@@ -390,7 +392,17 @@ static void count_turn(struct loop *l, int64_t began_us)
     int64_t took_us = clock_mono_us() - began_us;
     l->stats.turns++;
     l->stats.longest_us = MAX(l->stats.longest_us, took_us);
-    l->stats.slow_turns += took_us > SLOW_TURN_US;
+    if (took_us <= SLOW_TURN_US)
+        return;
+    l->stats.slow_turns++;
+    if (l->on_slow)
+        l->on_slow(l->slow_ctx, took_us);
+}
+
+void loop_on_slow(struct loop *l, void (*fn)(void *ctx, int64_t took_us), void *ctx)
+{
+    l->on_slow = fn;
+    l->slow_ctx = ctx;
 }
 
 void loop_turn(struct loop *l, int64_t wait_us)

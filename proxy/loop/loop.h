@@ -86,5 +86,7 @@ struct loop_stats {
     int64_t turns, longest_us, slow_turns;
 };
 struct loop_stats loop_stats(const struct loop *l);
+/* Called after each turn over 50 ms. */
+void loop_on_slow(struct loop *l, void (*fn)(void *ctx, int64_t took_us), void *ctx);
 
 #endif

@@ -282,7 +282,7 @@ def a_port_held_by_a_stranger_is_named_and_no_other_is_taken(p):
 def the_port_of_another_gateway_is_named_too(p):
     p.serve()
     other = p.run("serve", "--data", os.path.join(p.home, "other"), code=1).stderr
-    assert "held by pointsman (" in other and f"pid {p.status()['pid']})" in other, other
+    assert f"held by pointsman (pid {p.status()['pid']}) of " in other, other
 
 
 def a_second_gateway_on_the_data_folder_refuses_with_the_first_ones_pid(p):

@@ -277,10 +277,17 @@ static void slow(void *ctx)
     usleep(60000);
 }
 
+static void note_slow(void *ctx, int64_t took_us)
+{
+    *(int64_t *)ctx = took_us;
+}
+
 static void stop_ends_the_loop_and_slow_turns_are_counted(void **state)
 {
     struct loop *l = *state;
     struct loop_timer t = {.fn = slow};
+    int64_t told_us = 0;
+    loop_on_slow(l, note_slow, &told_us);
     assert_int_equal(loop_timer_set(l, &t, 0), 0);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, stopper, l), 0);
@@ -289,6 +296,7 @@ static void stop_ends_the_loop_and_slow_turns_are_counted(void **state)
     struct loop_stats s = loop_stats(l);
     assert_int_equal(s.slow_turns, 1);
     assert_true(s.turns >= 1 && s.longest_us >= 60000);
+    assert_int_equal(told_us, s.longest_us);
 }
 
 static void last_word(struct loop_message *m)
