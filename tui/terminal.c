@@ -31,6 +31,7 @@ enum { PIPE_BYTES = 1 << 20 };
 
 static struct {
     int fd;      /* the terminal */
+    int lent;    /* -1, or the flags of the shell's own description of it, which we use */
     int pipe[2]; /* ncurses writes [1] */
     FILE *in, *to;
     SCREEN *screen;
@@ -41,7 +42,7 @@ static struct {
     enum theme_depth depth;
     int rows, columns, click_y, click_x;
     char name[64], notice[200];
-} t = {.fd = -1, .pipe = {-1, -1}};
+} t = {.fd = -1, .lent = -1, .pipe = {-1, -1}};
 
 static const int crash_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 
@@ -51,6 +52,8 @@ static void on_crash(int sig)
         ssize_t n = write(t.fd, UNDO_ALL, sizeof UNDO_ALL - 1);
         (void)n;
         tcsetattr(t.fd, TCSANOW, &t.saved);
+        if (t.lent >= 0)
+            fcntl(t.fd, F_SETFL, t.lent);
     }
     signal(sig, SIG_DFL);
     raise(sig);
@@ -79,12 +82,27 @@ static void put_now(const char *bytes, size_t n)
     }
 }
 
+/* After `su` or `sudo -u` the terminal is still the first user's and can't be opened anew: the
+ * shell's description does, made non-blocking only while we draw. */
+static void borrow_tty(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && t.fd < 0; fd++) {
+        int flags = isatty(fd) ? fcntl(fd, F_GETFL) : -1;
+        if (flags < 0 || (flags & O_ACCMODE) != O_RDWR)
+            continue;
+        t.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        t.lent = flags;
+    }
+}
+
 static int open_tty(struct err *e)
 {
     const char *name = ttyname(STDIN_FILENO);
     if (!name)
         name = ttyname(STDOUT_FILENO);
     t.fd = open(name ? name : "/dev/tty", O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (t.fd < 0 && errno == EACCES)
+        borrow_tty();
     if (t.fd < 0)
         return err_set(e, ERR_IO,
             "the console needs a terminal (%s): use `pointsman ps` or "
@@ -180,6 +198,8 @@ static void set_up_curses(const struct terminal_options *o)
 static void enter(void)
 {
     tcsetattr(t.fd, TCSANOW, &t.raw);
+    if (t.lent >= 0)
+        fcntl(t.fd, F_SETFL, t.lent | O_NONBLOCK);
     if (t.extras)
         put_now("\033[?2004h", 8);
 }
@@ -232,6 +252,8 @@ void terminal_leave(void)
     buf_reset(&t.out);
     put_now("\033[0m\033[?25h", 10);
     tcsetattr(t.fd, TCSANOW, &t.saved);
+    if (t.lent >= 0)
+        fcntl(t.fd, F_SETFL, t.lent);
 }
 
 void terminal_return(void)
@@ -270,7 +292,7 @@ void terminal_close(void)
             close(t.pipe[i]), t.pipe[i] = -1;
     if (t.fd >= 0)
         close(t.fd);
-    t.fd = -1;
+    t.fd = t.lent = -1;
     buf_fini(&t.out);
     for (size_t i = 0; i < ARRAY_LEN(crash_signals); i++)
         signal(crash_signals[i], SIG_DFL);

@@ -84,10 +84,10 @@ class Slow(threading.Thread):
 class Console:
     """`pointsman WORDS` on a terminal of its own."""
 
-    def __init__(self, place, *words, term="xterm-256color", **env):
+    def __init__(self, place, *words, term="xterm-256color", own=True, **env):
         self.master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (24, 80))
-        if AS_ROOT:
+        if AS_ROOT and own:
             os.fchown(slave, NOBODY, NOBODY)
         env = dict(place.env, **env)
         env.pop("TERM", None)
@@ -349,6 +349,13 @@ def without_a_term_the_console_opens_all_the_same(p):
     assert console.ends() == 0
 
 
+def after_su_the_terminal_of_the_first_user_serves(p):
+    console = Console(p, own=False)
+    console.shows("No request yet")
+    console.type(b"Q")
+    assert console.ends() == 0
+
+
 def without_a_terminal_it_says_which_verbs_to_use(p):
     said = p.run(code=2).stderr
     assert "needs a terminal" in said and "status" in said, said
@@ -517,6 +524,7 @@ def main():
              a_second_gateway_does_not_take_the_first_ones_socket, after_kill_9_the_next_start_works,
              the_environment_names_the_socket, it_outlives_the_login_and_its_runtime_folder,
              leaving_the_console_says_what_goes_on, without_a_term_the_console_opens_all_the_same,
+             after_su_the_terminal_of_the_first_user_serves,
              without_a_terminal_it_says_which_verbs_to_use,
              a_home_that_cannot_be_written_names_the_folder_and_the_option,
              without_a_provider_key_serve_answers_503_and_says_which_to_set,
