@@ -5,6 +5,8 @@
 #include "proxy/dialect/dialect.h"
 #include "store/base/json.h"
 
+#include <stdio.h>
+
 static const char *const dialect_names[DIALECT_COUNT] = {
     [DIALECT_OPENAI] = "openai",
     [DIALECT_OPENAI_RESPONSES] = "openai_responses",
@@ -135,6 +137,15 @@ static void write_gemini(struct json_writer *w, const struct dialect_error *erro
         json_put_c(w, "@type", "type.googleapis.com/google.rpc.ErrorInfo");
         json_put_str(w, "reason", error->code);
         json_put_c(w, "domain", "pointsman");
+        json_object_end(w);
+    }
+    if (error->retry_after_ms > 0) {
+        char delay[32];
+        snprintf(delay, sizeof delay, "%lld.%03llds", (long long)(error->retry_after_ms / 1000),
+            (long long)(error->retry_after_ms % 1000));
+        json_object_begin(w, NULL);
+        json_put_c(w, "@type", "type.googleapis.com/google.rpc.RetryInfo");
+        json_put_c(w, "retryDelay", delay);
         json_object_end(w);
     }
     json_array_end(w);

@@ -39,6 +39,7 @@ struct dialect_error {
     struct str request_id;
     struct str response_id, model; /* of the running answer: only response.failed shows them */
     int64_t sequence;              /* number of the next event of a Responses stream */
+    int64_t retry_after_ms;        /* 0: unsaid; only Gemini says it in the body */
 };
 void dialect_write_error(enum dialect d, const struct dialect_error *error, struct buf *out);
 
@@ -55,6 +56,7 @@ void dialect_write_stream_error(enum wire w, const struct dialect_error *error, 
 struct dialect_error_read {
     struct str message, type, code, param;
     struct str status_text; /* Gemini's "RESOURCE_EXHAUSTED" */
+    int64_t retry_after_ms; /* of Google's RetryInfo; 0: unsaid */
 };
 void dialect_read_error(struct str body, struct arena *a, struct dialect_error_read *out);
 

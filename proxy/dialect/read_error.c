@@ -7,6 +7,8 @@
 #include "proxy/dialect/dialect.h"
 #include "store/base/json_span.h"
 
+#include <stdlib.h>
+
 /* Text of a string, digits of a number, else empty. */
 static struct str scalar(struct json_span v, struct arena *a)
 {
@@ -51,6 +53,22 @@ static void read_members(struct str object, struct arena *a, struct dialect_erro
         take(&out->status_text, w[4].value, a);
 }
 
+/* {"@type":"…RetryInfo","retryDelay":"34.4s"} among `details`. */
+static int64_t retry_delay_ms(struct str error, struct arena *a)
+{
+    struct json_span list = json_get(error, STR("details")), k, v;
+    struct json_iter it = json_iter(list.raw);
+    while (list.type == JSON_ARRAY && json_next(&it, &k, &v)) {
+        struct str delay = json_get_str(v.raw, STR("retryDelay"), a);
+        char text[24];
+        str_copy(text, sizeof text, delay);
+        double s = str_ends(delay, STR("s")) ? strtod(text, NULL) : 0;
+        if (s > 0 && s < 86400)
+            return (int64_t)(s * 1000);
+    }
+    return 0;
+}
+
 static void read_object(struct str object, struct arena *a, struct dialect_error_read *out)
 {
     struct json_span error = json_get(object, STR("error"));
@@ -60,6 +78,7 @@ static void read_object(struct str object, struct arena *a, struct dialect_error
         error = json_path(object, "response.error");
     if (error.type == JSON_OBJECT) {
         read_members(error.raw, a, out);
+        out->retry_after_ms = retry_delay_ms(error.raw, a);
         if (out->message.n || out->code.n)
             return;
     }

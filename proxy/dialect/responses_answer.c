@@ -1,5 +1,6 @@
 /* responses_answer.c: a response object read and written. */
 #include "proxy/dialect/responses.h"
+#include "proxy/dialect/retell.h"
 
 #include <stdio.h>
 
@@ -215,50 +216,11 @@ struct whole {
     struct buf out;
 };
 
-static void event(struct whole *g, struct ir_event ev)
+static void write_whole(void *ctx, const struct ir_event *ev)
 {
-    stream_write_event(g->to, &ev, &g->out);
-    if (ev.kind != IR_EV_DONE)
-        buf_reset(&g->out);
-}
-
-static void say_part(struct whole *g, const struct ir_part *p, struct str logprobs, struct arena *a)
-{
-    struct ir_event ev = {.origin = p->origin, .text = p->text, .raw = p->raw};
-    switch (p->kind) {
-    case IR_TEXT:
-    case IR_REFUSAL:
-        ev.kind = p->kind == IR_TEXT ? IR_EV_TEXT : IR_EV_REFUSAL;
-        ev.logprobs = logprobs;
-        event(g, ev);
-        for (const struct ir_citation *c = p->citations; c; c = c->next)
-            event(g, (struct ir_event){.kind = IR_EV_CITATION, .origin = p->origin, .citation = c});
-        break;
-    case IR_REASONING:
-        ev.kind = IR_EV_REASONING;
-        event(g, ev);
-        if (p->signature.n)
-            event(g, (struct ir_event){.kind = IR_EV_SIGNATURE, .origin = p->origin,
-                         .signature = p->signature});
-        break;
-    case IR_REDACTED:
-        event(g, (struct ir_event){.kind = IR_EV_REDACTED, .origin = p->origin,
-                     .signature = p->signature});
-        return;
-    case IR_CALL:
-        event(g, (struct ir_event){.kind = IR_EV_CALL_START, .origin = p->origin, .id = p->id,
-                     .name = p->name, .signature = p->signature});
-        event(g, (struct ir_event){.kind = IR_EV_CALL_ARGS,
-                     .text = p->arguments.p ? ir_text_of(a, p->arguments) : p->broken});
-        break;
-    case IR_OPAQUE:
-        ev.kind = IR_EV_OPAQUE;
-        event(g, ev);
-        return;
-    default:
-        return;
-    }
-    event(g, (struct ir_event){.kind = IR_EV_PART_END, .origin = p->origin});
+    struct whole *g = ctx;
+    buf_reset(&g->out); /* only what the last event says counts */
+    stream_write_event(g->to, ev, &g->out);
 }
 
 /* The response inside the last event: data: {"type":…,"sequence_number":…,"response":{…}} */
@@ -284,19 +246,10 @@ int responses_write_answer(const struct ir_answer *answer, const struct spoke_cl
     struct arena *a, struct buf *out, struct ir_notes *notes, struct err *e)
 {
     struct whole g = {.to = stream_writer_new(WIRE_RESPONSES, c, notes, a)};
-    const struct ir_choice *choice = answer->choices;
-    if (!g.to || !choice)
+    if (!g.to || !answer->choices)
         return member_no_memory(e);
     buf_init(&g.out, 2 * (size_t)STREAM_WHOLE_MAX);
-    event(&g, (struct ir_event){.kind = IR_EV_START, .origin = answer->origin, .id = answer->id,
-                  .model = answer->model, .created = answer->created});
-    for (const struct ir_part *p = choice->parts; p; p = p->next)
-        say_part(&g, p, p->kind == IR_TEXT ? choice->logprobs : STR_NULL, a);
-    event(&g, (struct ir_event){.kind = IR_EV_FINISH, .finish = choice->finish});
-    if (answer->usage.have_usage)
-        event(&g, (struct ir_event){.kind = IR_EV_USAGE, .usage = &answer->usage,
-                      .service_tier = answer->service_tier});
-    event(&g, (struct ir_event){.kind = IR_EV_DONE});
+    retell_answer(answer, write_whole, &g, a);
     bool good = take_response(&g, out);
     stream_writer_fini(g.to);
     buf_fini(&g.out);

@@ -3,7 +3,9 @@
  *
  *   2xx text/event-stream      EVENTS  each event leaves as it comes (stream.c)
  *   2xx application/json       HELD    whole, so that its cost header is exact, its end known good and
- *                                      failover still possible; past held_bytes it becomes PIPED
+ *                                      failover still possible; past held_bytes it becomes PIPED.
+ *                                      Translated: also a stream that was not asked for, and handed on
+ *                                      as a stream where one was
  *   other 2xx on a raw path    PIPED
  *   4xx, 5xx                   FAILED  collected; tried elsewhere or passed on unchanged
  *   3xx, other 2xx             an upstream error: redirects are never followed (they steal keys)
@@ -45,9 +47,11 @@ static bool keep_headers(struct exchange *x, const struct http_header *h, size_t
     return true;
 }
 
+/* By the headers, else by the error's body (Google says it there); -1: not said. */
 static int64_t retry_after_us(const struct exchange *x)
 {
-    return health_retry_after_us(x->answer_headers, x->answer_header_count, x->time_ms);
+    int64_t us = health_retry_after_us(x->answer_headers, x->answer_header_count, x->time_ms);
+    return us < 0 && x->retry_after_us > 0 ? x->retry_after_us : us;
 }
 
 /* The attempt is over; another one, or our own error to the client. */
@@ -86,6 +90,16 @@ static bool is_json(struct str type)
     return str_eq_nocase(type, STR("application/json")) || str_ends(type, STR("+json"));
 }
 
+static bool is_events(struct str type)
+{
+    return str_starts_nocase(type, STR("text/event-stream"));
+}
+
+static struct str content_type(const struct exchange *x)
+{
+    return header_of(x->answer_headers, x->answer_header_count, STR("content-type"));
+}
+
 static enum answer_mode choose_mode(const struct exchange *x, int status, struct str type,
     struct str length)
 {
@@ -94,10 +108,10 @@ static enum answer_mode choose_mode(const struct exchange *x, int status, struct
         return ANSWER_FAILED;
     if (status < 200 || status >= 300)
         return ANSWER_NONE;
-    if (str_starts_nocase(type, STR("text/event-stream")))
-        return translating(x) && !x->facts.stream ? ANSWER_NONE : ANSWER_EVENTS;
+    if (is_events(type)) /* a stream that wasn't asked for is made one answer again */
+        return translating(x) && !x->facts.stream ? ANSWER_HELD : ANSWER_EVENTS;
     if (translating(x)) /* nothing passes that was not understood */
-        return is_json(type) && !x->facts.stream ? ANSWER_HELD : ANSWER_NONE;
+        return is_json(type) ? ANSWER_HELD : ANSWER_NONE;
     if (is_json(type) && x->ep.wire == WIRE_STREAM_GENERATE)
         return ANSWER_PIPED; /* one JSON array, streamed */
     if (is_json(type) && (!str_to_u64(length, &bytes) ||
@@ -118,6 +132,7 @@ static void head(void *ctx, int status, const struct http_header *headers, size_
     x->received_us = x->first_byte_us;
     x->last_data_us = x->last_data_event_us = x->first_byte_us;
     x->upstream_status = status;
+    x->retry_after_us = 0;
     if (!keep_headers(x, headers, n)) {
         give_up(x, FAIL_CLIENT, 503, "overloaded", "out of memory");
         return;
@@ -145,8 +160,7 @@ static void head(void *ctx, int status, const struct http_header *headers, size_
 /* Kept aside for the usage at its end; an answer too large for that is estimated. */
 static void keep_for_usage(struct exchange *x, struct str bytes)
 {
-    if (x->usage_lost || !is_json(header_of(x->answer_headers, x->answer_header_count,
-            STR("content-type"))))
+    if (x->usage_lost || !is_json(content_type(x)))
         return;
     if (x->held.n + bytes.n <= SSE_EVENT_MAX &&
         memory_charge(x->worker->shared, (int64_t)bytes.n)) {
@@ -326,11 +340,37 @@ static void attempt_ok(struct exchange *x)
     attempt_end(x, "ok", x->upstream_status, "");
 }
 
+/* Held whole, handed on as the stream that was asked for. */
+static void reply_told(struct exchange *x)
+{
+    struct buf *out = &x->translation->out;
+    if (!stream_begin(x, -1))
+        return;
+    settle(x);
+    capture_answer(x, buf_str(out));
+    stream_write(x, buf_str(out));
+    x->replied = true;
+    if (x->q && !x->client_gone)
+        http_stream_end(x->q, true);
+    exchange_enter(x, STEP_SETTLE);
+    exchange_run(x);
+}
+
+/* The held answer in the client's dialect, and in the form that was asked for. */
+static int translate_held(struct exchange *x, struct err *e)
+{
+    if (!translating(x))
+        return 0;
+    if (is_events(content_type(x)))
+        return translate_gathered(x, e);
+    return x->facts.stream ? translate_told(x, e) : translate_whole(x, e);
+}
+
 static void held_done(struct exchange *x)
 {
     size_t at;
     struct err e = {0};
-    bool metered = x->ep.wire != WIRE_RAW;
+    bool events = is_events(content_type(x)), metered = x->ep.wire != WIRE_RAW && !events;
     if (metered && json_check(buf_str(&x->held), &at) < 0) {
         give_up(x, FAIL_5XX, 502, "upstream_error",
             "the provider's answer says application/json and is not valid JSON");
@@ -339,15 +379,55 @@ static void held_done(struct exchange *x)
     x->first_token_us = x->received_us;
     health_warm(x->worker->shared->health, x->target->provider, x->target->model, x->session,
         x->received_us);
-    usage_body(&x->reader, buf_str(&x->held));
-    if (translating(x) && translate_whole(x, &e) < 0) {
-        /* It was answered and is charged: asking again would be paid for twice. */
-        give_up(x, FAIL_CLIENT, 502, "upstream_error", e.text);
+    if (!events)
+        usage_body(&x->reader, buf_str(&x->held));
+    int rc = translate_held(x, &e);
+    if (rc < 0) { /* where it was answered it is charged: asking again would be paid for twice */
+        give_up(x, rc == -ERR_STATE ? FAIL_5XX : FAIL_CLIENT, 502, "upstream_error", e.text);
         return;
     }
     attempt_ok(x);
     x->outcome = x->client_gone ? OUTCOME_CANCELLED : OUTCOME_OK;
-    reply_held(x, x->upstream_status);
+    if (translating(x) && x->translation->told)
+        reply_told(x);
+    else
+        reply_held(x, x->upstream_status);
+}
+
+/* 404 for want of such a path; not of the model, or of what a request names. */
+static bool no_such_path(int status, const struct dialect_error_read *read)
+{
+    const struct str texts[] = {read->message, read->code, read->type, read->param};
+    static const char *const things[] = {"model", "deployment", "previous_response", "resp_"};
+    if (status != 404 && status != 405 && status != 501)
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        for (size_t k = 0; k < ARRAY_LEN(things); k++)
+            if (str_find_nocase(texts[i], str_c(things[k])) >= 0)
+                return str_find(read->message, STR("/responses")) >= 0;
+    return true;
+}
+
+/* What this provider turned out not to have: asked once more without it, and remembered. */
+static bool asked_without(struct exchange *x, const struct dialect_error_read *read)
+{
+    const struct provider *p = x->target->provider;
+    struct health *health = x->worker->shared->health;
+    bool openai = p->dialect == DIALECT_OPENAI || p->dialect == DIALECT_AZURE;
+    if (x->usage_asked && x->upstream_status == 400 &&
+        str_find(buf_str(&x->held), STR("stream_options")) >= 0) {
+        x->usage_refused = true;
+        health_note_lack(health, p, HEALTH_LACKS_STREAM_OPTIONS);
+        attempt_end(x, "failed", 400, "stream_options refused; asked again without");
+    } else if (x->wire == WIRE_RESPONSES && openai && no_such_path(x->upstream_status, read)) {
+        health_note_lack(health, p, HEALTH_LACKS_RESPONSES);
+        attempt_end(x, "failed", x->upstream_status, "no /v1/responses; asked again as chat");
+    } else {
+        return false;
+    }
+    x->counted_in_flight = false;
+    health_ended(health, p, x->target->model, FAIL_CLIENT, 0, 0, clock_mono_us());
+    return attempt_same_again(x);
 }
 
 /* An error answer: whose fault, is there another target, else the provider's own words. */
@@ -362,17 +442,9 @@ static void failed_done(struct exchange *x)
     dialect_read_error(buf_str(&x->held), &x->arena, &read);
     snprintf(reason, sizeof reason, "%d " STR_FMT, x->upstream_status,
         STR_ARG(str_first(read.message, 200)));
-    if (x->usage_asked && x->upstream_status == 400 &&
-        str_find(buf_str(&x->held), STR("stream_options")) >= 0) {
-        /* this one does not take the field: once more without it, and remembered */
-        x->usage_refused = true;
-        health_no_stream_options(x->worker->shared->health, c->provider);
-        attempt_end(x, "failed", 400, "stream_options refused; asked again without");
-        x->counted_in_flight = false;
-        health_ended(x->worker->shared->health, c->provider, c->model, FAIL_CLIENT, 0, 0, now);
-        if (attempt_same_again(x))
-            return;
-    }
+    x->retry_after_us = read.retry_after_ms * 1000;
+    if (asked_without(x, &read))
+        return;
     if (x->counted_in_flight) {
         x->counted_in_flight = false;
         health_ended(x->worker->shared->health, c->provider, c->model, failure, 0,
@@ -394,10 +466,12 @@ static void failed_done(struct exchange *x)
     str_copy(x->error_code, sizeof x->error_code,
         read.code.n ? read.code : read.type.n ? read.type : STR("upstream_error"));
     str_copy(x->error_message, sizeof x->error_message, read.message);
-    struct str type = header_of(x->answer_headers, x->answer_header_count, STR("content-type"));
+    struct str type = content_type(x);
     if (translating(x)) {
-        translate_error(x, &read);
-        reply_held(x, x->upstream_status);
+        /* 529 is Anthropic's own; others know it as 503 */
+        bool overloaded = x->upstream_status == 529 && x->ep.dialect != DIALECT_ANTHROPIC;
+        translate_error(x, &read, retry_after_us(x));
+        reply_held(x, overloaded ? 503 : x->upstream_status);
         return;
     }
     if (x->held.n && (is_json(type) || x->ep.wire == WIRE_RAW)) {
@@ -446,7 +520,7 @@ static void done(void *ctx, const struct upstream_result *r)
         failed_done(x);
         return;
     }
-    if (!whole || (x->mode == ANSWER_HELD && r->body_unframed &&
+    if (!whole || (x->mode == ANSWER_HELD && r->body_unframed && !is_events(content_type(x)) &&
             json_check(buf_str(&x->held), NULL) < 0)) {
         give_up(x, ends[r->end].failure, ends[r->end].status, ends[r->end].code,
             r->reason[0] ? r->reason : "the provider's answer was cut short");

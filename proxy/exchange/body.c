@@ -30,7 +30,7 @@ static bool must_ask_usage(const struct exchange *x, const struct provider *p)
 {
     return (x->ep.wire == WIRE_CHAT || x->ep.wire == WIRE_COMPLETIONS) && x->facts.stream &&
            !x->facts.include_usage && p->ask_usage && !x->usage_refused &&
-           health_takes_stream_options(x->worker->shared->health, p) &&
+           !health_lacks(x->worker->shared->health, p, HEALTH_LACKS_STREAM_OPTIONS) &&
            p->dialect == DIALECT_OPENAI;
 }
 

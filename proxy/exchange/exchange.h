@@ -94,6 +94,7 @@ struct exchange {
     unsigned tries_here;            /* of this candidate */
     bool usage_asked;               /* we asked for the usage chunk: withhold it */
     bool usage_refused;             /* this provider does not take stream_options */
+    int64_t retry_after_us;         /* that its error's body asks for; 0: not said */
     bool holds_provider_slot, counted_in_flight;
     bool place_coming;              /* ended while its turn was on the way: freed after it has come */
     struct health_waiter waiter;    /* in the provider's queue */

@@ -141,16 +141,21 @@ size_t headers_to_client(struct exchange *x, const struct http_header *in, size_
     for (size_t i = 0; i < count && n + 8 < max; i++) {
         if (LISTED(in[i].name, hop_by_hop) || LISTED(in[i].name, not_to_client) ||
             LISTED(in[i].name, credentials) || connection_names(connection, in[i].name) ||
-            (translating(x) && str_eq_nocase(in[i].name, STR("content-type"))) ||
+            (translating(x) && (str_eq_nocase(in[i].name, STR("content-type")) ||
+                str_eq_nocase(in[i].name, STR("request-id")))) ||
             (str_starts_nocase(in[i].name, STR("x-pointsman-")) &&
                 !str_eq_nocase(in[i].name, STR("x-pointsman-demo"))))
             continue;
         out[n++] = in[i];
     }
+    if (translating(x) && n + LIMIT_HEADERS + 8 < max)
+        n += limits_to_client(x, in, count, out + n);
+    if (translating(x) && x->ep.dialect == DIALECT_ANTHROPIC) /* what its SDKs show as the id */
+        out[n++] = (struct http_header){STR("request-id"), str_c(x->id)};
     if (translating(x))
         out[n++] = (struct http_header){STR("content-type"),
-            x->mode == ANSWER_EVENTS && !x->translation->client.json_array
-                ? STR("text/event-stream") : STR("application/json")};
+            (x->mode == ANSWER_EVENTS || x->translation->told) &&
+                !x->translation->client.json_array ? STR("text/event-stream") : STR("application/json")};
     struct str theirs = find(in, count, STR("x-request-id"));
     if (!theirs.n)
         theirs = find(in, count, STR("request-id"));

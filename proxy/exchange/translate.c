@@ -4,6 +4,7 @@
 #include "proxy/exchange/translate.h"
 
 #include "proxy/dialect/embed.h"
+#include "proxy/dialect/retell.h"
 #include "proxy/worker.h"
 
 #include <stdio.h>
@@ -38,7 +39,7 @@ void translate_reset(struct exchange *x)
     stream_writer_fini(t->to);
     t->from = NULL;
     t->to = NULL;
-    t->over = t->failed = false;
+    t->over = t->failed = t->told = false;
     t->notes = (struct ir_notes){0};
     x->dropped[0] = 0;
     buf_reset(&t->out);
@@ -114,7 +115,7 @@ static int write_request(struct exchange *x, const struct provider *p, struct st
             ? MIN(x->price->max_output_tokens, (int64_t)32000) : MAX_OUTPUT,
         .stream = x->facts.stream,
         .ask_usage = p->ask_usage && !x->usage_refused &&
-                     health_takes_stream_options(x->worker->shared->health, p),
+                     !health_lacks(x->worker->shared->health, p, HEALTH_LACKS_STREAM_OPTIONS),
     };
     t->notes = (struct ir_notes){0};
     bound_output(x, &request, &t->notes);
@@ -164,6 +165,9 @@ int translate_request(struct exchange *x, const struct provider *p, struct str m
 {
     const struct spoke_quirks *q = quirks_of(p->base_url);
     x->wire = spoke_target_wire(p->dialect, q, x->ep.wire, x->facts.stream);
+    if (x->wire == WIRE_RESPONSES && p->dialect != DIALECT_OPENAI_RESPONSES &&
+        health_lacks(x->worker->shared->health, p, HEALTH_LACKS_RESPONSES))
+        x->wire = WIRE_CHAT;
     if (x->wire != x->ep.wire && (x->wire == WIRE_EMBEDDINGS || x->wire == WIRE_GEMINI_EMBED))
         return embed_request(x, model, e);
     if (x->wire == x->ep.wire && !holds_sealed(x))
@@ -180,20 +184,19 @@ int translate_request(struct exchange *x, const struct provider *p, struct str m
 
 /* --- whole answers ---------------------------------------------------------------------------- */
 
-int translate_whole(struct exchange *x, struct err *e)
+static const struct spoke_quirks *quirks_here(const struct exchange *x)
+{
+    return quirks_of(x->target->provider->base_url);
+}
+
+/* x->held becomes that answer in the client's dialect; NULL: embeddings, which have no such form. */
+static int hold_answer(struct exchange *x, const struct ir_answer *answer, struct err *e)
 {
     struct translation *t = x->translation;
-    struct ir_answer answer;
     struct buf out;
-    const struct spoke_quirks *q = quirks_of(x->target->provider->base_url);
-    bool embeds = x->wire == WIRE_EMBEDDINGS || x->wire == WIRE_GEMINI_EMBED;
-    int rc = embeds ? 0
-        : spoke_of(x->wire)->read_answer(buf_str(&x->held), q, &t->arena, &answer, e);
-    if (rc < 0)
-        return rc;
     buf_init(&out, OUT_BOUND);
-    rc = embeds ? embed_answer(x, &out, e)
-        : spoke_of(x->ep.wire)->write_answer(&answer, &t->client, &t->arena, &out, &t->notes, e);
+    int rc = !answer ? embed_answer(x, &out, e)
+        : spoke_of(x->ep.wire)->write_answer(answer, &t->client, &t->arena, &out, &t->notes, e);
     if (rc < 0) {
         buf_fini(&out);
         return rc;
@@ -204,13 +207,15 @@ int translate_whole(struct exchange *x, struct err *e)
     return 0;
 }
 
-void translate_error(struct exchange *x, const struct dialect_error_read *read)
+void translate_error(struct exchange *x, const struct dialect_error_read *read,
+    int64_t retry_after_us)
 {
     struct dialect_error error = {
         .status = x->upstream_status,
         .code = read->code.n ? read->code : read->type,
         .message = read->message.n ? read->message : STR("the provider gave no reason"),
         .param = read->param,
+        .retry_after_ms = MAX(retry_after_us, 0) / 1000,
         .request_id = str_c(x->id),
     };
     struct buf out;
@@ -218,6 +223,17 @@ void translate_error(struct exchange *x, const struct dialect_error_read *read)
     dialect_write_error(x->ep.dialect, &error, &out);
     buf_fini(&x->held);
     x->held = out;
+}
+
+int translate_whole(struct exchange *x, struct err *e)
+{
+    struct translation *t = x->translation;
+    struct ir_answer answer;
+    if (x->wire == WIRE_EMBEDDINGS || x->wire == WIRE_GEMINI_EMBED)
+        return hold_answer(x, NULL, e);
+    int rc = spoke_of(x->wire)->read_answer(buf_str(&x->held), quirks_here(x), &t->arena, &answer,
+        e);
+    return rc < 0 ? rc : hold_answer(x, &answer, e);
 }
 
 /* --- streams ---------------------------------------------------------------------------------- */
@@ -231,11 +247,64 @@ static void put(void *ctx, const struct ir_event *ev)
     stream_write_event(t->to, ev, &t->out);
 }
 
+int translate_told(struct exchange *x, struct err *e)
+{
+    struct translation *t = x->translation;
+    struct ir_answer answer;
+    int rc = spoke_of(x->wire)->read_answer(buf_str(&x->held), quirks_here(x), &t->arena, &answer,
+        e);
+    if (rc < 0)
+        return rc;
+    t->to = stream_writer_new(x->ep.wire, &t->client, &t->notes, &t->arena);
+    if (!t->to)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    t->told = true;
+    buf_reset(&t->out);
+    retell_answer(&answer, put, x, &t->arena);
+    str_copy(x->dropped, sizeof x->dropped, str_c(t->notes.dropped));
+    return t->out.err ? err_set(e, ERR_LIMIT, "the answer is too large to be translated") : 0;
+}
+
+/* The events of x->held, metered by the way. */
+static void gather_held(struct exchange *x, struct stream_reader *from)
+{
+    struct sse sse;
+    struct sse_event ev;
+    bool last = false;
+    sse_init(&sse, OUT_BOUND);
+    int rc = sse_feed(&sse, buf_str(&x->held));
+    while (rc == 0 && (sse_next(&sse, &ev) || (!last && (last = sse_finish(&sse, &ev))))) {
+        if (!ev.has_data)
+            continue;
+        usage_event(&x->reader, ev.name, ev.data);
+        stream_read(from, ev.name, ev.data);
+    }
+    stream_read_end(from);
+    sse_fini(&sse);
+}
+
+int translate_gathered(struct exchange *x, struct err *e)
+{
+    struct translation *t = x->translation;
+    struct gather g;
+    gather_init(&g, &t->arena);
+    struct stream_reader *from = stream_reader_new(x->wire, quirks_here(x), &t->arena, gather_event,
+        &g);
+    if (from)
+        gather_held(x, from);
+    stream_reader_fini(from);
+    gather_end(&g);
+    int rc = g.failed ? err_set(e, ERR_STATE, STR_FMT, STR_ARG(str_first(g.error.message, 200)))
+        : !g.done ? err_set(e, ERR_STATE, "the provider's stream ended before it was complete")
+                  : hold_answer(x, &g.answer, e);
+    gather_fini(&g);
+    return rc;
+}
+
 bool translate_begin_stream(struct exchange *x)
 {
     struct translation *t = x->translation;
-    t->from = stream_reader_new(x->wire, quirks_of(x->target->provider->base_url), &t->arena, put,
-        x);
+    t->from = stream_reader_new(x->wire, quirks_here(x), &t->arena, put, x);
     t->to = stream_writer_new(x->ep.wire, &t->client, &t->notes, &t->arena);
     return t->from && t->to;
 }

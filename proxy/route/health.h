@@ -66,9 +66,24 @@ void health_slot_release(struct health *h, const struct provider *p, int64_t now
 int64_t health_slot_position(struct health *h, const struct provider *p,
     const struct health_waiter *w);
 
-/* This provider answered 400 to stream_options: it is not asked again (until restart). */
-void health_no_stream_options(struct health *h, const struct provider *p);
-bool health_takes_stream_options(const struct health *h, const struct provider *p);
+/* What a provider was found not to have, by asking it; until restart. */
+enum health_lack {
+    HEALTH_LACKS_STREAM_OPTIONS = 1, /* it answered 400 to them: it is not asked again */
+    HEALTH_LACKS_RESPONSES = 2       /* OpenAI-compatible, 404 to /v1/responses: they go as chat */
+};
+void health_note_lack(struct health *h, const struct provider *p, enum health_lack what);
+bool health_lacks(const struct health *h, const struct provider *p, enum health_lack what);
+
+/* What an answer's headers say of one kind of limit, in any provider's spelling. */
+struct health_limit {
+    int64_t limit, left;         /* -1: not said; left -1: nothing is said at all */
+    int64_t reset_us;            /* from now; -1: not said */
+};
+struct health_limits {
+    struct health_limit requests, tokens;
+};
+void health_read_limits(const struct http_header *headers, size_t n, int64_t wall_ms,
+    struct health_limits *out);
 
 /* What `retry-after-ms`, `retry-after` (seconds or a date; at most 1 h) ask for; -1 = nothing. */
 int64_t health_retry_after_us(const struct http_header *headers, size_t n, int64_t wall_ms);

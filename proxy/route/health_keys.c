@@ -293,42 +293,52 @@ static const struct spelling token_spellings[] = {
     {"x-ratelimit-limit-tokens-minute", "x-ratelimit-remaining-tokens-minute", ""},
 };
 
-static void read_limit(const struct http_header *headers, size_t n, const struct spelling *s,
-    size_t spellings, int64_t now_us, int64_t wall_ms, int64_t out[3])
+static struct health_limit read_limit(const struct http_header *headers, size_t n,
+    const struct spelling *s, size_t spellings, int64_t wall_ms)
 {
     for (; spellings--; s++) {
         int64_t limit, left;
         if (!str_to_i64(header(headers, n, s->left), &left) || left < 0)
             continue;
-        int64_t reset = read_reset(header(headers, n, s->reset), wall_ms);
-        out[0] = left;
-        out[1] = str_to_i64(header(headers, n, s->limit), &limit) && limit >= 0 ? limit : -1;
-        out[2] = now_us + (reset < 0 ? 60 * (int64_t)SECOND_US : MIN(reset, 24 * hour_us));
-        return;
+        bool said = str_to_i64(header(headers, n, s->limit), &limit) && limit >= 0;
+        return (struct health_limit){said ? limit : -1, left,
+            read_reset(header(headers, n, s->reset), wall_ms)};
     }
+    return (struct health_limit){-1, -1, -1};
+}
+
+void health_read_limits(const struct http_header *headers, size_t n, int64_t wall_ms,
+    struct health_limits *out)
+{
+    out->requests = read_limit(headers, n, request_spellings, ARRAY_LEN(request_spellings),
+        wall_ms);
+    out->tokens = read_limit(headers, n, token_spellings, ARRAY_LEN(token_spellings), wall_ms);
+}
+
+static int64_t reset_at(const struct health_limit *l, int64_t now_us)
+{
+    return now_us + (l->reset_us < 0 ? 60 * (int64_t)SECOND_US : MIN(l->reset_us, 24 * hour_us));
 }
 
 void health_headers(struct health *h, const struct provider *p, unsigned key_index, int status,
     const struct http_header *headers, size_t n, int64_t now_us, int64_t wall_ms)
 {
     struct provider_health *ph = provider_health(h, p);
-    int64_t requests[3] = {-1, -1, 0}, tokens[3] = {-1, -1, 0};
+    struct health_limits said;
     if (!ph || key_index >= KEYS_MAX)
         return;
-    read_limit(headers, n, request_spellings, ARRAY_LEN(request_spellings), now_us, wall_ms,
-        requests);
-    read_limit(headers, n, token_spellings, ARRAY_LEN(token_spellings), now_us, wall_ms, tokens);
+    health_read_limits(headers, n, wall_ms, &said);
     pthread_mutex_lock(&ph->lock);
     struct key_limits *l = &ph->limits[key_index];
-    if (requests[0] >= 0) {
-        l->requests_left = requests[0];
-        l->requests_limit = requests[1];
-        l->requests_reset_us = requests[2];
+    if (said.requests.left >= 0) {
+        l->requests_left = said.requests.left;
+        l->requests_limit = said.requests.limit;
+        l->requests_reset_us = reset_at(&said.requests, now_us);
     }
-    if (tokens[0] >= 0) {
-        l->tokens_left = tokens[0];
-        l->tokens_limit = tokens[1];
-        l->tokens_reset_us = tokens[2];
+    if (said.tokens.left >= 0) {
+        l->tokens_left = said.tokens.left;
+        l->tokens_limit = said.tokens.limit;
+        l->tokens_reset_us = reset_at(&said.tokens, now_us);
     }
     if (status >= 200 && status < 300)
         ph->dead[key_index] = (struct key_rest){0}; /* it works: a doubled pause is forgotten */

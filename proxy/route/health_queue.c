@@ -92,25 +92,25 @@ int64_t health_slot_position(struct health *h, const struct provider *p,
     return q ? at : -1;
 }
 
-void health_no_stream_options(struct health *h, const struct provider *p)
+void health_note_lack(struct health *h, const struct provider *p, enum health_lack what)
 {
     struct provider_health *ph = provider_health(h, p);
     if (!ph)
         return;
     pthread_mutex_lock(&ph->lock);
-    ph->no_stream_options = true;
+    ph->lacks |= what;
     pthread_mutex_unlock(&ph->lock);
 }
 
-bool health_takes_stream_options(const struct health *h, const struct provider *p)
+bool health_lacks(const struct health *h, const struct provider *p, enum health_lack what)
 {
     struct provider_health *ph = provider_health(h, p);
     if (!ph)
-        return true;
+        return false;
     pthread_mutex_lock(&ph->lock);
-    bool takes = !ph->no_stream_options;
+    bool lacks = ph->lacks & what;
     pthread_mutex_unlock(&ph->lock);
-    return takes;
+    return lacks;
 }
 
 uint64_t health_turn(const struct health *h, unsigned route_id)

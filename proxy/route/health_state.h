@@ -76,7 +76,7 @@ struct provider_health {
     struct key_limits limits[KEYS_MAX];
     struct health_waiter *first, *last;
     int64_t queued, slots_used;
-    bool no_stream_options;
+    unsigned lacks;          /* enum health_lack */
 };
 
 struct health {

@@ -591,10 +591,11 @@ static void small_memories_work(void **state)
     (void)state;
     struct health *h = health_new();
     int64_t now = 1000 * SECOND;
-    assert_true(health_takes_stream_options(h, &lab));
-    health_no_stream_options(h, &lab);
-    assert_false(health_takes_stream_options(h, &lab));
-    assert_true(health_takes_stream_options(h, &bare));
+    assert_false(health_lacks(h, &lab, HEALTH_LACKS_STREAM_OPTIONS));
+    health_note_lack(h, &lab, HEALTH_LACKS_STREAM_OPTIONS);
+    assert_true(health_lacks(h, &lab, HEALTH_LACKS_STREAM_OPTIONS));
+    assert_false(health_lacks(h, &lab, HEALTH_LACKS_RESPONSES));
+    assert_false(health_lacks(h, &bare, HEALTH_LACKS_STREAM_OPTIONS));
     assert_false(health_is_warm(h, &lab, m1, STR("s1"), now));
     health_warm(h, &lab, m1, STR("s1"), now);
     assert_true(health_is_warm(h, &lab, m1, STR("s1"), now + 240 * SECOND));
