@@ -1,7 +1,7 @@
 /* account.c: reserve, settle, and the counters behind them. See account.h; the calendar is in
  * window.c, the texts of refusals in refusal.c.
  *
- * One lock for the whole set: a request touches at most four accounts, and all of the work inside
+ * One lock for the whole set: a request touches a handful of accounts, and all of the work inside
  * is arithmetic on them (well under 1 µs); a new calendar window is computed at most once a minute.
  *
  * Invariants, at every moment outside of the lock:
@@ -21,6 +21,7 @@ enum {
     RATE_SPAN_S = 61,
     SPEND_SLOTS = 10, /* of one minute, for the present rate */
     BUCKETS = 1024,
+    APART_MS = 5000,
     SOON_MS = 1000    /* what other requests hold comes back when they end */
 };
 
@@ -175,6 +176,16 @@ static int64_t add_capped(int64_t a, int64_t b)
     return sum;
 }
 
+bool account_limits_money(struct account_set *s, struct account *a)
+{
+    pthread_mutex_lock(&s->lock);
+    bool limited = a->has_credit;
+    for (int w = 0; w < WINDOW_COUNT; w++)
+        limited |= a->budget[w].limit >= 0;
+    pthread_mutex_unlock(&s->lock);
+    return limited;
+}
+
 void account_grant(struct account_set *s, struct account *a, int64_t nano)
 {
     pthread_mutex_lock(&s->lock);
@@ -183,9 +194,12 @@ void account_grant(struct account_set *s, struct account *a, int64_t nano)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Takes the time over. A step back is left out of the sliding minute. */
+/* Takes the time over. Threads read the clock a little apart: a moment just passed is the present
+ * one, or each of them would push the sliding minute on. A real step back is left out of it. */
 static void tell_time(struct account_set *s, int64_t wall_ms)
 {
+    if (wall_ms < s->wall_ms && s->wall_ms - wall_ms < APART_MS)
+        return;
     if (s->wall_ms != INT64_MIN && wall_ms > s->wall_ms)
         s->rate_ms += wall_ms - s->wall_ms;
     else if (s->wall_ms == INT64_MIN)
@@ -331,7 +345,6 @@ static void take(struct account_set *s, struct account *a, struct reservation *r
     take_money(a, r->nano, r->epoch[i]);
 }
 
-enum { ACCOUNTS_MAX = 4 };
 static const int64_t NANO_MAX = (int64_t)1 << 60; /* over a billion USD: sums stay in range */
 
 int account_reserve(struct account_set *s, struct reservation *r, struct account *const *accounts,
@@ -361,7 +374,7 @@ int account_reserve(struct account_set *s, struct reservation *r, struct account
     return worst.name.p ? -ERR_LIMIT : 0;
 }
 
-static size_t account_count(const struct reservation *r)
+size_t account_count(const struct reservation *r)
 {
     size_t n = 0;
     while (n < ACCOUNTS_MAX && r->accounts[n])

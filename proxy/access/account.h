@@ -14,6 +14,8 @@
 
 #include "proxy/config/snapshot.h"
 
+enum { ACCOUNTS_MAX = 12 }; /* of one request: key, team, its tags, and the route */
+
 struct account;      /* counters of one name */
 struct account_set;  /* all of them, and the lock */
 
@@ -53,12 +55,12 @@ const char *account_refusal_code(const struct refusal *r); /* "rate_limit_exceed
 int account_refusal_status(const struct refusal *r);       /* 429, 402 or 401 */
 
 struct reservation {
-    struct account *accounts[4]; /* NULL-ended */
+    struct account *accounts[ACCOUNTS_MAX]; /* account_count() of them */
     int64_t nano;                /* reserved in each of them */
     int64_t tokens;              /* counted against tpm */
     int64_t wall_ms;             /* when: decides the windows it is settled into */
     bool active;
-    uint32_t epoch[4][WINDOW_COUNT]; /* which windows: a window that ended since takes nothing */
+    uint32_t epoch[ACCOUNTS_MAX][WINDOW_COUNT]; /* which windows: a window that ended since takes nothing */
     int64_t rate_s;              /* second in which its tokens were counted */
 };
 
@@ -66,6 +68,9 @@ struct reservation {
  * with *why. A new window shows as a fresh one as soon as wall_ms lies in it. */
 int account_reserve(struct account_set *s, struct reservation *r, struct account *const *accounts,
     size_t n, int64_t nano, int64_t tokens, int64_t wall_ms, struct refusal *why) MUST_CHECK;
+size_t account_count(const struct reservation *r);
+/* Has it a limit on money: a budget in some window, or prepaid credit? */
+bool account_limits_money(struct account_set *s, struct account *a);
 /* Adds to a running reservation (a stream's next step). Same answers. */
 int account_top_up(struct account_set *s, struct reservation *r, int64_t nano,
     struct refusal *why) MUST_CHECK;
@@ -89,6 +94,7 @@ void account_view(struct account_set *s, struct account *a, int64_t wall_ms,
 /* Every account, in no order; fn must not call back into the set. */
 void account_each(struct account_set *s, void (*fn)(void *ctx, struct account *a), void *ctx);
 enum account_kind account_kind(const struct account *a);
+const char *account_kind_name(enum account_kind kind); /* "team" */
 struct str account_name(const struct account *a);
 const char *window_name(enum window w); /* "day" */
 

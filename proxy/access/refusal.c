@@ -33,7 +33,11 @@ static void show_wait(int64_t ms, char *out, size_t size)
         snprintf(out, size, "in %lld d %lld h", s / 86400, s % 86400 / 3600);
 }
 
-static const char *const who[] = {"key", "team", "route", "tag"};
+const char *account_kind_name(enum account_kind kind)
+{
+    static const char *const names[] = {"key", "team", "route", "tag"};
+    return (unsigned)kind < ARRAY_LEN(names) ? names[kind] : "account";
+}
 
 static void write_budget(const struct refusal *r, char *out, size_t size)
 {
@@ -46,7 +50,7 @@ static void write_budget(const struct refusal *r, char *out, size_t size)
     show_wait(r->retry_after_ms, wait, sizeof wait);
     bool held = r->retry_after_ms >= 0 && r->retry_after_ms <= 1000;
     int n = snprintf(out, size,
-        "%s " STR_FMT ": %s %s: %s used or reserved, this request may cost %s", who[r->account],
+        "%s " STR_FMT ": %s %s: %s used or reserved, this request may cost %s", account_kind_name(r->account),
         STR_ARG(str_first(r->name, 64)), names[r->window], limit, used, asked);
     if (n < 0 || (size_t)n >= size)
         return;
@@ -66,12 +70,12 @@ static void write_credit(const struct refusal *r, char *out, size_t size)
     show_money(r->asked, asked, sizeof asked);
     if (r->kind == REFUSED_DEBT)
         snprintf(out, size, "%s " STR_FMT ": is %s in debt; ask its owner to grant more",
-            who[r->account], STR_ARG(str_first(r->name, 64)), used);
+            account_kind_name(r->account), STR_ARG(str_first(r->name, 64)), used);
     else
         snprintf(out, size,
             "%s " STR_FMT ": credit of %s (%s of it reserved by running requests) does not cover "
             "this request, which may cost %s",
-            who[r->account], STR_ARG(str_first(r->name, 64)), left, used, asked);
+            account_kind_name(r->account), STR_ARG(str_first(r->name, 64)), left, used, asked);
 }
 
 static void write_rate(const struct refusal *r, char *out, size_t size)
@@ -80,7 +84,7 @@ static void write_rate(const struct refusal *r, char *out, size_t size)
     static const char *const units[] = {"requests a minute", "tokens a minute",
         "requests at the same time"};
     show_wait(r->retry_after_ms, wait, sizeof wait);
-    int n = snprintf(out, size, "%s " STR_FMT ": limit of %lld %s: %lld used", who[r->account],
+    int n = snprintf(out, size, "%s " STR_FMT ": limit of %lld %s: %lld used", account_kind_name(r->account),
         STR_ARG(str_first(r->name, 64)), (long long)r->limit, units[r->kind], (long long)r->used);
     if (n < 0 || (size_t)n >= size)
         return;

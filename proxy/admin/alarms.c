@@ -125,7 +125,6 @@ static struct said *said_of(struct alarms *x, struct account *account)
 static void look_at_budgets(struct alarms *x, struct account *account,
     const struct account_view *v, int64_t share_ppm)
 {
-    static const char *const kinds[] = {"key", "team", "route", "tag"};
     for (int w = 0; w < WINDOW_COUNT; w++) {
         int64_t limit = v->window[w].limit, spent = v->window[w].spent;
         if (limit <= 0 || (__int128)spent * 1000000 < (__int128)limit * share_ppm)
@@ -136,7 +135,7 @@ static void look_at_budgets(struct alarms *x, struct account *account,
         s->resets_ms[w] = v->window[w].resets_ms;
         s->limit[w] = limit;
         event_say(EVENT_KIND_BUDGET_NEAR, STR_NULL, "%s " STR_FMT ": %lld %% of its budget per %s "
-            "is spent ($%.4g of $%.4g)", kinds[account_kind(account)],
+            "is spent ($%.4g of $%.4g)", account_kind_name(account_kind(account)),
             STR_ARG(account_name(account)), (long long)((__int128)spent * 100 / limit),
             window_name((enum window)w), (double)spent / 1e9, (double)limit / 1e9);
     }

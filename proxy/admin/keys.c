@@ -73,8 +73,8 @@ static void put_account(struct call *c, struct json_writer *w, const struct key 
     struct account_view v = {.credit_nano = -1};
     for (int i = 0; i < WINDOW_COUNT; i++)
         v.window[i].limit = -1;
-    if (k->account && c->admin->start.accounts)
-        account_view(c->admin->start.accounts, k->account, now, &v);
+    if (k->account_count && c->admin->start.accounts)
+        account_view(c->admin->start.accounts, k->accounts[0], now, &v);
     json_put_int(w, "nano_per_hour", v.rate_nano_per_hour);
     json_put_int(w, "today_nano", v.window[WINDOW_DAY].spent);
     put_windows(w, &v);

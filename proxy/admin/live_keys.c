@@ -111,15 +111,31 @@ static struct json *object_of(const struct live *l, const char *kind, struct str
     return json.n ? json_parse(json, NULL) : NULL;
 }
 
-/* Limits of the account are those of the newest state; what was spent stays. */
-static void bind_account(struct account_set *accounts, struct key *k)
+static void add_account(struct key *k, struct account *a)
 {
-    if (!accounts)
+    for (size_t i = 0; i < k->account_count; i++)
+        if (k->accounts[i] == a)
+            return; /* a tag said twice is charged once */
+    if (a && k->account_count < KEY_ACCOUNTS)
+        k->accounts[k->account_count++] = a;
+}
+
+/* Limits of the account are those of the newest state; what was spent stays. Every tag is counted,
+ * also one without limits: they may come later, and then hold for the window that runs. */
+static void bind_accounts(struct account_set *accounts, struct key *k)
+{
+    struct str rest = k->tags, tag;
+    k->account_count = 0;
+    struct account *own = accounts ? account_get(accounts, ACCOUNT_KEY, k->name) : NULL;
+    if (!own)
         return;
-    k->account = account_get(accounts, ACCOUNT_KEY, k->name);
-    if (k->account)
-        account_set_limits(accounts, k->account, k->budgets, k->budget_count, k->rpm, k->tpm,
-            k->concurrent);
+    account_set_limits(accounts, own, k->budgets, k->budget_count, k->rpm, k->tpm, k->concurrent);
+    add_account(k, own);
+    if (k->team.n)
+        add_account(k, account_get(accounts, ACCOUNT_TEAM, k->team));
+    while (rest.n && str_cut(&rest, ',', &tag))
+        if (str_trim(tag).n)
+            add_account(k, account_get(accounts, ACCOUNT_TAG, str_trim(tag)));
 }
 
 /* The key `name` over its place in the file (or NULL). False: it has no secret, so it is none. */
@@ -140,7 +156,7 @@ static bool make_key(const struct live *l, struct arena *a, const struct key *fi
     json_free(object);
     json_free(secret);
     if (usable)
-        bind_account(l->accounts, out);
+        bind_accounts(l->accounts, out);
     return usable;
 }
 

@@ -5,7 +5,7 @@
 
 #include <arpa/inet.h>
 
-enum { KEYS_MAX = 10000, GROUPS_MAX = 10000 };
+enum { KEYS_MAX = 10000, GROUPS_MAX = 10000, TAGS_BYTES = 400 };
 
 static const char window_names[] = "minute|hour|day|week|month|total";
 
@@ -169,8 +169,13 @@ static void parse_tags(struct reader *r, const struct yaml *n, struct str path, 
             buf_put_str(&b, text);
         }
     }
-    if (b.err)
-        complain(r, n, path, ERR_LIMIT, "more than 1,000 characters of tags");
+    size_t count = 0;
+    struct str rest = buf_str(&b), one;
+    while (rest.n && str_cut(&rest, ',', &one))
+        count += str_trim(one).n > 0;
+    if (b.err || b.n > TAGS_BYTES || count > KEY_TAGS)
+        complain(r, n, path, ERR_LIMIT, "a key has at most %d tags of %d characters together",
+            KEY_TAGS, TAGS_BYTES);
     else
         *out = arena_str(r->a, buf_str(&b));
     buf_fini(&b);

@@ -133,6 +133,7 @@ struct budget_limit {
     int64_t limit_nano;
 };
 
+enum { KEY_TAGS = 8, KEY_ACCOUNTS = KEY_TAGS + 2 };
 struct key {
     struct str name, team, owner, tags;
     struct str secret;          /* of the file, until config_digest_keys() has hashed it */
@@ -155,7 +156,9 @@ struct key {
     int capture;                /* enum capture_mode, or -1 as configured */
     int capture_percent;        /* CAPTURE_SAMPLE */
     bool run_key;               /* made by `run`; dies with its child */
-    struct account *account;    /* counters, one per name for the life of the process */
+    struct account *accounts[KEY_ACCOUNTS]; /* its own counters, then those of team and tags: one
+                                               per name for the life of the process */
+    size_t account_count;
 };
 
 /* A live override: what a person switched. Looked at before the routes: session, key, everyone. */

@@ -87,18 +87,20 @@ static int scaled(struct str text, const struct suffix *known, size_t n, int64_t
     for (size_t i = 0; i < n; i++) {
         if (!str_eq_nocase(tail, str_c(known[i].name)))
             continue;
-        int64_t nano, value;
-        int rc = unit_decimal(number, 9, &nano, e);
+        ptrdiff_t point = str_chr(number, '.'); /* no finer than needed: 10^12 must fit */
+        int scale = point < 0 ? 0 : (int)MIN(number.n - (size_t)point - 1, (size_t)9);
+        int64_t shifted, one = 1;
+        int rc = unit_decimal(number, scale, &shifted, e);
         if (rc < 0)
             return rc;
-        __int128 wide = (__int128)nano * known[i].factor;
-        if (wide % 1000000000)
+        for (int k = 0; k < scale; k++)
+            one *= 10;
+        __int128 wide = (__int128)shifted * known[i].factor;
+        if (wide % one)
             return err_set(e, ERR_RANGE, "is not a whole number: " STR_FMT, STR_ARG(text));
-        wide /= 1000000000;
-        value = (int64_t)wide;
-        if (wide > INT64_MAX)
+        if (wide / one > INT64_MAX)
             return err_set(e, ERR_RANGE, "is too large: " STR_FMT, STR_ARG(str_first(text, 60)));
-        *out = value;
+        *out = (int64_t)(wide / one);
         return 0;
     }
     return err_set(e, ERR_SYNTAX, "is \"" STR_FMT "\"; expected a number such as %s",

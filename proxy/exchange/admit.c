@@ -143,9 +143,9 @@ enum step_result step_route(struct exchange *x)
             counter_add(COUNTER_requests, 1);
         return result;
     }
-    if (x->key && x->key->account) {
+    if (x->key && x->key->account_count) {
         struct account_view view;
-        account_view(x->worker->shared->accounts, x->key->account, x->time_ms, &view);
+        account_view(x->worker->shared->accounts, x->key->accounts[0], clock_wall_ms(), &view);
         request.budget_used_ppm = view.tightest_ppm;
     }
     int rc = plan_make(&request, x->worker->shared->health, &x->arena, &x->plan, &e);
@@ -155,89 +155,15 @@ enum step_result step_route(struct exchange *x)
     return STEP_NEXT;
 }
 
-static bool has_tag(struct str tags, struct str tag)
+/* The accounts that this request is charged to: key, team and tags, and the route's. */
+static size_t accounts_of(struct exchange *x, struct account *out[ACCOUNTS_MAX])
 {
-    struct str one;
-    while (str_cut(&tags, ',', &one))
-        if (str_eq(str_trim(one), tag))
-            return true;
-    return false;
-}
-
-/* The accounts that this request is charged to: key, team, route, and a tag with limits. */
-static size_t accounts_of(struct exchange *x, struct account *out[4])
-{
-    struct account_set *set = x->worker->shared->accounts;
-    size_t n = 0;
-    if (x->key && x->key->account)
-        out[n++] = x->key->account;
-    if (x->key && x->key->team.n)
-        out[n++] = account_get(set, ACCOUNT_TEAM, x->key->team);
-    if (x->plan.route && x->plan.route->budget_count)
-        out[n++] = account_get(set, ACCOUNT_ROUTE, x->plan.route->name);
-    const struct config *config = x->snapshot->config;
-    for (size_t i = 0; i < config->tag_count && n < 4; i++)
-        if (x->key && has_tag(x->key->tags, config->tags[i].name))
-            out[n++] = account_get(set, ACCOUNT_TAG, config->tags[i].name);
-    return n;
-}
-
-/* Does any of them have a limit on money? Without one nothing has to be bounded. */
-static bool any_budget(struct exchange *x, struct account *const *accounts, size_t n)
-{
-    struct account_view v;
-    for (size_t i = 0; i < n; i++) {
-        account_view(x->worker->shared->accounts, accounts[i], x->time_ms, &v);
-        if (v.credit_nano >= 0)
-            return true;
-        for (int w = 0; w < WINDOW_COUNT; w++)
-            if (v.window[w].limit >= 0)
-                return true;
-    }
-    return false;
-}
-
-/* Tokens of output to reserve for. Where no maximum is asked, a stream takes reserve_output and is
- * topped up as it passes; a whole answer can't be, so `unbounded` decides. False: refuse. */
-static bool output_bound(struct exchange *x, int64_t *tokens)
-{
-    const struct config *config = x->snapshot->config;
-    bool open_end = !x->facts.max_output && !x->facts.stream;
-    *tokens = x->facts.max_output ? x->facts.max_output : config->reserve_output;
-    if (x->ep.wire == WIRE_EMBEDDINGS || x->ep.wire == WIRE_GEMINI_EMBED ||
-        x->ep.wire == WIRE_COUNT_TOKENS || x->ep.wire == WIRE_GEMINI_COUNT)
-        *tokens = 0;
-    else if (open_end && config->unbounded == UNBOUNDED_MODEL_MAX && x->price->max_output_tokens)
-        *tokens = x->price->max_output_tokens;
-    else if (open_end && config->unbounded != UNBOUNDED_DEBT)
-        return false;
-    return !x->facts.unbounded_input || config->unbounded == UNBOUNDED_DEBT ||
-           (config->unbounded == UNBOUNDED_MODEL_MAX && x->price->context_tokens);
-}
-
-/* Upper bound of what the first target may cost. Bytes of text bound its tokens. */
-static enum step_result bound(struct exchange *x, struct account *const *accounts, size_t n)
-{
-    const struct candidate *c = &x->plan.candidates[0];
-    const struct config *config = x->snapshot->config;
-    x->price = price_find(config->prices, c->provider->name, c->model);
-    bool budget = any_budget(x, accounts, n);
-    if (!x->price) {
-        if (budget && config->unknown_price == UNKNOWN_PRICE_REFUSE)
-            return exchange_refuse(x, 403, "unknown_price", -1,
-                "no price is known for " STR_FMT "/" STR_FMT ", and this key has a budget: add it "
-                "under `prices`", STR_ARG(c->provider->name), STR_ARG(c->model));
-        return STEP_WAIT;
-    }
-    if (!output_bound(x, &x->reserve_output) && budget)
-        return exchange_refuse(x, 400, "unbounded_cost", -1,
-            "what this request may cost has no bound, and its key has a budget: set a maximum of "
-            "output tokens (and send files by content)");
-    int64_t input = x->facts.unbounded_input ? MAX(x->price->context_tokens, x->facts.prompt_bytes)
-                                             : x->facts.prompt_bytes;
-    x->reserve_nano = price_bound_tier(x->price, input, x->reserve_output * MAX(x->facts.n, 1),
-        price_tier_from(x->facts.service_tier));
-    return STEP_WAIT;
+    size_t n = x->key ? x->key->account_count : 0;
+    if (n)
+        memcpy(out, x->key->accounts, n * sizeof out[0]);
+    if (x->plan.route)
+        out[n++] = account_get(x->worker->shared->accounts, ACCOUNT_ROUTE, x->plan.route->name);
+    return n && !out[n - 1] ? n - 1 : n; /* without memory for a new one */
 }
 
 static enum step_result refuse_limit(struct exchange *x, const struct refusal *why)
@@ -288,14 +214,14 @@ static void fill_slot(struct exchange *x)
 
 enum step_result step_admit(struct exchange *x)
 {
-    struct account *accounts[4];
+    struct account *accounts[ACCOUNTS_MAX];
     size_t n = accounts_of(x, accounts);
     struct refusal why = {0};
-    enum step_result result = bound(x, accounts, n);
+    enum step_result result = bound_first(x, accounts, n);
     if (result != STEP_WAIT)
         return result;
     if (n && account_reserve(x->worker->shared->accounts, &x->reservation, accounts, n,
-                 x->reserve_nano, x->facts.prompt_tokens, x->time_ms, &why) < 0)
+                 x->reserve_nano, x->facts.prompt_tokens, clock_wall_ms(), &why) < 0)
         return refuse_limit(x, &why);
     x->slot = slot_take(x->worker->spool);
     if (!x->slot)

@@ -184,25 +184,6 @@ static bool note_attempt(struct exchange *x)
     return true;
 }
 
-/* A dearer target than the one reserved for needs the difference before it is asked. */
-static bool reserve_for(struct exchange *x)
-{
-    const struct candidate *c = x->target;
-    x->price = price_find(x->snapshot->config->prices, c->provider->name, c->model);
-    if (!x->price || !x->reservation.active)
-        return true;
-    int64_t need = price_bound(x->price, x->facts.prompt_bytes,
-        x->reserve_output * MAX(x->facts.n, 1));
-    struct refusal why;
-    if (need <= x->reserve_nano)
-        return true;
-    if (account_top_up(x->worker->shared->accounts, &x->reservation, need - x->reserve_nano,
-            &why) < 0)
-        return false;
-    x->reserve_nano = need;
-    return true;
-}
-
 static void failed_to_start(struct exchange *x, enum failure_class failure, const char *reason)
 {
     attempt_end(x, "failed", 0, reason);
@@ -227,13 +208,13 @@ static void send_now(struct exchange *x)
     const struct candidate *c = x->target;
     struct http_header headers[HEADERS_MAX];
     struct err e = {0};
+    char why[300];
     if (!note_attempt(x))
         return;
-    if (!reserve_for(x)) {
-        attempt_end(x, "refused", 0, "what is left of the budget does not cover this target");
+    if (!bound_target(x, why, sizeof why)) {
+        attempt_end(x, "refused", 0, why);
         if (!attempt_again(x, FAIL_KEY, -1))
-            exchange_fail(x, 402, "budget_exceeded",
-                "what is left of the budget does not cover the targets that are left");
+            exchange_fail(x, 402, "budget_exceeded", why);
         return;
     }
     if (!pick_key(x)) {

@@ -8,6 +8,8 @@
 
 #include <unistd.h>
 
+enum { TAGS_BYTES = 512 }; /* as record.def */
+
 static struct str header(const struct exchange *x, struct str name)
 {
     for (size_t i = 0; i < x->client_header_count; i++)
@@ -114,6 +116,40 @@ static enum step_result check_key(struct exchange *x)
     return STEP_WAIT;
 }
 
+static bool has_tag(struct str tags, struct str tag)
+{
+    struct str one;
+    while (tags.n && str_cut(&tags, ',', &one))
+        if (str_eq(str_trim(one), tag))
+            return true;
+    return false;
+}
+
+/* A tag with limits belongs to keys: a request can't say it and spend another team's money. */
+static bool is_limited(const struct config *c, struct str tag)
+{
+    for (size_t i = 0; i < c->tag_count; i++)
+        if (str_eq(c->tags[i].name, tag))
+            return true;
+    return false;
+}
+
+/* The key's tags, then what the request adds; none twice, or it would be counted twice. */
+static struct str join_tags(struct exchange *x, struct str said)
+{
+    struct str all = x->tags, one;
+    while (said.n && str_cut(&said, ',', &one)) {
+        one = str_trim(one);
+        if (!one.n || all.n + one.n + 1 > TAGS_BYTES || has_tag(all, one) ||
+            is_limited(x->snapshot->config, one))
+            continue;
+        struct str more = arena_printf(&x->arena, STR_FMT "%s" STR_FMT, STR_ARG(all),
+            all.n ? "," : "", STR_ARG(one));
+        all = more.p ? more : all;
+    }
+    return all;
+}
+
 static void read_session_and_tags(struct exchange *x)
 {
     static const struct str names[] = {
@@ -123,11 +159,7 @@ static void read_session_and_tags(struct exchange *x)
     x->session = x->ep.session;
     for (size_t i = 0; i < ARRAY_LEN(names) && !x->session.n; i++)
         x->session = str_first(header(x, names[i]), 128);
-    struct str tags = str_first(header(x, STR("x-pointsman-tags")), 512);
-    if (tags.n && x->tags.n)
-        x->tags = arena_printf(&x->arena, STR_FMT "," STR_FMT, STR_ARG(x->tags), STR_ARG(tags));
-    else if (tags.n)
-        x->tags = tags;
+    x->tags = join_tags(x, str_first(header(x, STR("x-pointsman-tags")), TAGS_BYTES));
 }
 
 enum step_result step_auth(struct exchange *x)

@@ -213,6 +213,14 @@ void stream_write(struct exchange *x, struct str bytes);
 void stream_abort(struct exchange *x, const char *code, const char *message);
 void stream_finish(struct exchange *x); /* the stream said that it is complete */
 
+/* bound.c: what it may cost at most. */
+/* Of the first target, into reserve_nano; refuses what has no bound or no price (else STEP_WAIT). */
+enum step_result bound_first(struct exchange *x, struct account *const *accounts, size_t n);
+/* Reserves what the present target may cost above the first; false, saying why, if it can't. */
+bool bound_target(struct exchange *x, char *why, size_t size);
+/* Reserves the next step of a stream that has outgrown its reserve; false: it was cut. */
+bool bound_grow(struct exchange *x);
+
 /* settle.c */
 void settle(struct exchange *x); /* idempotent: price, spool, budget, health */
 void slot_update(struct exchange *x);

@@ -166,13 +166,13 @@ static void usage(struct exchange *x)
     buf_init(&b, 64 << 10);
     struct json_writer w = json_writer(&b);
     struct account_view v;
-    if (!x->key || !x->key->account) {
+    if (!x->key || !x->key->account_count) {
         buf_fini(&b);
         exchange_refuse(x, 404, "no_key", -1,
             "this request carries no pointsman key: there is no usage of its own to show");
         return;
     }
-    account_view(x->worker->shared->accounts, x->key->account, x->time_ms, &v);
+    account_view(x->worker->shared->accounts, x->key->accounts[0], clock_wall_ms(), &v);
     json_object_begin(&w, NULL);
     json_put_c(&w, "object", "usage");
     json_put_str(&w, "key", x->key->name);

@@ -263,6 +263,25 @@ static void count(const struct exchange *x, const struct charge *c)
     counter_add(COUNTER_cost_nano, charged(c));
 }
 
+/* Costs above the reserve are charged all the same; who is below zero now takes no more requests. */
+static void say_debt(const struct exchange *x, int64_t cost_nano)
+{
+    char cost[40], above[40], debt[40];
+    struct account_view v;
+    money_show(cost_nano, cost, sizeof cost);
+    money_show(cost_nano - x->reserve_nano, above, sizeof above);
+    for (size_t i = 0; i < account_count(&x->reservation); i++) {
+        struct account *a = x->reservation.accounts[i];
+        account_view(x->worker->shared->accounts, a, clock_wall_ms(), &v);
+        if (v.debt_nano <= 0)
+            continue;
+        money_show(v.debt_nano, debt, sizeof debt);
+        event_say(EVENT_KIND_DEBT, str_c(x->id), "%s " STR_FMT " is $%s in debt and blocked: a "
+            "request cost $%s, $%s above its reserve", account_kind_name(account_kind(a)),
+            STR_ARG(account_name(a)), debt, cost, above);
+    }
+}
+
 /* An agent that is stuck makes the same call again and again: said once, and at every doubling. */
 static void watch_for_loops(const struct exchange *x)
 {
@@ -308,10 +327,10 @@ void settle(struct exchange *x)
         log_error("%s: its end record could not be kept", x->id);
     }
     if (x->reservation.active) {
-        if (charged(&c) > x->reserve_nano && x->reserve_nano > 0)
-            event_say(EVENT_KIND_DEBT, str_c(x->id), "cost above its reserve");
         account_settle(x->worker->shared->accounts, &x->reservation, charged(&c),
             c.usage.input + c.usage.output);
+        if (charged(&c) > x->reserve_nano)
+            say_debt(x, charged(&c));
     }
     count(x, &c);
     watch_for_loops(x);

@@ -19,7 +19,7 @@
 
 #include <stdio.h>
 
-enum { HOLD_UNFINISHED = 4096, TOP_UP_STEP_TOKENS = 1024 };
+enum { HOLD_UNFINISHED = 4096 };
 
 void stream_write(struct exchange *x, struct str bytes)
 {
@@ -77,42 +77,6 @@ static void first_token(struct exchange *x)
     health_warm(health, x->target->provider, x->target->model, x->session, x->received_us);
     if (attempt_watch(x) < 0) /* moving a timer that runs needs no memory */
         log_error("%s: no memory for its idle limit", x->id);
-}
-
-/* Has the running answer outgrown its reserve? The next step is reserved, or the stream is cut. */
-static bool top_up(struct exchange *x)
-{
-    const struct config *config = x->snapshot->config;
-    if (!x->reservation.active || !x->price || x->facts.max_output || !x->reserve_nano)
-        return true;
-    int64_t tokens = x->reader.usage.have_usage ? x->reader.usage.output
-                                                : x->reader.content_bytes / 3;
-    if (tokens < x->reserve_output)
-        return true;
-    int64_t step = MAX(config->reserve_output / 4, TOP_UP_STEP_TOKENS);
-    int64_t nano = price_bound(x->price, 0, step);
-    struct refusal why;
-    if (account_top_up(x->worker->shared->accounts, &x->reservation, nano, &why) == 0) {
-        x->reserve_output += step;
-        x->reserve_nano += nano;
-        slot_write_begin(x->slot);
-        x->slot->reserve_nano = x->reserve_nano;
-        slot_write_end(x->slot);
-        return true;
-    }
-    if (config->top_up == TOP_UP_DEBT) {
-        x->reserve_output = INT64_MAX;
-        return true;
-    }
-    char text[300];
-    account_refusal_text(&why, text, sizeof text);
-    event_say(EVENT_KIND_BUDGET_HIT, str_c(x->id), "stream cut: %s", text);
-    upstream_cancel(x->call);
-    x->call = NULL;
-    x->outcome = OUTCOME_REFUSED;
-    attempt_end(x, "cut", x->upstream_status, text);
-    exchange_fail(x, 402, account_refusal_code(&why), text);
-    return false;
 }
 
 /* The first event of a stream is an error: nothing has gone to the client, so it may go elsewhere.
@@ -330,7 +294,7 @@ void stream_data(struct exchange *x, struct str bytes)
         x->passed = 0;
     }
     slot_update(x);
-    top_up(x);
+    bound_grow(x);
 }
 
 /* Did the stream say that it is complete? */

@@ -1,0 +1,178 @@
+/* bound.c: what a request may cost at most, reserved before it is sent and raised while it runs.
+ *
+ * Why: a key can't spend what it does not have only if every way to spend is bounded first: the
+ * target that answers in the end (not the one planned first), the service tier asked for, output
+ * that nobody limited, input that only the provider can see. What has no bound is refused, or runs
+ * as debt, as `unbounded` says; a stream without a maximum is topped up in steps as it passes. */
+#include "proxy/exchange/exchange.h"
+
+#include "proxy/event/event.h"
+#include "proxy/worker.h"
+
+#include <stdio.h>
+
+enum { TOP_UP_STEP_TOKENS = 512, BYTES_PER_TOKEN_LEAST = 3 };
+
+static bool has_no_output(enum wire wire)
+{
+    return wire == WIRE_EMBEDDINGS || wire == WIRE_GEMINI_EMBED || wire == WIRE_COUNT_TOKENS ||
+           wire == WIRE_GEMINI_COUNT;
+}
+
+/* Most output tokens of one candidate at that price, or -1: nothing bounds them. */
+static int64_t output_bound(const struct exchange *x, const struct price *p)
+{
+    const struct config *config = x->snapshot->config;
+    if (has_no_output(x->ep.wire))
+        return 0;
+    if (x->facts.max_output)
+        return x->facts.max_output;
+    int64_t model = p->max_output_tokens ? p->max_output_tokens : p->context_tokens;
+    if (x->facts.stream || config->unbounded == UNBOUNDED_DEBT) /* begins small, grows as it runs */
+        return model ? MIN(model, config->reserve_output) : config->reserve_output;
+    return config->unbounded == UNBOUNDED_MODEL_MAX && model ? model : -1;
+}
+
+/* Most input tokens, or -1. */
+static int64_t input_bound(const struct exchange *x, const struct price *p)
+{
+    enum unbounded rule = x->snapshot->config->unbounded;
+    if (!x->facts.unbounded_input || rule == UNBOUNDED_DEBT)
+        return x->facts.prompt_bytes;
+    return rule == UNBOUNDED_MODEL_MAX && p->context_tokens
+        ? MAX(p->context_tokens, x->facts.prompt_bytes) : -1;
+}
+
+/* What this target may cost; -1 where nothing bounds it. *output: tokens of all candidates. */
+static int64_t bound_at(const struct exchange *x, const struct price *p, int64_t *output)
+{
+    int64_t in = input_bound(x, p), out = output_bound(x, p);
+    if (in < 0 || out < 0)
+        return -1;
+    *output = out * MAX(x->facts.n, (int64_t)1);
+    return price_bound_tier(p, in, *output, price_tier_from(x->facts.service_tier));
+}
+
+static const struct price *price_of(const struct exchange *x, const struct candidate *c)
+{
+    return price_find(x->snapshot->config->prices, c->provider->name, c->model);
+}
+
+/* Requests of a demo or paid by the caller's own login need no price. */
+static bool price_missing(const struct exchange *x, const struct candidate *c,
+    const struct price *p)
+{
+    return !p && x->snapshot->config->unknown_price == UNKNOWN_PRICE_REFUSE &&
+           !c->provider->demo && !c->provider->client_login;
+}
+
+static enum step_result refuse_unbounded(struct exchange *x, const struct candidate *c)
+{
+    struct arena *a = &x->arena;
+    struct str model = arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(c->provider->name),
+        STR_ARG(str_first(c->model, 100)));
+    bool output = output_bound(x, x->price) < 0;
+    return exchange_refuse(x, 400, "unbounded_cost", -1,
+        "what this request may cost has no bound, and it is charged to a budget: %s. The gateway's "
+        "owner can allow it: `prices: { " STR_FMT ": { %s } }` says the model's own limit, "
+        "`unbounded: debt` lets it run",
+        output ? "set a maximum of output tokens, or stream the answer"
+               : "send files and images by content instead of naming them, and leave out stored "
+                 "conversations and tools that work at the provider's side",
+        STR_ARG(model), output ? "max_output: 8192" : "context: 128000");
+}
+
+/* Does any of the accounts have a limit on money? Without one nothing has to be bounded. */
+static bool any_budget(struct exchange *x, struct account *const *accounts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (account_limits_money(x->worker->shared->accounts, accounts[i]))
+            return true;
+    return false;
+}
+
+enum step_result bound_first(struct exchange *x, struct account *const *accounts, size_t n)
+{
+    const struct candidate *c = &x->plan.candidates[0];
+    x->price = price_of(x, c);
+    if (price_missing(x, c, x->price))
+        return exchange_refuse(x, 403, "unknown_price", -1, "no price is known for " STR_FMT "/"
+            STR_FMT ", and this gateway refuses such models: add it under `prices`, or import a "
+            "newer list (pointsman prices import)", STR_ARG(c->provider->name), STR_ARG(c->model));
+    if (!x->price)
+        return STEP_WAIT;
+    int64_t nano = bound_at(x, x->price, &x->reserve_output);
+    if (nano < 0 && any_budget(x, accounts, n))
+        return refuse_unbounded(x, c);
+    x->reserve_nano = MAX(nano, (int64_t)0);
+    return STEP_WAIT;
+}
+
+/* A dearer target than the one reserved for needs the difference before it is asked. */
+bool bound_target(struct exchange *x, char *why, size_t size)
+{
+    const struct candidate *c = x->target;
+    struct refusal refusal;
+    int64_t output = 0;
+    x->price = price_of(x, c);
+    if (price_missing(x, c, x->price)) {
+        snprintf(why, size, "no price is known for this target");
+        return false;
+    }
+    if (!x->price || !x->reservation.active)
+        return true;
+    int64_t nano = bound_at(x, x->price, &output);
+    if (nano < 0 && any_budget(x, x->reservation.accounts, account_count(&x->reservation))) {
+        snprintf(why, size, "what this target may cost has no bound");
+        return false;
+    }
+    x->reserve_output = MAX(x->reserve_output, output);
+    if (nano <= x->reserve_nano)
+        return true;
+    if (account_top_up(x->worker->shared->accounts, &x->reservation, nano - x->reserve_nano,
+            &refusal) < 0) {
+        account_refusal_text(&refusal, why, size);
+        return false;
+    }
+    x->reserve_nano = nano;
+    return true;
+}
+
+static int64_t output_so_far(const struct exchange *x)
+{
+    int64_t seen = x->reader.content_bytes / BYTES_PER_TOKEN_LEAST;
+    return MAX(x->reader.usage.output, seen);
+}
+
+bool bound_grow(struct exchange *x)
+{
+    const struct config *config = x->snapshot->config;
+    char text[300];
+    struct refusal why;
+    if (!x->reservation.active || !x->price || output_so_far(x) < x->reserve_output)
+        return true;
+    int64_t step = MAX(config->reserve_output / 4, (int64_t)TOP_UP_STEP_TOKENS);
+    step = MAX(step, output_so_far(x) - x->reserve_output);
+    int64_t nano = price_bound_tier(x->price, 0, step, price_tier_from(x->facts.service_tier));
+    if (account_top_up(x->worker->shared->accounts, &x->reservation, nano, &why) == 0) {
+        x->reserve_output += step;
+        x->reserve_nano += nano;
+        slot_write_begin(x->slot);
+        x->slot->reserve_nano = x->reserve_nano;
+        slot_write_end(x->slot);
+        return true;
+    }
+    account_refusal_text(&why, text, sizeof text);
+    if (config->top_up == TOP_UP_DEBT) {
+        event_say(EVENT_KIND_BUDGET_HIT, str_c(x->id), "stream runs on as debt: %s", text);
+        x->reserve_output = INT64_MAX;
+        return true;
+    }
+    event_say(EVENT_KIND_BUDGET_HIT, str_c(x->id), "stream cut: %s", text);
+    upstream_cancel(x->call);
+    x->call = NULL;
+    x->outcome = OUTCOME_REFUSED;
+    attempt_end(x, "cut", x->upstream_status, text);
+    exchange_fail(x, 402, account_refusal_code(&why), text);
+    return false;
+}
