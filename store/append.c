@@ -12,7 +12,7 @@ enum { EVENTS_KEPT = 100000, STATE_BYTES_MAX = 16 << 20 };
 const char *store_entry_kind_name(int64_t kind)
 {
     static const char *const names[] = {"", "grant", "reserve", "release", "settle", "refund",
-        "opening", "carry"};
+        "opening", "carry", "transfer"};
     return kind > 0 && kind < (int64_t)ARRAY_LEN(names) ? names[kind] : "unknown";
 }
 
@@ -125,17 +125,16 @@ int store_put_key(struct store *s, struct str name, const unsigned char digest[3
     return op_push(s, op, done, ctx);
 }
 
-int store_put_grant(struct store *s, struct str account, enum store_entry_kind kind, int64_t nano,
-    int64_t time_ms, struct str who, struct str note, store_done done, void *ctx)
+int store_put_grant(struct store *s, const struct store_grant *g, store_done done, void *ctx)
 {
-    const struct str texts[] = {account, who, note};
-    if (account.n == 0 || (kind != LEDGER_GRANT && kind != LEDGER_REFUND))
-        return account.n ? -ERR_TYPE : -ERR_MISSING;
+    const struct str texts[] = {g->account, g->who, g->note, g->request, g->from};
+    if (g->account.n == 0 || (g->from.n && g->nano <= 0))
+        return -ERR_MISSING;
     struct op *op = op_new(OP_GRANT, texts, ARRAY_LEN(texts));
     if (op) {
-        op->n[0] = kind;
-        op->n[1] = nano;
-        op->n[2] = time_ms;
+        op->n[0] = g->from.n ? LEDGER_TRANSFER : g->request.n ? LEDGER_REFUND : LEDGER_GRANT;
+        op->n[1] = g->nano;
+        op->n[2] = g->time_ms;
     }
     return op_push(s, op, done, ctx);
 }
@@ -251,7 +250,19 @@ static int apply_grant(struct store *s, struct op *op)
     struct ledger_entry x = {.account = names_id(s->commit.names, s->main, op->t[0]),
         .time_ms = op->n[2], .kind = (enum store_entry_kind)op->n[0], .nano = op->n[1],
         .who = op->t[1], .note = op->t[2]};
-    return x.account < 0 ? (int)x.account : commit_grant(&s->commit, &x);
+    if (x.account < 0)
+        return (int)x.account;
+    if (x.kind == LEDGER_REFUND && (op->rc = commit_refundable(&s->commit, &x, op->t[3])) < 0)
+        return 0;
+    if (x.kind == LEDGER_TRANSFER) {
+        struct ledger_entry out = x;
+        out.account = names_id(s->commit.names, s->main, op->t[4]);
+        out.nano = -x.nano;
+        int rc = out.account < 0 ? (int)out.account : commit_grant(&s->commit, &out);
+        if (rc < 0)
+            return rc;
+    }
+    return commit_grant(&s->commit, &x);
 }
 
 static int apply_record(struct store *s, struct op *op)

@@ -63,6 +63,8 @@ static int check_sums(struct asking *k, const char *what, const char *sql, int64
     return rc;
 }
 
+_Static_assert(LEDGER_SETTLE == 4 && LEDGER_TRANSFER == 8, "they stand as numbers in the statements below");
+
 /* Requests minus rollups, of the names of one column. */
 #define AGAINST(column, span, dimension)                                                            \
     "SELECT coalesce((SELECT text FROM name WHERE id = x), x), sum(n), sum(c) FROM ("              \
@@ -96,11 +98,14 @@ static const struct {
         "SELECT account AS x, nano AS c FROM balance UNION ALL"
         " SELECT account, -sum(amount_nano) FROM ledger GROUP BY account)"
         " WHERE ?1 >= 0 GROUP BY x HAVING sum(c) <> 0", false},
+    {"transfers",
+        "SELECT 'all', 0, sum(amount_nano) FROM ledger WHERE ?1 >= 0 AND kind = 8 AND time_ms >= ?1"
+        " HAVING coalesce(sum(amount_nano), 0) <> 0", false},
     {"requests and ledger",
         "SELECT coalesce((SELECT text FROM name WHERE id = x), x), 0, sum(c) FROM ("
         "SELECT key AS x, sum(cost_nano) AS c FROM exchange WHERE key <> 0 AND time_ms >= ?1"
         " GROUP BY key UNION ALL SELECT account, sum(amount_nano) FROM ledger WHERE time_ms >= ?1"
-        " AND exchange <> 0 GROUP BY account) GROUP BY x HAVING sum(c) <> 0", false},
+        " AND exchange <> 0 AND kind = 4 GROUP BY account) GROUP BY x HAVING sum(c) <> 0", false},
 };
 
 int ask_check(struct asking *k)

@@ -372,6 +372,7 @@ int ask_ledger(struct asking *k)
         " coalesce((SELECT id FROM exchange WHERE row = ledger.exchange), ''), reserve_nano"
         " FROM ledger"
         " WHERE account = ?1 AND time_ms <= ?2 AND (time_ms, exchange, seq) < (?2, ?3, ?4)"
-        " ORDER BY time_ms DESC, exchange DESC, seq DESC", "iiii", account, c.at,
-        c.row >> SEQ_BITS, c.row & ((1 << SEQ_BITS) - 1)), limit, read_entry);
+        " AND (?5 = '' OR exchange = (SELECT row FROM exchange WHERE id = ?5))"
+        " ORDER BY time_ms DESC, exchange DESC, seq DESC", "iiiit", account, c.at,
+        c.row >> SEQ_BITS, c.row & ((1 << SEQ_BITS) - 1), k->q->id), limit, read_entry);
 }

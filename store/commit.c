@@ -167,6 +167,20 @@ static int64_t next_seq(struct commit *c, int64_t account, int64_t time_ms, int6
     return seq;
 }
 
+int commit_refundable(struct commit *c, struct ledger_entry *x, struct str request)
+{
+    struct db_stmt *s = db_ask(c->db, "SELECT row, cost_nano + (SELECT coalesce(-sum(amount_nano), 0)"
+        " FROM ledger WHERE account = ?2 AND exchange = row AND kind = ?3) FROM exchange WHERE"
+        " id = ?1 AND key = ?2", "tii", request, x->account, (int64_t)LEDGER_REFUND);
+    int rc = db_step(c->db, s);
+    int64_t left = rc == 1 ? db_int(c->db, s, 1) : 0;
+    x->exchange = rc == 1 ? db_int(c->db, s, 0) : 0;
+    db_end(c->db, s);
+    if (rc != 1)
+        return rc < 0 ? rc : -ERR_NOT_FOUND;
+    return x->nano > 0 && x->nano <= left ? 0 : -ERR_LIMIT;
+}
+
 int commit_grant(struct commit *c, struct ledger_entry *x)
 {
     int rc = balances_write(c);
@@ -178,8 +192,7 @@ int commit_grant(struct commit *c, struct ledger_entry *x)
     int64_t before = rc == 1 ? db_int(c->db, s, 0) : 0;
     bool first = rc == 0 || (rc == 1 && db_int(c->db, s, 1) == 0);
     db_end(c->db, s);
-    x->exchange = 0;
-    x->seq = rc < 0 ? rc : next_seq(c, x->account, x->time_ms, 0);
+    x->seq = rc < 0 ? rc : next_seq(c, x->account, x->time_ms, x->exchange);
     if (x->seq < 0)
         return (int)x->seq;
     if (first && before != 0) {

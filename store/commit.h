@@ -54,6 +54,8 @@ struct ledger_entry {
     struct str who, note;
 };
 int commit_entry(struct commit *c, const struct ledger_entry *entry) MUST_CHECK;
+/* May x->nano come back of what that request cost? Sets x->exchange. -ERR_NOT_FOUND, -ERR_LIMIT. */
+int commit_refundable(struct commit *c, struct ledger_entry *x, struct str request) MUST_CHECK;
 /* With the opening entry before an account's first grant. */
 int commit_grant(struct commit *c, struct ledger_entry *entry) MUST_CHECK;
 

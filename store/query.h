@@ -30,7 +30,7 @@ enum store_ask {
     STORE_ASK_FACETS,    /* names of a dimension, most used first: sums[] with counts only */
     STORE_ASK_AUDIT,     /* newest first: audits[], cursor, done */
     STORE_ASK_EVENTS,    /* newest first: events[], cursor, done; `level` is the least one */
-    STORE_ASK_LEDGER,    /* of account `key`, newest first: entries[] (up to 2 over the limit: those
+    STORE_ASK_LEDGER,    /* of account `key` (of request `id` alone), newest first: entries[] (up to 2 over the limit: those
                             of one exchange stay together), cursor, done */
     STORE_ASK_CHECK      /* `db check`: report[] lines, problems; takes its time, in slices */
 };
@@ -121,7 +121,8 @@ enum store_entry_kind {
     LEDGER_SETTLE,
     LEDGER_REFUND,
     LEDGER_OPENING, /* what was spent before the first grant, taken out: credit starts at the grant */
-    LEDGER_CARRY    /* the sum of entries that a prune removed */
+    LEDGER_CARRY,   /* the sum of entries that a prune removed */
+    LEDGER_TRANSFER /* from one key to another: two entries whose sum is zero */
 };
 const char *store_entry_kind_name(int64_t kind);
 

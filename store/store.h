@@ -93,9 +93,16 @@ int store_put_state(struct store *s, struct str name, struct str json, int64_t e
 /* Virtual keys: a document and the keyed hash of the secret, never the secret. json empty: removed. */
 int store_put_key(struct store *s, struct str name, const unsigned char digest[32], struct str json,
     store_done done, void *ctx);
-/* Prepaid credit of a key. kind: LEDGER_GRANT or LEDGER_REFUND; nano may be negative. */
-int store_put_grant(struct store *s, struct str account, enum store_entry_kind kind, int64_t nano,
-    int64_t time_ms, struct str who, struct str note, store_done done, void *ctx);
+/* Prepaid credit of a key: a grant (nano may be negative), a refund of (a part of) what one request
+ * cost, or, with `from`, a transfer. A refund's rc: -ERR_NOT_FOUND for a request that is not that
+ * key's, -ERR_LIMIT where more than it cost would come back. */
+struct store_grant {
+    struct str account, who, note;
+    struct str request; /* a refund: the id of the request */
+    struct str from;    /* a transfer: the key that gives */
+    int64_t nano, time_ms;
+};
+int store_put_grant(struct store *s, const struct store_grant *g, store_done done, void *ctx);
 /* Takes the texts of *b over when it returns 0: each must be from malloc() (or empty). Shed
  * (-ERR_FULL, nothing taken) when the queue or the disk is full; counted. */
 int store_put_body(struct store *s, struct str id, const struct store_body *b);

@@ -41,9 +41,11 @@ const struct cli_option_row cli_options[] = {
     {"filter", "EXPR", "such as 'model:claude* st:>=400 dur:>2s -route:fallback'"},
     {"for", "TIME", "go back by itself after 15m, 1h …"},
     {"format", "NAME", "jsonl or curl"},
+    {"from", "KEY", "taken from the credit of that key"},
     {"grace", "TIME", "how long the old secret still works (24h)"},
     {"headless", NULL, "the gateway alone, without the console"},
     {"key", "NAME", "for this virtual key only"},
+    {"ledger", NULL, "every grant, reserve, release, settlement, refund and transfer"},
     {"level", "NAME", "least level: debug, info, warn, error, audit"},
     {"limit", "N", "at most N rows"},
     {"line", NULL, "one short line, for a status bar"},
@@ -58,6 +60,7 @@ const struct cli_option_row cli_options[] = {
     {"older", "TIME", "older than 30d"},
     {"print", NULL, "print what would be set, start nothing"},
     {"readonly", NULL, "look, change nothing"},
+    {"request", "ID", "a refund of what that request cost"},
     {"reset", NULL, "drop what was changed live"},
     {"rev", "N", "this revision instead of your own latest"},
     {"revision", "N", "refuse when somebody changed it after revision N"},
@@ -229,7 +232,8 @@ int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
             c->child = argv + i + 1;
             break;
         }
-        if (argv[i][0] == '-' && argv[i][1]) {
+        bool amount = argv[i][0] == '-' && argv[i][1] >= '0' && argv[i][1] <= '9'; /* key grant bob -5 */
+        if (argv[i][0] == '-' && argv[i][1] && !amount) {
             int rc = take_option(c, argv, argc, &i, e);
             if (rc < 0)
                 return rc;

@@ -51,6 +51,9 @@ int64_t cli_duration(const char *option, const char *text);
 
 /* "20", "20usd", "-5", "0.5" → nano-USD; false for anything else and for nothing at all. */
 bool cli_amount(const char *text, int64_t *nano);
+/* "keys/NAME/VERB", escaped. */
+void cli_key_path(struct buf *path, const char *name, const char *verb);
+int cli_list_keys(struct cli *c, const char *name, bool mine);
 /* A file, or stdin for "-"; says why it can't. The exit status. */
 int cli_read_file(const char *name, struct buf *out);
 

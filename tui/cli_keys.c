@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void key_path(struct buf *path, const char *name, const char *verb)
+void cli_key_path(struct buf *path, const char *name, const char *verb)
 {
     buf_init(path, 1024);
     buf_puts(path, "keys/");
@@ -58,7 +58,7 @@ static void key_row(struct table *t, const struct json *k, int64_t now)
     table_text(t, last ? format_age(a, now - last) : "");
 }
 
-static int list_keys(struct cli *c, const char *name, bool mine)
+int cli_list_keys(struct cli *c, const char *name, bool mine)
 {
     struct buf path;
     struct reply r;
@@ -87,16 +87,7 @@ static int list_keys(struct cli *c, const char *name, bool mine)
 
 int cli_key_list(struct cli *c)
 {
-    return list_keys(c, NULL, cli_option(c, "mine") != NULL);
-}
-
-int cli_key_show(struct cli *c)
-{
-    if (c->word_count == 0 && !cli_option(c, "mine")) {
-        fputs("usage: pointsman key show NAME, or: pointsman key show --mine\n", stderr);
-        return CLI_USAGE;
-    }
-    return list_keys(c, c->word_count ? c->words[0] : NULL, cli_option(c, "mine") != NULL);
+    return cli_list_keys(c, NULL, cli_option(c, "mine") != NULL);
 }
 
 /* ---- changing ---- */
@@ -163,7 +154,7 @@ int cli_key_limit(struct cli *c)
     struct buf body, path;
     buf_init(&body, 16384);
     put_words(c, 1, &body);
-    key_path(&path, c->words[0], "limit");
+    cli_key_path(&path, c->words[0], "limit");
     int status = post_key_verb(c, buf_c(&path), buf_str(&body), "limited");
     buf_fini(&body);
     buf_fini(&path);
@@ -173,7 +164,7 @@ int cli_key_limit(struct cli *c)
 static int simple(struct cli *c, const char *verb, struct str body, const char *done)
 {
     struct buf path;
-    key_path(&path, c->words[0], verb);
+    cli_key_path(&path, c->words[0], verb);
     int status = post_key_verb(c, buf_c(&path), body, done);
     buf_fini(&path);
     return status;
@@ -233,33 +224,25 @@ bool cli_amount(const char *text, int64_t *nano)
 
 int cli_key_grant(struct cli *c)
 {
-    int64_t nano;
-    if (!cli_amount(c->words[1], &nano)) {
-        fprintf(stderr,
-            "pointsman: \"%s\" is no amount: 20 or 20usd (in a shell $20 is a variable and "
-            "becomes nothing)\n",
-            c->words[1]);
-        return CLI_USAGE;
-    }
     struct buf body, path;
     struct reply r;
     buf_init(&body, 4096);
     struct json_writer w = json_writer(&body);
     json_object_begin(&w, NULL);
-    json_put_int(&w, "nano", nano);
-    if (cli_option(c, "note"))
-        json_put_c(&w, "note", cli_option(c, "note"));
+    json_put_c(&w, "amount", c->words[1]);
+    static const char *const members[] = {"note", "from", "request"};
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        if (cli_option(c, members[i]))
+            json_put_c(&w, members[i], cli_option(c, members[i]));
     json_object_end(&w);
-    key_path(&path, c->words[0], "grant");
+    cli_key_path(&path, c->words[0], "grant");
     int status = cli_post(c, &r, buf_c(&path), buf_str(&body));
     buf_fini(&body);
     buf_fini(&path);
     if (status != CLI_DONE)
         return status;
-    char b[FORMAT_MAX];
     if (!cli_json(c, &r) && !c->quiet)
-        cli_say(c, "key %s has %s of credit", c->words[0],
-            format_dollars(b, json_int(r.json, "credit_nano", 0)));
+        cli_say(c, "key %s: credit %s", c->words[0], json_string(r.json, "credit", "none"));
     reply_free(&r);
     return CLI_DONE;
 }

@@ -194,6 +194,15 @@ void account_grant(struct account_set *s, struct account *a, int64_t nano)
     pthread_mutex_unlock(&s->lock);
 }
 
+bool account_take_credit(struct account_set *s, struct account *a, int64_t nano)
+{
+    pthread_mutex_lock(&s->lock);
+    bool enough = a->has_credit && nano > 0 && a->credit - a->credit_reserved >= nano;
+    a->credit -= enough ? nano : 0;
+    pthread_mutex_unlock(&s->lock);
+    return enough;
+}
+
 /* Takes the time over. Threads read the clock a little apart: a moment just passed is the present
  * one, or each of them would push the sliding minute on. A real step back is left out of it. */
 static void tell_time(struct account_set *s, int64_t wall_ms)
@@ -458,6 +467,7 @@ static void view_money(const struct account_set *s, const struct account *a,
     struct account_view *out)
 {
     out->credit_nano = a->has_credit ? MAX(a->credit, 0) : -1;
+    out->balance_nano = a->has_credit ? a->credit : 0;
     out->debt_nano = a->has_credit ? MAX(-a->credit, 0) : 0;
     for (int w = 0; w < WINDOW_COUNT; w++) {
         const struct budget *b = &a->budget[w];

@@ -33,6 +33,8 @@ void account_set_limits(struct account_set *s, struct account *a, const struct b
 void account_set_credit(struct account_set *s, struct account *a, int64_t nano);
 /* Adds a grant (or takes it back, when negative) without losing what settles at the same time. */
 void account_grant(struct account_set *s, struct account *a, int64_t nano);
+/* Takes `nano` of what is there and not reserved; false: there is less. */
+bool account_take_credit(struct account_set *s, struct account *a, int64_t nano);
 /* Rebuilds from the store at start: spent in the window that holds `wall_ms`. */
 void account_restore(struct account_set *s, struct account *a, enum window w, int64_t wall_ms,
     int64_t spent_nano);
@@ -80,7 +82,8 @@ void account_settle(struct account_set *s, struct reservation *r, int64_t cost_n
 
 struct account_view {
     struct { int64_t limit, spent, reserved, resets_ms; } window[WINDOW_COUNT]; /* limit -1: none */
-    int64_t credit_nano;         /* -1: none */
+    int64_t credit_nano;         /* -1: none; 0 in debt, then balance_nano says how deep */
+    int64_t balance_nano;
     int64_t debt_nano;
     int64_t rpm, rpm_used, tpm, tpm_used, concurrent, running;
     int64_t last_ms;
@@ -97,6 +100,7 @@ enum account_kind account_kind(const struct account *a);
 const char *account_kind_name(enum account_kind kind); /* "team" */
 struct str account_name(const struct account *a);
 const char *window_name(enum window w); /* "day" */
+const char *window_budget_name(enum window w); /* "daily budget" */
 
 /* Start and end (wall ms) of the calendar window that holds `wall_ms` in a time zone. Weeks begin
  * on Monday; WINDOW_TOTAL spans everything. */

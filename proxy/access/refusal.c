@@ -39,10 +39,15 @@ const char *account_kind_name(enum account_kind kind)
     return (unsigned)kind < ARRAY_LEN(names) ? names[kind] : "account";
 }
 
-static void write_budget(const struct refusal *r, char *out, size_t size)
+const char *window_budget_name(enum window w)
 {
     static const char *const names[] = {"budget of the minute", "hourly budget", "daily budget",
         "weekly budget", "monthly budget", "total budget"};
+    return (unsigned)w < ARRAY_LEN(names) ? names[w] : "budget";
+}
+
+static void write_budget(const struct refusal *r, char *out, size_t size)
+{
     char limit[40], used[40], asked[40], wait[40];
     show_money(r->limit, limit, sizeof limit);
     show_money(r->used, used, sizeof used);
@@ -51,7 +56,7 @@ static void write_budget(const struct refusal *r, char *out, size_t size)
     bool held = r->retry_after_ms >= 0 && r->retry_after_ms <= 1000;
     int n = snprintf(out, size,
         "%s " STR_FMT ": %s %s: %s used or reserved, this request may cost %s", account_kind_name(r->account),
-        STR_ARG(str_first(r->name, 64)), names[r->window], limit, used, asked);
+        STR_ARG(str_first(r->name, 64)), window_budget_name(r->window), limit, used, asked);
     if (n < 0 || (size_t)n >= size)
         return;
     if (r->retry_after_ms >= 0)

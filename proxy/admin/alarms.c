@@ -1,18 +1,23 @@
 /* alarms.c: see alarms.h. The rules; who is told is in notify.c.
  *
  * BUDGET_NEAR: spent (reservations left out, they come and go) over `alarms.budget` of a limit; once
- * a window and limit. SPEND_ANOMALY: at least $1 an hour and five times the key's hourly mean of the
+ * a window and limit, also across a restart: what was said is kept in the store. SPEND_ANOMALY: at least $1 an hour and five times the key's hourly mean of the
  * last seven days, once an hour; a key without a past has nothing to be compared with. The past is
  * asked of the store only while some key spends that fast. */
 #include "proxy/admin/alarms.h"
 
 #include "proxy/access/account.h"
+#include "proxy/admin/keeper.h"
 #include "proxy/admin/notify.h"
 #include "proxy/admin/state.h"
 #include "proxy/event/event.h"
+#include "proxy/meter/price.h"
+#include "store/base/json_span.h"
+#include "store/base/log.h"
 #include "store/query.h"
 #include "store/store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <uthash.h>
 
@@ -47,7 +52,7 @@ struct alarms {
     struct said *said;
     struct past *past;
     int64_t looked_ms, asked_ms;
-    bool asking;
+    bool asking, said_more;
 };
 
 /* ---- the past ---- */
@@ -122,9 +127,78 @@ static struct said *said_of(struct alarms *x, struct account *account)
     return s;
 }
 
+/* {"key/bob/day":[end of the window, limit],…}: windows that are over are left out. */
+static void keep_said(struct alarms *x, int64_t now_ms)
+{
+    struct buf b;
+    struct said *s, *next;
+    buf_init(&b, 1 << 20);
+    struct json_writer w = json_writer(&b);
+    json_object_begin(&w, NULL);
+    HASH_ITER(hh, x->said, s, next)
+        for (int i = 0; i < WINDOW_COUNT; i++) {
+            char name[200];
+            if (s->resets_ms[i] <= now_ms)
+                continue;
+            snprintf(name, sizeof name, "%s/" STR_FMT "/%s", account_kind_name(account_kind(s->account)),
+                STR_ARG(str_first(account_name(s->account), 128)), window_name((enum window)i));
+            json_array_begin(&w, name);
+            json_put_int(&w, NULL, s->resets_ms[i]);
+            json_put_int(&w, NULL, s->limit[i]);
+            json_array_end(&w);
+        }
+    json_object_end(&w);
+    struct store *store = x->admin->start.store;
+    if (store && !b.err &&
+        store_put_state(store, STR("alarms"), buf_str(&b), -1, NULL, NULL) < 0)
+        log_warn("admin: alarms that were said could not be kept");
+    buf_fini(&b);
+}
+
+/* "key/bob/day": names hold no slash, routes' may: the last one ends the name. */
+static bool read_name(struct str text, enum account_kind *kind, struct str *name, enum window *w)
+{
+    const char *last = text.n ? memrchr(text.p, '/', text.n) : NULL;
+    struct str front = last ? str_first(text, (size_t)(last - text.p)) : STR_NULL, first;
+    if (!last || !str_cut(&front, '/', &first) || !front.n)
+        return false;
+    struct str window = str_from(text, (size_t)(last - text.p) + 1);
+    *name = front;
+    for (*w = WINDOW_MINUTE; *w < WINDOW_COUNT; ++*w)
+        if (str_eq(window, str_c(window_name(*w))))
+            break;
+    for (*kind = ACCOUNT_KEY; *kind <= ACCOUNT_TAG; ++*kind)
+        if (str_eq(first, str_c(account_kind_name(*kind))))
+            break;
+    return *w < WINDOW_COUNT && *kind <= ACCOUNT_TAG;
+}
+
+static void remember_said(struct alarms *x)
+{
+    char *kept = keeper_take_alarms();
+    struct arena a;
+    struct json_span k, v;
+    arena_init(&a, 4096, 1 << 20);
+    struct json_iter it = json_iter(str_c(kept ? kept : "{}"));
+    while (x->admin->start.accounts && it.object && json_next(&it, &k, &v)) {
+        enum account_kind kind;
+        enum window w;
+        struct str name;
+        struct account *account = read_name(json_text(k, &a), &kind, &name, &w)
+            ? account_get(x->admin->start.accounts, kind, name) : NULL;
+        struct said *s = account ? said_of(x, account) : NULL;
+        if (s && (json_i64(json_path(v.raw, "0"), &s->resets_ms[w]) < 0 ||
+                     json_i64(json_path(v.raw, "1"), &s->limit[w]) < 0))
+            s->resets_ms[w] = 0; /* said once more */
+    }
+    arena_fini(&a);
+    free(kept);
+}
+
 static void look_at_budgets(struct alarms *x, struct account *account,
     const struct account_view *v, int64_t share_ppm)
 {
+    char so_far[40], most[40];
     for (int w = 0; w < WINDOW_COUNT; w++) {
         int64_t limit = v->window[w].limit, spent = v->window[w].spent;
         if (limit <= 0 || (__int128)spent * 1000000 < (__int128)limit * share_ppm)
@@ -134,17 +208,20 @@ static void look_at_budgets(struct alarms *x, struct account *account,
             continue;
         s->resets_ms[w] = v->window[w].resets_ms;
         s->limit[w] = limit;
-        event_say(EVENT_KIND_BUDGET_NEAR, STR_NULL, "%s " STR_FMT ": %lld %% of its budget per %s "
-            "is spent ($%.4g of $%.4g)", account_kind_name(account_kind(account)),
-            STR_ARG(account_name(account)), (long long)((__int128)spent * 100 / limit),
-            window_name((enum window)w), (double)spent / 1e9, (double)limit / 1e9);
+        x->said_more = true;
+        money_show(spent, so_far, sizeof so_far);
+        money_show(limit, most, sizeof most);
+        event_say(EVENT_KIND_BUDGET_NEAR, STR_NULL, "%s " STR_FMT ": %lld %% of its %s is spent "
+            "($%s of $%s)", account_kind_name(account_kind(account)), STR_ARG(account_name(account)),
+            (long long)((__int128)spent * 100 / limit), window_budget_name((enum window)w), so_far,
+            most);
     }
 }
 
 static void look_at_spend(struct alarms *x, struct account *account, const struct account_view *v,
     int64_t now_ms)
 {
-    char name[64];
+    char name[64], rate[40], usual[40];
     struct past *p = NULL;
     if (account_kind(account) != ACCOUNT_KEY || v->rate_nano_per_hour < least_per_hour_nano)
         return;
@@ -158,9 +235,11 @@ static void look_at_spend(struct alarms *x, struct account *account, const struc
     if (!s || (s->anomaly_ms && now_ms - s->anomaly_ms < HOUR_MS))
         return;
     s->anomaly_ms = now_ms;
-    event_say(EVENT_KIND_SPEND_ANOMALY, STR_NULL, "key %s spends $%.2f an hour, %lld times its mean "
-        "of the last 7 days ($%.4g an hour)", name, (double)v->rate_nano_per_hour / 1e9,
-        (long long)(v->rate_nano_per_hour / mean), (double)mean / 1e9);
+    money_show(v->rate_nano_per_hour, rate, sizeof rate);
+    money_show(mean, usual, sizeof usual);
+    event_say(EVENT_KIND_SPEND_ANOMALY, STR_NULL, "key %s spends $%s an hour, %lld times its mean "
+        "of the last 7 days ($%s an hour)", name, rate, (long long)(v->rate_nano_per_hour / mean),
+        usual);
 }
 
 struct found {
@@ -195,6 +274,9 @@ static void look_at_accounts(struct alarms *x, int64_t now_ms)
         look_at_spend(x, f.list[i], &v, now_ms);
     }
     free(f.list);
+    if (x->said_more)
+        keep_said(x, now_ms);
+    x->said_more = false;
 }
 
 /* ---- life ---- */
@@ -215,8 +297,10 @@ struct alarms *alarms_new(struct admin *a)
         free(x);
         return NULL;
     }
-    if (x)
+    if (x) {
         x->admin = a;
+        remember_said(x);
+    }
     return x;
 }
 

@@ -65,7 +65,10 @@
  *                               concurrent, running, expires_ms, state, last_ms, from_file, tags}]}
  * POST keys                  {line} or {name, owner, team, models, budgets:{week:nano}, rpm, …, dry_run}
  *                            → {key, secret (once), lines:[…], meaning}
- * POST keys/NAME/VERB        limit | pause | resume | rotate | revoke | grant | raise
+ * POST keys/NAME/VERB        limit | pause | resume | rotate | revoke | raise
+ * POST keys/NAME/grant       {amount:"20usd" or nano, note, from: KEY (a transfer) or request: ID (a refund)}
+ * GET  keys/NAME/ledger?request=ID&before=&limit= → {entries:[{time_ms, kind, amount_nano, request, who,
+ *                               note}], cursor, done}
  * GET  providers             → {providers:[{name, dialect, base_url, keys:[{name, shown, state}], models,
  *                               state, breaker, open_for_us, in_flight, queued, max_concurrent, err_ppm,
  *                               ttft_p50_us, ttft_p95_us, history:[…], requests_left, tokens_left,

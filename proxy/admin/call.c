@@ -262,12 +262,13 @@ struct call_done {
     call_done_fn *fn;
     int rc;
     int64_t revision;
+    bool always;
 };
 
 static void done_arrived(struct loop_message *m)
 {
     struct call_done *d = (struct call_done *)m;
-    if (d->call->q && !d->call->answered)
+    if (d->always || (d->call->q && !d->call->answered))
         d->fn(d->call, d->rc, d->revision);
     call_done_drop(d);
 }
@@ -282,6 +283,11 @@ struct call_done *call_done_new(struct call *c, call_done_fn *fn)
     d->fn = fn;
     c->references++;
     return d;
+}
+
+void call_done_always(struct call_done *d)
+{
+    d->always = true;
 }
 
 void call_done_post(void *call_done, int rc, int64_t revision)

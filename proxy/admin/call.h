@@ -82,6 +82,8 @@ void call_ask(struct call *c, const struct store_query *q, call_answered *fn);
 struct call_done;
 typedef void call_done_fn(struct call *c, int rc, int64_t revision);
 struct call_done *call_done_new(struct call *c, call_done_fn *fn);
+/* fn runs also when the client has left (c->q is NULL then): it moves what was written. */
+void call_done_always(struct call_done *d);
 void call_done_post(void *call_done, int rc, int64_t revision); /* a store_done */
 void call_done_drop(struct call_done *d);                       /* the append was refused */
 

@@ -21,6 +21,7 @@ static struct {
     struct store *store;
     struct source *source;
     struct admin *admin;
+    char *alarms; /* what was said before the start, until alarms.c has read it */
 } keeper; /* one admin thread a process; set before it starts */
 
 static const char prefix[] = "live/";
@@ -151,6 +152,11 @@ static void load_state(void *ctx, struct str name, struct str json, int64_t revi
     if (str_eq(name, STR("prices"))) {
         if (source_set_prices(x->source, json, &e) < 0)
             log_warn("admin: the imported prices are left out: %s", e.text);
+        return;
+    }
+    if (str_eq(name, STR("alarms"))) {
+        free(keeper.alarms);
+        keeper.alarms = str_dup(json);
         return;
     }
     if (!str_starts(name, str_c(prefix)))
@@ -286,6 +292,13 @@ int admin_live_open(struct live **out, struct source *source, struct config *con
 void admin_attach_live(struct admin *a)
 {
     keeper.admin = a;
+}
+
+char *keeper_take_alarms(void)
+{
+    char *json = keeper.alarms;
+    keeper.alarms = NULL;
+    return json;
 }
 
 void keeper_audit(struct call *c, const char *what)

@@ -7,6 +7,8 @@
 
 /* From now on changes reach this admin's consoles. */
 void admin_attach_live(struct admin *a);
+/* The state document "alarms" as it stood at the start; the caller frees it. NULL: none, or taken. */
+char *keeper_take_alarms(void);
 /* An audit row for what is no change of a live object (bodies read, credit granted, …). */
 void keeper_audit(struct call *c, const char *what);
 /* Loads the source's present text and publishes it under the live state; says it in Events. */

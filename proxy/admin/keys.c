@@ -1,5 +1,5 @@
 /* keys.c: virtual keys: listed with what they have used and may still use, made, limited, paused,
- * rotated, revoked, granted credit.
+ * rotated, revoked. Credit and the ledger are in credit.c.
  *
  * A secret leaves this file exactly once, in the answer to who made it; it is kept as a keyed hash. */
 #include "proxy/admin/handlers.h"
@@ -10,6 +10,7 @@
 #include "proxy/access/account.h"
 #include "proxy/access/key.h"
 #include "proxy/config/config.h"
+#include "proxy/meter/price.h"
 #include "store/base/clock.h"
 #include "store/base/json_span.h"
 #include "store/base/secret.h"
@@ -80,6 +81,12 @@ static void put_account(struct call *c, struct json_writer *w, const struct key 
     put_windows(w, &v);
     json_put_int(w, "tightest_ppm", v.tightest_ppm);
     json_put_int(w, "credit_nano", v.credit_nano);
+    if (v.credit_nano >= 0) {
+        char credit[64];
+        credit_show(v.balance_nano,
+            live_config(c->admin->live)->credits_per_dollar, credit, sizeof credit);
+        json_put_c(w, "credit", credit);
+    }
     json_put_int(w, "debt_nano", v.debt_nano);
     json_put_int(w, "runs_out_ms", runs_out(&v, now));
     json_put_int(w, "rpm", k->rpm);
@@ -278,7 +285,7 @@ void post_key(struct call *c)
     buf_fini(&object);
 }
 
-static bool must_exist(struct call *c)
+bool key_must_exist(struct call *c)
 {
     if (key_exists(c->args[0]))
         return true;
@@ -309,7 +316,7 @@ void post_key_limit(struct call *c)
 {
     struct err e = {0};
     struct buf object;
-    if (!call_allows(c, key_members) || !must_exist(c))
+    if (!call_allows(c, key_members) || !key_must_exist(c))
         return;
     buf_init(&object, OBJECT_MAX);
     int rc = wished_object(c, base_object(c, c->args[0]), str_trim(call_text(c, "line")), &object, &e);
@@ -345,13 +352,13 @@ static void set_flag(struct call *c, const char *flag, bool on, struct str text)
 
 void post_key_pause(struct call *c)
 {
-    if (must_exist(c))
+    if (key_must_exist(c))
         set_flag(c, "paused", true, call_printf(c, "key " STR_FMT " paused", STR_ARG(c->args[0])));
 }
 
 void post_key_resume(struct call *c)
 {
-    if (must_exist(c))
+    if (key_must_exist(c))
         set_flag(c, "paused", false, call_printf(c, "key " STR_FMT " resumed",
             STR_ARG(c->args[0])));
 }
@@ -359,7 +366,7 @@ void post_key_resume(struct call *c)
 void post_key_rotate(struct call *c)
 {
     struct err e = {0};
-    if (!call_allows(c, "grace_ms") || !must_exist(c))
+    if (!call_allows(c, "grace_ms") || !key_must_exist(c))
         return;
     int64_t grace = json_int(c->body, "grace_ms", GRACE_MS);
     struct snapshot *s = snapshot_current();
@@ -392,7 +399,7 @@ void post_key_rotate(struct call *c)
 /* For good: a key made live is forgotten with its hash, one of the file stays refused. */
 void post_key_revoke(struct call *c)
 {
-    if (!must_exist(c))
+    if (!key_must_exist(c))
         return;
     struct str secret = key_object(c, "secret", c->args[0]);
     struct str text = call_printf(c, "key " STR_FMT " revoked", STR_ARG(c->args[0]));
@@ -417,56 +424,4 @@ void post_key_revoke(struct call *c)
     json_put_str(w, "key", c->args[0]);
     json_put_int(w, "revision", revision);
     call_send(c);
-}
-
-/* ---- credit ---- */
-
-static void grant_kept(struct call *c, int rc, int64_t revision)
-{
-    (void)revision;
-    if (rc < 0) {
-        call_error(c, 503, "not_kept", "the grant could not be written to the ledger: %s",
-            err_text(rc));
-        return;
-    }
-    struct account_set *accounts = c->admin->start.accounts;
-    struct account *a = account_get(accounts, ACCOUNT_KEY, c->args[0]);
-    int64_t nano = json_int(c->body, "nano", 0);
-    struct account_view v = {.credit_nano = -1};
-    if (a) {
-        account_view(accounts, a, clock_wall_ms(), &v);
-        if (v.credit_nano < 0)
-            account_set_credit(accounts, a, nano);
-        else
-            account_grant(accounts, a, nano);
-        account_view(accounts, a, clock_wall_ms(), &v);
-    }
-    keeper_audit(c, call_printf(c, "granted %lld nano-USD to key " STR_FMT, (long long)nano,
-        STR_ARG(c->args[0])).p);
-    struct json_writer *w = call_begin(c);
-    json_put_str(w, "key", c->args[0]);
-    json_put_int(w, "credit_nano", v.credit_nano);
-    call_send(c);
-}
-
-void post_key_grant(struct call *c)
-{
-    int64_t nano = json_int(c->body, "nano", 0);
-    if (!call_allows(c, "nano note") || !must_exist(c))
-        return;
-    if (nano == 0) {
-        call_error(c, 400, "bad_amount", "nano: the credit in nano-USD, not zero (negative takes back)");
-        return;
-    }
-    struct call_done *d = c->admin->start.store ? call_done_new(c, grant_kept) : NULL;
-    if (!d) {
-        call_error(c, 503, "no_store", "credit needs the store");
-        return;
-    }
-    int rc = store_put_grant(c->admin->start.store, c->args[0], LEDGER_GRANT, nano, clock_wall_ms(),
-        c->user, call_text(c, "note"), call_done_post, d);
-    if (rc < 0) {
-        call_done_drop(d);
-        call_failed(c, rc, NULL);
-    }
 }

@@ -12,5 +12,7 @@ struct made {
 void make_secret(struct call *c, struct made *m, struct str old_digest, int64_t old_until_ms);
 /* "key/NAME", "secret/NAME" in the call's arena. */
 struct str key_object(struct call *c, const char *kind, struct str name);
+/* Is there the key that the path names? Else 404 was sent. */
+bool key_must_exist(struct call *c);
 
 #endif

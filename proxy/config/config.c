@@ -138,6 +138,10 @@ static void walk_file(struct reader *r, const struct yaml *root)
     options_read(r, root, STR(""), SECTION_TOP, c, top_special, NULL);
     override_from_argv(r);
     r->listen = c->listen;
+    if (c->credits_per_dollar && 1000000000 % c->credits_per_dollar)
+        complain(r, yaml_get(root, "credits_per_dollar"), STR("credits_per_dollar"), ERR_RANGE,
+            "is %lld; a credit must be a whole number of nano-dollars: 1, 100, 1000, 500000 …",
+            (long long)c->credits_per_dollar);
     if (yaml_get(root, "timezone") && !zone_exists(c->timezone))
         complain(r, yaml_get(root, "timezone"), STR("timezone"), ERR_UNKNOWN,
             "no time zone is called \"" STR_FMT "\"; expected a name such as Europe/Berlin",

@@ -235,6 +235,7 @@ struct config {
     enum unbounded unbounded;   /* what happens where no upper bound of the cost is known */
     enum top_up top_up; /* a running stream's reserve can't be raised: cut it, or run up debt */
     enum unknown_price unknown_price;
+    int64_t credits_per_dollar; /* 0: credit is said in dollars */
     struct str notify_command, notify_url;
     int64_t alarm_budget_ppm;   /* used share at which a budget warns */
     int64_t alarm_repeats;      /* the same tool call this often in one session; 0 = off */

@@ -180,6 +180,12 @@ static void usage(struct exchange *x)
     put_windows(&w, &v);
     json_put_int(&w, "credit_nano", v.credit_nano);
     json_put_int(&w, "debt_nano", v.debt_nano);
+    if (v.credit_nano >= 0) {
+        char credit[64];
+        credit_show(v.balance_nano, x->snapshot->config->credits_per_dollar, credit,
+            sizeof credit);
+        json_put_c(&w, "credit", credit);
+    }
     json_put_int(&w, "rpm", v.rpm);
     json_put_int(&w, "rpm_used", v.rpm_used);
     json_put_int(&w, "tpm", v.tpm);

@@ -171,6 +171,37 @@ int money_parse(struct str text, bool zero_ok, int64_t *nano, struct err *e)
     return 0;
 }
 
+int credit_parse(struct str text, int64_t per_dollar, int64_t *nano, struct err *e)
+{
+    struct str s = str_trim(text);
+    bool minus = s.n && *s.p == '-', dollars = str_chr(s, '$') >= 0 || !per_dollar ||
+        (s.n > 3 && str_eq_nocase(str_from(s, s.n - 3), STR("usd")));
+    s = minus ? str_from(s, 1) : s;
+    int rc = money_parse(s, false, nano, e);
+    if (rc == 0 && !dollars && *nano % per_dollar)
+        rc = err_set(e, ERR_RANGE, "\"" STR_FMT "\" is finer than a nano-dollar", STR_ARG(text));
+    if (rc == 0 && !dollars)
+        *nano /= per_dollar;
+    if (rc == 0 && minus)
+        *nano = -*nano;
+    return rc;
+}
+
+void credit_show(int64_t nano, int64_t per_dollar, char *out, size_t size)
+{
+    char amount[64];
+    int64_t shown;
+    bool many = __builtin_mul_overflow(nano, per_dollar, &shown), credits = per_dollar && !many;
+    money_show(credits ? shown : nano, amount, sizeof amount);
+    size_t n = strlen(amount);
+    if (credits && shown % 1000000000 == 0 && n > 3 && amount[n - 3] == '.')
+        amount[n - 3] = '\0'; /* whole credits */
+    if (credits)
+        snprintf(out, size, "%s credit%s", amount, shown == 1000000000 ? "" : "s");
+    else
+        snprintf(out, size, "%s$%s", *amount == '-' ? "-" : "", amount + (*amount == '-'));
+}
+
 /* "12408" → "12,408" */
 static void put_grouped(char *out, size_t size, uint64_t whole, const char *sign)
 {

@@ -91,6 +91,11 @@ int64_t price_round_nano(__int128 femto);
 
 /* "5", "$5", "0.02usd", "20usd" → nano-USD. Empty or zero is -ERR_RANGE unless `zero_ok`. */
 int money_parse(struct str text, bool zero_ok, int64_t *nano, struct err *e) MUST_CHECK;
+/* Prepaid credit: "500", "12.5" are credits where `per_dollar` of them make a dollar (0: dollars);
+ * "20usd" and "$20" are dollars anyway; "-5" takes back. Never zero. */
+int credit_parse(struct str text, int64_t per_dollar, int64_t *nano, struct err *e) MUST_CHECK;
+/* "$4.31", or "4,310 credits". */
+void credit_show(int64_t nano, int64_t per_dollar, char *out, size_t size);
 /* "0.0326", "4.31", "12,408" … for people, within `size` bytes; exact form with
  * money_exact. */
 void money_show(int64_t nano, char *out, size_t size);

@@ -110,7 +110,7 @@ def a_budget_near_its_end_is_said_once_a_window(g):
     assert not g.said("BUDGET_NEAR"), g.said("BUDGET_NEAR")
     g.call("read {}")
     event = wait_for(lambda: g.said("BUDGET_NEAR"), 8)[0]
-    assert "key bot: 85 % of its budget per day is spent ($3.6 of $4.2)" in event["text"], event
+    assert "key bot: 85 % of its daily budget is spent ($3.60 of $4.20)" in event["text"], event
     time.sleep(4.5)
     assert len(g.said("BUDGET_NEAR")) == 1
 

@@ -279,7 +279,72 @@ def a_sliding_minute_can_not_be_pushed():
         return [] if codes.count(200) == 5 else [str(codes)]
 
 
-TESTS = [a_race_of_64_never_overspends, a_dearer_target_needs_its_own_reserve,
+def entries(g, key, *words):
+    code, out, err = g.command("key", "show", key, "--ledger", "--json", "--limit", "1000", *words)
+    assert code == 0, err
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def credit_is_granted_spent_refunded_and_handed_on():
+    more = f"credits_per_dollar: 1000\nkeys:\n  bob: {{ secret: {SECRET} }}\n  eve: {{ secret: eve-{SECRET} }}\n"
+    with House(more) as g:
+        faults = []
+
+        def said(words, wanted, code=0):
+            got, out, err = g.command("key", "grant", *words)
+            if got != code or wanted not in out + err:
+                faults.append(f"{words}: {got} {out}{err}")
+        g.ask(SECRET, chat("lab/plain", max_tokens=60))
+        said(["bob", "5"], "5 credits")  # half a cent; what was spent before is not taken from it
+        said(["bob", "1usd"], "1,005 credits")
+        said(["bob", "-1usd"], "5 credits")
+        said(["bob", "0"], "zero", 1)
+        said(["eve", "1", "--request", "x"], "no prepaid credit", 1)
+        g.ask(SECRET, chat("lab/plain", max_tokens=60))
+        request = g.record()["id"]
+        said(["bob", "1", "--request", request], "more than the request has cost", 1)
+        said(["bob", "0.1", "--request", request], "4.88")
+        said(["eve", "4.9", "--from", "bob"], "does not have that much", 1)
+        said(["eve", "4", "--from", "bob"], "4 credits")
+        if g.usage(SECRET)["credit_nano"] != 5_000_000 - 224_000 + 100_000 - 4_000_000:
+            faults.append(str(g.usage(SECRET)))
+        if g.usage(SECRET)["credit"] != "0.8760 credits":
+            faults.append(str(g.usage(SECRET)))
+        time.sleep(0.5)
+        book = entries(g, "bob")
+        kinds = [e["kind"] for e in book]
+        if kinds != ["transfer", "refund", "settle", "release", "reserve", "grant", "grant", "grant", "opening",
+                     "settle", "release", "reserve"]:
+            faults.append(f"{kinds}")
+        if sum(e["amount_nano"] for e in book) != 876_000:
+            faults.append(f"the entries are worth {sum(e['amount_nano'] for e in book)}")
+        if {e["request"] for e in book if e["kind"] in ("settle", "refund")} != {request, book[-1]["request"]}:
+            faults.append("an entry does not lead to its request")
+        status, text, _ = g.ask(SECRET, chat("lab/plain", max_tokens=2000))
+        if status != 402 or "insufficient_credit" not in text:
+            faults.append(f"{status} {text}")
+        faults += g.proves()
+        if g.usage(SECRET)["credit_nano"] != 876_000 or g.usage("eve-" + SECRET)["credit_nano"] != 4_000_000:
+            faults.append(f"after a restart: {g.usage(SECRET)}")
+        return faults
+
+
+def a_budget_near_its_end_is_said_once():
+    more = f"keys:\n  ci: {{ secret: {SECRET}, budget: {{ month: $0.01, total: $9 }} }}\n"
+    with House(more) as g:
+        for _ in range(37):
+            g.ask(SECRET, chat("lab/plain", max_tokens=20))
+        time.sleep(3)
+        first = g.events("BUDGET_NEAR")
+        g.kill()
+        g.start()
+        time.sleep(3)
+        again = [e for e in g.events("BUDGET_NEAR") if e["time_ms"] > first[0]["time_ms"]] if first else []
+        return [] if len(first) == 1 and not again else [f"said {len(first)} and {len(again)} times"]
+
+
+TESTS = [credit_is_granted_spent_refunded_and_handed_on, a_budget_near_its_end_is_said_once,
+         a_race_of_64_never_overspends, a_dearer_target_needs_its_own_reserve,
          a_stream_is_cut_where_the_money_ends, what_nothing_bounds_is_refused_and_says_what_to_do,
          an_unknown_price_is_marked_or_refused_everywhere, a_client_can_not_say_another_teams_tag,
          a_sliding_minute_can_not_be_pushed]

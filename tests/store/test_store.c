@@ -314,8 +314,9 @@ static void credit_begins_at_the_first_grant_and_balances_are_sums_of_entries(vo
     struct told t = {0};
     room_fill(w, 0, 30);
     room_settle(s);
-    assert_int_equal(store_put_grant(s, STR("bob"), LEDGER_GRANT, 2000000, room_now + 90000,
-        STR("alice"), STR("for the demo"), tell, &t), 0);
+    struct store_grant grant = {.account = STR("bob"), .nano = 2000000,
+        .time_ms = room_now + 90000, .who = STR("alice"), .note = STR("for the demo")};
+    assert_int_equal(store_put_grant(s, &grant, tell, &t), 0);
     wait_told(&t, 1);
     assert_int_equal(t.rc, 0);
     room_fill(w, 100, 103);
@@ -336,10 +337,30 @@ static void credit_begins_at_the_first_grant_and_balances_are_sums_of_entries(vo
     assert_int_equal(a->n, 9 * 3);
     assert_true(a->done);
     store_answer_free(a);
+    static const struct { const char *request; int64_t nano; int rc; } refunds[] = {
+        {"01j00000000000000000000100", 1101, -ERR_LIMIT}, {"01j00000000000000000000100", 1000, 0},
+        {"01j00000000000000000000100", 101, -ERR_LIMIT}, {"01j00000000000000000000101", 1, -ERR_NOT_FOUND},
+        {"01j00000000000000000009999", 1, -ERR_NOT_FOUND}, {"01j00000000000000000000100", 100, 0}};
+    for (int i = 0; i < (int)ARRAY_LEN(refunds); i++) {
+        struct store_grant refund = {.account = STR("bob"), .nano = refunds[i].nano,
+            .request = str_c(refunds[i].request), .time_ms = room_now + 91000, .who = STR("alice")};
+        assert_int_equal(store_put_grant(s, &refund, tell, &t), 0);
+        wait_told(&t, i + 2);
+        assert_int_equal(t.rc, refunds[i].rc);
+    }
+    struct store_grant transfer = {.account = STR("carol"), .from = STR("bob"), .nano = 400,
+        .time_ms = room_now + 92000, .who = STR("alice")};
+    assert_int_equal(store_put_grant(s, &transfer, tell, &t), 0);
+    wait_told(&t, (int)ARRAY_LEN(refunds) + 2);
+    assert_int_equal(t.rc, 0);
+    a = ask(s, (struct store_query){.kind = STORE_ASK_LEDGER, .key = STR("bob"), .id = STR("01j00000000000000000000100")});
+    assert_int_equal(a->n, 2 + 3); /* and they lead to no other request */
+    assert_int_equal(a->entries[4].kind, LEDGER_REFUND);
+    store_answer_free(a);
     room_check(s);
     store_stop(s);
     assert_int_equal(store_each_balance(s, see_balance, NULL), 0);
-    assert_int_equal(balance_of_bob, 2000000 - 1100);
+    assert_int_equal(balance_of_bob, 2000000 - 400);
     assert_true(bob_granted);
     store_close(s);
 }
