@@ -30,8 +30,8 @@ enum store_ask {
     STORE_ASK_FACETS,    /* names of a dimension, most used first: sums[] with counts only */
     STORE_ASK_AUDIT,     /* newest first: audits[], cursor, done */
     STORE_ASK_EVENTS,    /* newest first: events[], cursor, done; `level` is the least one */
-    STORE_ASK_LEDGER,    /* of account `key` (of request `id` alone), newest first: entries[] (up to 2 over the limit: those
-                            of one exchange stay together), cursor, done */
+    STORE_ASK_LEDGER,    /* of account `key` (of request `id` alone), newest first: entries[] (up
+                            to 2 over the limit: those of one exchange stay together), cursor, done */
     STORE_ASK_CHECK      /* `db check`: report[] lines, problems; takes its time, in slices */
 };
 

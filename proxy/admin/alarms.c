@@ -1,9 +1,10 @@
 /* alarms.c: see alarms.h. The rules; who is told is in notify.c.
  *
  * BUDGET_NEAR: spent (reservations left out, they come and go) over `alarms.budget` of a limit; once
- * a window and limit, also across a restart: what was said is kept in the store. SPEND_ANOMALY: at least $1 an hour and five times the key's hourly mean of the
- * last seven days, once an hour; a key without a past has nothing to be compared with. The past is
- * asked of the store only while some key spends that fast. */
+ * a window and limit, also across a restart: what was said is kept in the store. SPEND_ANOMALY: at
+ * least $1 an hour and five times the key's hourly mean of the last seven days, once an hour; a key
+ * without a past has nothing to be compared with. The past is asked of the store only while some key
+ * spends that fast. */
 #include "proxy/admin/alarms.h"
 
 #include "proxy/access/account.h"
