@@ -38,6 +38,7 @@ static const struct {
     bool partial; /* at its deadline it has an answer all the same */
 } kinds[] = {
     [STORE_ASK_EXCHANGES] = {ask_exchanges, 50, true},
+    [STORE_ASK_WALK] = {ask_walk, 50, true},
     [STORE_ASK_RECORD] = {ask_record, 1000, false},
     [STORE_ASK_RESPONSE] = {ask_response, 1000, false},
     [STORE_ASK_BODY] = {ask_body, 5000, false},

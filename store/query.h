@@ -11,7 +11,7 @@
  *     {   post to the own loop; there read a->records[0 .. a->n - 1], then store_answer_free(a);   }
  *
  * Ownership: store_ask() copies the texts of the query; `keep` and its context must live until the
- * callback. The answer and all that it points to belong to the callback. */
+ * callback (as must `walk` and its). The answer and all that it points to belong to the callback. */
 #ifndef POINTSMAN_STORE_QUERY_H
 #define POINTSMAN_STORE_QUERY_H
 
@@ -22,6 +22,8 @@
 
 enum store_ask {
     STORE_ASK_EXCHANGES, /* a page: records[], cursor, searched_back_ms, done */
+    STORE_ASK_WALK,      /* rows of a span, newest first, a few columns each, given to `walk` as they
+                            come: cursor, done. What a million rows are replayed with */
     STORE_ASK_RECORD,    /* by `id`: records[0]; rc -ERR_NOT_FOUND */
     STORE_ASK_RESPONSE,  /* the newest record whose response_ref is `id` */
     STORE_ASK_BODY,      /* by `id`: body; rc -ERR_NOT_FOUND when none is kept */
@@ -54,6 +56,26 @@ struct store_cursor {
 
 enum { STORE_STATUS_ANY = 0, STORE_BUCKETS_MAX = 400, STORE_PAGE_MAX = 1000 };
 
+/* `name` of a walk: only rows of that route or asked model; empty: all.
+ * One row of a walk. Key, team and so on are numbers of names, 0 for none: the same number is always
+ * the same name, so that a reader asks for each text once. Valid within the call. */
+#define STORE_STEP_COLUMNS(X)                                                                       \
+    X(row) X(time_ms) X(session) X(key) X(team) X(provider) X(model) X(route) X(stream)            \
+    X(input_tokens) X(cached_tokens) X(cache_write_tokens) X(cache_write_1h_tokens)                \
+    X(output_tokens) X(reasoning_tokens) X(cost_nano) X(ttft_us) X(total_us) X(tags)               \
+    X(user_agent) X(endpoint) X(model_asked) X(features)
+struct store_step {
+#define X(column) int64_t column;
+    STORE_STEP_COLUMNS(X)
+#undef X
+    struct asking *asking;
+    struct db_stmt *statement;
+};
+/* Valid until the next call. */
+struct str store_step_name(const struct store_step *s, int64_t name);
+struct str store_step_session(const struct store_step *s);
+struct str store_step_id(const struct store_step *s);
+
 struct store_query {
     enum store_ask kind;
     /* pages */
@@ -66,6 +88,9 @@ struct store_query {
     int outcome;                 /* enum record_outcome; 0: any */
     bool (*keep)(void *ctx, const struct record *r); /* any other filter; NULL: all */
     void *keep_ctx;
+    void (*walk)(void *ctx, const struct store_step *s); /* on the query thread */
+    void *walk_ctx;
+    bool walk_whole;             /* else team, tags, user_agent and session are left 0: cheaper */
     unsigned level;              /* events */
     /* sums */
     enum store_dimension dimension;
@@ -135,7 +160,7 @@ struct store_answer {
     enum store_ask kind;
     int rc;              /* 0 or -ERR_X */
     struct err err;
-    size_t n;            /* rows in the one array that is set */
+    size_t n;            /* rows in the one array that is set, or given to `walk` */
     struct record *records;
     struct store_session *sessions;
     struct store_sum *sums;

@@ -24,6 +24,7 @@ struct asking {
 bool asking_over(const struct asking *k); /* the time is up, or the asker has left */
 
 int ask_exchanges(struct asking *k);
+int ask_walk(struct asking *k);
 int ask_record(struct asking *k);
 int ask_response(struct asking *k);
 int ask_body(struct asking *k);

@@ -29,6 +29,16 @@ enum record_outcome {
     OUTCOME_INTERRUPTED
 };
 
+/* What the request asked for, as far as a rule can ask about it. Records of before that was kept
+ * have no bit at all. */
+enum record_feature {
+    RECORD_FEATURES = 1, /* the bits below are known */
+    RECORD_TOOLS = 2,    /* it offered tools */
+    RECORD_IMAGES = 4,
+    RECORD_JSON_SCHEMA = 8,
+    RECORD_FORCED = 16   /* its route was named by x-pointsman-route */
+};
+
 enum usage_source {
     USAGE_NONE,
     USAGE_MEASURED,

@@ -317,45 +317,6 @@ int cli_route_set(struct cli *c)
     return post_and_say(c, &path, &body, "diff");
 }
 
-int cli_route_whatif(struct cli *c)
-{
-    struct buf body;
-    struct reply r;
-    int64_t now = clock_wall_ms(), since = now - 86400000;
-    if (cli_option(c, "since") && (since = cli_time(cli_option(c, "since"), now)) < 0) {
-        fprintf(stderr, "pointsman: --since: \"%s\" is no time\n", cli_option(c, "since"));
-        return CLI_USAGE;
-    }
-    buf_init(&body, 4096);
-    struct json_writer w = json_writer(&body);
-    json_object_begin(&w, NULL);
-    json_put_c(&w, "route", c->words[0]);
-    json_put_c(&w, "to", c->words[1]);
-    json_put_int(&w, "since_ms", since);
-    json_object_end(&w);
-    int status = cli_post(c, &r, "whatif", buf_str(&body));
-    buf_fini(&body);
-    if (status != CLI_DONE)
-        return status;
-    if (!cli_json(c, &r)) {
-        char a[FORMAT_MAX], b[FORMAT_MAX];
-        cli_say(c, "%lld requests%s: %s instead of %s%s", (long long)json_int(r.json, "rows", 0),
-            json_bool(r.json, "done", true) ? "" : " (the newest of more)",
-            format_dollars(a, json_int(r.json, "cost_nano", 0)),
-            format_dollars(b, json_int(r.json, "was_nano", 0)),
-            json_bool(r.json, "priced", true) ? "" : "; no price is known for that target");
-        cli_say(c, "first token p50 %s s, p95 %s s there (%lld requests measured)",
-            format_seconds(a, json_int(r.json, "ttft_p50_us", 0)),
-            format_seconds(b, json_int(r.json, "ttft_p95_us", 0)),
-            (long long)json_int(r.json, "measured_requests", 0));
-        if (json_int(r.json, "too_long", 0))
-            cli_say(c, "%lld would not fit its context window",
-                (long long)json_int(r.json, "too_long", 0));
-    }
-    reply_free(&r);
-    return CLI_DONE;
-}
-
 /* ---- profiles ---- */
 
 int cli_profile_list(struct cli *c)

@@ -31,6 +31,7 @@ struct transfer {
 };
 
 struct link {
+    long patience_ms; /* of blocking calls; 0: the default */
     CURLM *multi;
     int epoll;
     int64_t timer_us; /* when curl wants to run, -1: not */
@@ -306,6 +307,11 @@ bool link_wait(struct link *l, int wait_ms)
     return true;
 }
 
+void link_set_patience(struct link *l, long ms)
+{
+    l->patience_ms = ms;
+}
+
 struct blocking {
     bool done;
     int *status;
@@ -336,7 +342,8 @@ int link_call(struct link *l, const char *method, const char *path, struct str b
         .body = body,
         .done = blocking_done,
         .arg = &b,
-        .owner = &b};
+        .owner = &b,
+        .timeout_ms = l->patience_ms};
     if (!link_send(l, &r))
         return err_set(e, ERR_NOMEM, "the request could not be built (path too long or no memory)");
     while (!b.done)

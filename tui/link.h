@@ -61,6 +61,9 @@ bool link_wait(struct link *l, int wait_ms);
 int link_call(struct link *l, const char *method, const char *path, struct str body, int *status,
     struct buf *reply, struct err *e) MUST_CHECK;
 
+/* How long blocking calls wait from now on: 0: 15 s; -1: until the answer comes or we are ended. */
+void link_set_patience(struct link *l, long ms);
+
 /* Turns {"error":{"message":…}} into *e and returns its code (by status: 403 DENIED …). */
 int link_error(struct str reply, int status, struct err *e);
 

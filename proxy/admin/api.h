@@ -57,8 +57,13 @@
  * GET  undo                  → {changes:[{revision, time_ms, who, text, before, after, mine, undoable}]}
  * POST undo                  {revision} → {revision, text};  409 with the newer change named
  * GET/POST profiles …        {name, states}; POST profiles/NAME/apply {dry_run} → {revision, diff}
- * POST whatif                {route, to, since_ms} → {rows, done, cost_nano, was_nano, too_long, ttft_p50_us,
- *                               ttft_p95_us, was_ttft_mean_us, measured_requests, priced}
+ * POST whatif                {route, since_ms, until_ms (the last day) and one of: to (with scope, scope_name),
+ *                               rule, policy, goal, set (a whole route)}
+ *                            → {proposal, scanned, took_ms, rows, moved, too_long, refused, guessed, unpriced,
+ *                               cost_nano, was_nano, ttft_p50_us, ttft_p95_us, total_p50_us, total_p95_us, the
+ *                               same with was_, targets:[{target or refused, requests, cost_nano, was_nano,
+ *                               ttft_p50_us …, measured_requests, priced}],
+ *                               moves:[{from, to or refused, requests, cost_nano, was_nano, ids}], too_long_ids}
  * GET  keys                  → {keys:[{name, team, owner, shown, models:[…], nano_per_hour, today_nano,
  *                               windows:[{window, limit_nano, used_nano, reserved_nano, resets_ms}],
  *                               credit_nano, debt_nano, runs_out_ms, rpm, rpm_used, tpm, tpm_used,

@@ -196,6 +196,8 @@ void call_release(struct call *c)
 {
     if (--c->references > 0)
         return;
+    if (c->done)
+        c->done(c);
     json_free(c->body);
     buf_fini(&c->out);
     arena_fini(&c->arena);

@@ -47,6 +47,7 @@ struct call {
     struct loop_timer timer;
     void *state;                 /* of the handler: in the arena */
     void (*left)(struct call *c); /* the connection closed: stop timers, leave rings */
+    void (*done)(struct call *c); /* no question is under way any more: free what `state` holds */
 };
 
 struct command {

@@ -303,15 +303,23 @@ int live_apply(struct live *l, const struct live_who *who, const struct live_par
 
 int live_try(struct live *l, const struct live_part *parts, size_t n, struct err *e)
 {
+    struct snapshot *snapshot;
+    int rc = live_trial(l, parts, n, &snapshot, e);
+    if (rc == 0)
+        snapshot_put(snapshot);
+    return rc;
+}
+
+int live_trial(struct live *l, const struct live_part *parts, size_t n, struct snapshot **out,
+    struct err *e)
+{
     int rc = check_all(l, parts, n, -1, e);
     struct undo_note *notes = rc == 0 ? calloc(n, sizeof *notes) : NULL;
     if (!notes)
         return rc < 0 ? rc : err_set(e, ERR_NOMEM, "out of memory");
     struct config *config = NULL;
-    struct snapshot *snapshot = NULL;
-    rc = stage(l, parts, n, notes, &config, &snapshot, e);
+    rc = stage(l, parts, n, notes, &config, out, e);
     if (rc == 0) {
-        snapshot_put(snapshot);
         config_put(config);
         put_back(notes, n);
         live_keys_put(l->keys);

@@ -99,6 +99,10 @@ int live_apply(struct live *l, const struct live_who *who, const struct live_par
     size_t n, struct str text, int64_t expect, int64_t *revision, struct err *e) MUST_CHECK;
 /* As live_apply(), but only says whether it could be done. */
 int live_try(struct live *l, const struct live_part *parts, size_t n, struct err *e) MUST_CHECK;
+/* The same, and hands over the snapshot that it would make, never to be published: for a look at
+ * where requests would go. One reference. */
+int live_trial(struct live *l, const struct live_part *parts, size_t n, struct snapshot **out,
+    struct err *e) MUST_CHECK;
 
 /* Undoes one revision (0: the caller's own latest that still stands). -ERR_CONFLICT names the newer
  * change; -ERR_NOT_FOUND lists the last five; -ERR_STATE: it can't be undone. */

@@ -1,9 +1,10 @@
-/* routes_view.c: routes and targets as they are doing, why a request went (or would go) where, and what
- * recorded traffic would have done elsewhere. Nothing here changes anything. */
+/* routes_view.c: routes and targets as they are doing, and why a request went (or would go) where.
+ * Nothing here changes anything. */
 #include "proxy/admin/handlers.h"
 #include "proxy/admin/record_view.h"
 #include "proxy/admin/routing.h"
 
+#include "proxy/access/account.h"
 #include "proxy/access/key.h"
 #include "proxy/config/config.h"
 #include "proxy/meter/price.h"
@@ -386,20 +387,26 @@ static void put_plan(struct call *c, struct json_writer *w, const struct plan *p
     json_object_end(w);
 }
 
-/* What would happen now to a request such as this. */
-static void explain(struct call *c, struct str asked, struct str key, struct str session,
-    struct str tags, struct str agent, const struct request_facts *facts, const struct record *was)
+/* What would happen now to a request such as this; r holds what is asked. */
+static void explain(struct call *c, struct plan_request *r, struct str key, const struct record *was)
 {
     struct err e = {0};
     struct plan plan = {0};
     struct snapshot *s = snapshot_current();
-    struct plan_request r = {.snapshot = s, .asked = asked, .session = session, .tags = tags,
-        .user_agent = agent, .facts = facts, .wire = WIRE_CHAT, .random = 1,
-        .now_us = clock_mono_us(), .wall_ms = clock_wall_ms(), .explain = true};
-    r.key = key.n ? key_by_name(s->keys, key) : NULL;
-    int rc = plan_make(&r, c->admin->start.health, &c->arena, &plan, &e);
+    struct account_view account;
+    r->snapshot = s;
+    r->random = 1;
+    r->now_us = clock_mono_us();
+    r->wall_ms = clock_wall_ms();
+    r->explain = true;
+    r->key = key.n ? key_by_name(s->keys, key) : NULL;
+    if (r->key && r->key->account_count) {
+        account_view(c->admin->start.accounts, r->key->accounts[0], r->wall_ms, &account);
+        r->budget_used_ppm = account.tightest_ppm;
+    }
+    int rc = plan_make(r, c->admin->start.health, &c->arena, &plan, &e);
     struct json_writer *w = call_begin(c);
-    json_put_str(w, "asked", asked);
+    json_put_str(w, "asked", r->asked);
     if (was) {
         json_put_str(w, "went_to", call_printf(c, STR_FMT "/" STR_FMT, STR_ARG(was->provider),
             STR_ARG(was->model)));
@@ -411,12 +418,48 @@ static void explain(struct call *c, struct str asked, struct str key, struct str
     call_send(c);
 }
 
+static struct request_facts facts_of(const struct record *r)
+{
+    bool known = r->features & RECORD_FEATURES;
+    return (struct request_facts){.n = 1, .stream = r->stream != 0,
+        .tools = known ? (r->features & RECORD_TOOLS) != 0 : r->tool_calls > 0,
+        .images = r->features & RECORD_IMAGES, .json_schema = r->features & RECORD_JSON_SCHEMA,
+        .prompt_tokens = r->input_tokens, .prompt_bytes = r->request_bytes};
+}
+
+/* {"name":"value"}: as they were kept, without credentials. */
+static void read_headers(struct call *c, struct str json, struct plan_request *r)
+{
+    struct json_iter it = json_iter(json);
+    struct json_span k, v;
+    size_t n = json_count((struct json_span){.type = JSON_OBJECT, .raw = json});
+    struct http_header *list = arena_alloc(&c->arena, (n + 1) * sizeof *list);
+    while (list && r->header_count < n && it.object && json_next(&it, &k, &v))
+        list[r->header_count++] =
+            (struct http_header){json_text(k, &c->arena), json_text(v, &c->arena)};
+    r->headers = list;
+}
+
+/* With the headers, where the request's body was kept: rules may ask for them. */
+static void explain_with_body(struct call *c, struct store_answer *a)
+{
+    const struct record *was = call_record(c);
+    struct request_facts facts = facts_of(was);
+    struct plan_request r = {.asked = was->model_asked, .session = was->session, .tags = was->tags,
+        .user_agent = was->user_agent, .facts = &facts, .wire = wire_of_endpoint(was->endpoint),
+        .forced_route = was->features & RECORD_FORCED ? was->route : STR_NULL};
+    if (a && a->rc == 0 && a->body.request_headers.n)
+        read_headers(c, a->body.request_headers, &r);
+    explain(c, &r, was->key, was);
+}
+
 static void explain_record(struct call *c)
 {
-    const struct record *r = call_record(c);
-    struct request_facts f = {.n = 1, .stream = r->stream != 0, .tools = r->tool_calls > 0,
-        .prompt_tokens = r->input_tokens, .prompt_bytes = r->request_bytes};
-    explain(c, r->model_asked, r->key, r->session, r->tags, r->user_agent, &f, r);
+    struct store_query q = {.kind = STORE_ASK_BODY, .id = call_record(c)->id};
+    if (c->admin->start.store)
+        call_ask(c, &q, explain_with_body);
+    else
+        explain_with_body(c, NULL);
 }
 
 static bool looks_like_id(struct str s)
@@ -440,123 +483,8 @@ void post_explain(struct call *c)
         .tools = json_bool(c->body, "tools", false), .images = json_bool(c->body, "images", false),
         .prompt_tokens = json_int(c->body, "prompt_tokens", 0)};
     struct str model = call_text(c, "model");
-    explain(c, model.n ? model : asked, call_text(c, "key"), call_text(c, "session"),
-        call_text(c, "tags"), call_text(c, "client"), &f, NULL);
-}
-
-/* ---- what if ---- */
-
-/* Recorded requests of a route, priced and timed as another target would have: in pages, so that
- * nothing else waits; the answer comes with what a page limit allows. */
-enum { WHATIF_PAGES = 200 };
-struct whatif {
-    struct str name, to;
-    struct store_query query;
-    const struct price *price;
-    struct config *config;
-    int64_t rows, cost_nano, was_nano, too_long, ttft_us, was_ttft_us, was_ttft_rows;
-    unsigned pages;
-    bool done;
-};
-
-static void whatif_left(struct call *c)
-{
-    struct whatif *x = c->state;
-    config_put(x->config);
-    x->config = NULL;
-}
-
-static void add_rows(struct whatif *x, const struct store_answer *a)
-{
-    for (size_t i = 0; i < a->n; i++) {
-        const struct record *r = &a->records[i];
-        if (!str_eq(r->route, x->name) && !str_eq(r->model_asked, x->name))
-            continue;
-        struct usage u = {.input = r->input_tokens, .cached = r->cached_tokens,
-            .cache_write_5m = r->cache_write_tokens - r->cache_write_1h_tokens,
-            .cache_write_1h = r->cache_write_1h_tokens, .output = r->output_tokens,
-            .reasoning = r->reasoning_tokens};
-        x->rows++;
-        x->was_nano += r->cost_nano;
-        x->cost_nano += x->price ? price_cost(x->price, &u, TIER_DEFAULT) : 0;
-        x->too_long += x->price && x->price->context_tokens > 0 &&
-                       r->input_tokens > x->price->context_tokens;
-        if (r->ttft_us > 0) {
-            x->was_ttft_us += r->ttft_us;
-            x->was_ttft_rows++;
-        }
-    }
-}
-
-static void whatif_speed(struct call *c, struct store_answer *a)
-{
-    struct whatif *x = c->state;
-    const struct store_sum *s = sum_of(a, x->to);
-    struct json_writer *w = call_begin(c);
-    json_put_int(w, "rows", x->rows);
-    json_put_bool(w, "done", x->done);
-    json_put_str(w, "to", x->to);
-    json_put_bool(w, "priced", x->price != NULL);
-    json_put_int(w, "cost_nano", x->cost_nano);
-    json_put_int(w, "was_nano", x->was_nano);
-    json_put_int(w, "too_long", x->too_long);
-    json_put_int(w, "was_ttft_mean_us", x->was_ttft_rows ? x->was_ttft_us / x->was_ttft_rows : 0);
-    json_put_int(w, "ttft_p50_us", s && s->ttft ? histogram_percentile(s->ttft, 500000) : 0);
-    json_put_int(w, "ttft_p95_us", s && s->ttft ? histogram_percentile(s->ttft, 950000) : 0);
-    json_put_int(w, "measured_requests", s ? s->requests : 0);
-    call_send(c);
-}
-
-static void whatif_page(struct call *c, struct store_answer *a)
-{
-    struct whatif *x = c->state;
-    if (a->rc < 0) {
-        call_failed(c, a->rc, &a->err);
-        return;
-    }
-    add_rows(x, a);
-    x->done = a->done;
-    x->query.cursor = a->cursor;
-    if (!a->done && ++x->pages < WHATIF_PAGES) {
-        call_ask(c, &x->query, whatif_page);
-        return;
-    }
-    struct store_query q = {.kind = STORE_ASK_SUMS, .dimension = STORE_BY_MODEL, .name = x->to,
-        .from_ms = x->query.from_ms, .to_ms = clock_wall_ms() + 60000};
-    call_ask(c, &q, whatif_speed);
-}
-
-static bool keep_named(void *ctx, const struct record *r)
-{
-    const struct whatif *x = ctx;
-    return str_eq(r->route, x->name) || str_eq(r->model_asked, x->name);
-}
-
-void post_whatif(struct call *c)
-{
-    struct err e = {0};
-    struct whatif *x = arena_zalloc(&c->arena, sizeof *x);
-    if (!x || !call_allows(c, "route to since_ms"))
-        return;
-    x->name = call_text(c, "route");
-    x->to = call_text(c, "to");
-    int rc = x->name.n && x->to.n ? check_target(c, x->to, &e)
-                                  : err_set(&e, ERR_MISSING, "route and to must be given");
-    if (rc < 0) {
-        call_failed(c, rc, &e);
-        return;
-    }
-    x->config = config_get(live_config(c->admin->live));
-    c->state = x;
-    c->left = whatif_left;
-    struct str rest = x->to, provider;
-    if (x->config->prices && str_cut(&rest, '/', &provider) && rest.n)
-        x->price = price_find(x->config->prices, provider, rest);
-    int64_t since = json_int(c->body, "since_ms", clock_wall_ms() - 86400000);
-    x->query = (struct store_query){.kind = STORE_ASK_EXCHANGES, .limit = STORE_PAGE_MAX,
-        .from_ms = since, .keep = keep_named, .keep_ctx = x};
-    if (c->admin->start.store)
-        call_ask(c, &x->query, whatif_page);
-    else
-        call_error(c, 503, "no_store", "nothing is stored here");
+    struct plan_request r = {.asked = model.n ? model : asked, .session = call_text(c, "session"),
+        .tags = call_text(c, "tags"), .user_agent = call_text(c, "client"), .facts = &f,
+        .wire = WIRE_CHAT};
+    explain(c, &r, call_text(c, "key"), NULL);
 }

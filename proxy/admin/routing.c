@@ -199,7 +199,7 @@ static bool preview_recent(void *ctx, struct str packed)
     if (record_unpack(packed, &r) < 0 || r.time_ms < p->since_ms || !concerns(p, &r))
         return true;
     p->requests++;
-    p->with_tools += r.tool_calls > 0;
+    p->with_tools += (r.features & RECORD_TOOLS) || r.tool_calls > 0;
     p->too_long += p->context > 0 && r.input_tokens > p->context;
     count_key(p, r.key);
     return true;

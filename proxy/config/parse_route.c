@@ -212,13 +212,13 @@ static void check_idle(
     const struct yaml *policy = yaml_get(n, "policy"), *sticky = yaml_get(n, "sticky"),
                       *latency = yaml_get(n, "latency");
     bool weighs = t->policy == POLICY_WEIGHTED || t->policy == POLICY_ROUND_ROBIN ||
-                  t->policy == POLICY_LEAST_BUSY;
+                  t->policy == POLICY_LEAST_BUSY || t->policy == POLICY_STICKY;
     if (t->goal != GOAL_NONE && policy)
         complain_key(r, policy, path, ERR_DUPLICATE,
             "give `goal` or `policy`, not both: a goal chooses the policy");
     else if (has_weight(yaml_get(n, "targets")) && (t->goal != GOAL_NONE || !weighs))
         complain(r, yaml_get(n, "targets"), path, ERR_RANGE, "weights do nothing here: add "
-            "`policy: weighted`, round-robin or least-busy");
+            "`policy: weighted`, round-robin, least-busy or sticky");
     if (sticky && t->policy != POLICY_STICKY && t->goal != GOAL_LONG_CONTEXT)
         complain_key(r, sticky, path, ERR_RANGE, "`sticky` does nothing without `policy: sticky`");
     if (latency && t->policy != POLICY_LOWEST_LATENCY && t->goal != GOAL_LATENCY)

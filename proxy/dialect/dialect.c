@@ -60,6 +60,24 @@ const char *wire_name(enum wire w)
     return (unsigned)w < WIRE_COUNT ? wires[w].name : "unknown";
 }
 
+/* A chat's path ends like a completion's too: it stands first. */
+enum wire wire_of_endpoint(struct str endpoint)
+{
+    static const struct {
+        const char *end;
+        enum wire wire;
+    } ends[] = {{"/chat/completions", WIRE_CHAT}, {"/completions", WIRE_COMPLETIONS},
+        {"/embeddings", WIRE_EMBEDDINGS}, {"/responses", WIRE_RESPONSES},
+        {"/messages", WIRE_MESSAGES}, {"/count_tokens", WIRE_COUNT_TOKENS},
+        {":generateContent", WIRE_GENERATE}, {":streamGenerateContent", WIRE_STREAM_GENERATE},
+        {":countTokens", WIRE_GEMINI_COUNT}, {":embedContent", WIRE_GEMINI_EMBED},
+        {":batchEmbedContents", WIRE_GEMINI_EMBED}};
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+        if (str_ends(endpoint, str_c(ends[i].end)))
+            return ends[i].wire;
+    return WIRE_RAW;
+}
+
 enum dialect wire_dialect(enum wire w)
 {
     return (unsigned)w < WIRE_COUNT ? wires[w].dialect : DIALECT_OPENAI;

@@ -29,6 +29,8 @@ enum wire {
 const char *dialect_name(enum dialect d); /* "openai", "openai_responses", "anthropic" … */
 int dialect_from_name(struct str name);   /* or -1 */
 const char *wire_name(enum wire w);
+/* Of a record's endpoint ("/v1/messages"); WIRE_RAW where it is none of the above. */
+enum wire wire_of_endpoint(struct str endpoint);
 enum dialect wire_dialect(enum wire w);   /* whose error shape it takes */
 
 /* An error body in that dialect. `code` is ours, stable, snake_case ("model_not_found"); the type

@@ -136,6 +136,7 @@ enum step_result step_route(struct exchange *x)
         .now_us = clock_mono_us(),
         .wall_ms = x->time_ms,
     };
+    x->forced = request.forced_route.n > 0;
     if (x->ep.wire == WIRE_RAW && (request.forced_route.n
             ? raw_names_provider(x, request.forced_route) : !x->asked.n)) {
         enum step_result result = raw_plan(x);

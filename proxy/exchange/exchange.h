@@ -83,6 +83,7 @@ struct exchange {
 
     /* who answers */
     struct plan plan;
+    bool forced;                    /* its route was named by x-pointsman-route */
     struct str raw_provider;        /* of a raw path: named, or made the id in it; p set: known or
                                        asked for */
     bool raw_named;

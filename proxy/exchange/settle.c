@@ -238,6 +238,9 @@ static void record_numbers(struct exchange *x, const struct charge *c, struct re
     r->client_uid = x->client_uid;
     r->slot = x->slot ? x->slot->index : -1;
     r->worker = x->worker->index;
+    r->features = RECORD_FEATURES | (x->facts.tools ? RECORD_TOOLS : 0) |
+                  (x->facts.images ? RECORD_IMAGES : 0) |
+                  (x->facts.json_schema ? RECORD_JSON_SCHEMA : 0) | (x->forced ? RECORD_FORCED : 0);
 }
 
 static void count(const struct exchange *x, const struct charge *c)

@@ -113,7 +113,8 @@ void health_view(const struct health *h, const struct provider *p, struct str mo
 
 /* Memory that policies keep between requests. Turns of a route (round-robin); the target that last
  * served a session (its prompt cache is warm for some minutes); canaries that were taken back. */
-uint64_t health_turn(const struct health *h, unsigned route_id);
+/* take: the next one gets the turn after it; else it is only looked at. */
+uint64_t health_turn(const struct health *h, unsigned route_id, bool take);
 void health_warm(struct health *h, const struct provider *p, struct str model, struct str session,
     int64_t now_us);
 bool health_is_warm(const struct health *h, const struct provider *p, struct str model,

@@ -113,10 +113,10 @@ bool health_lacks(const struct health *h, const struct provider *p, enum health_
     return lacks;
 }
 
-uint64_t health_turn(const struct health *h, unsigned route_id)
+uint64_t health_turn(const struct health *h, unsigned route_id, bool take)
 {
     struct health *own = (struct health *)h;
-    return h ? atomic_fetch_add_explicit(&own->turns[route_id % TURNS], 1, memory_order_relaxed)
+    return h ? atomic_fetch_add_explicit(&own->turns[route_id % TURNS], take, memory_order_relaxed)
              : 0;
 }
 

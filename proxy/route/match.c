@@ -36,9 +36,16 @@ static bool match_SESSION(const struct condition *c, const struct planner *pl, s
     return glob_one(c, pl->r->session, seen);
 }
 
+/* Records hold no headers and no budgets of their time: a replay says where it had to guess. */
+static void guess(const struct planner *pl)
+{
+    pl->out->guessed |= pl->r->trial;
+}
+
 static bool match_HEADER(const struct condition *c, const struct planner *pl, struct str *seen)
 {
     *seen = STR("absent");
+    guess(pl);
     for (size_t i = 0; i < pl->r->header_count; i++) {
         if (!str_eq_nocase(pl->r->headers[i].name, c->text))
             continue;
@@ -124,6 +131,7 @@ static bool match_WEEKDAY(const struct condition *c, const struct planner *pl, s
 
 static bool match_BUDGET_USED(const struct condition *c, const struct planner *pl, struct str *seen)
 {
+    guess(pl);
     if (pl->r->explain)
         *seen = arena_printf(pl->a, "%lld %%", (long long)(pl->r->budget_used_ppm / 10000));
     return pl->r->budget_used_ppm >= c->low && pl->r->budget_used_ppm <= c->high;

@@ -28,6 +28,8 @@ static const unsigned usual_retry_on =
 
 bool plan_log_begin(struct planner *pl, const char *step, bool dull)
 {
+    if (pl->r->trial)
+        return false;
     size_t most = pl->r->explain ? LOG_BYTES : dull ? LOG_KEPT / 2 : LOG_KEPT;
     if (pl->log.n + STEP_BYTES > most)
         return false;
@@ -187,6 +189,16 @@ static bool have_option(const struct planner *pl, const struct provider *p, stru
     return false;
 }
 
+/* A trial asks where traffic goes on a usual day: only what was measured counts, not this moment. */
+static void look_at_health(struct planner *pl, struct option *o)
+{
+    health_view(pl->h, o->provider, o->model, pl->r->now_us, &o->view);
+    if (pl->r->trial)
+        o->view = (struct health_view){.ewma_ttft_us = o->view.ewma_ttft_us,
+            .ewma_total_us = o->view.ewma_total_us, .requests_left = -1, .tokens_left = -1,
+            .requests_limit = -1, .tokens_limit = -1, .keys_usable = true};
+}
+
 /* Appends the target, or says why not. */
 static void consider(struct planner *pl, const struct target *t)
 {
@@ -194,12 +206,12 @@ static void consider(struct planner *pl, const struct target *t)
     if (pl->count == PLAN_OPTIONS_MAX || !model_name(pl, t, &o.model) ||
         have_option(pl, o.provider, o.model))
         return;
-    if (is_drained(pl, o.provider)) {
+    if (!pl->r->trial && is_drained(pl, o.provider)) {
         reject(pl, o.provider, o.model, "provider drained");
         return;
     }
     o.price = plan_price(pl, o.provider, o.model);
-    health_view(pl->h, o.provider, o.model, pl->r->now_us, &o.view);
+    look_at_health(pl, &o);
     if (!context_lets(pl, &o) || !wire_lets(pl, &o))
         return;
     if (!breaker_lets(pl, &o)) {
@@ -285,7 +297,8 @@ static void try_canary(struct planner *pl)
     if (!pl->route_by_policy || !pl->route->canary.share_ppm || !pl->route->canary.to.provider)
         return;
     struct target to = pl->route->canary.to;
-    if (health_canary_is_back(pl->h, pl->route)) {
+    pl->out->by_chance |= !pl->r->session.n;
+    if (!pl->r->trial && health_canary_is_back(pl->h, pl->route)) {
         reject(pl, to.provider, to.model, "canary was taken back");
         return;
     }
@@ -298,7 +311,8 @@ static void try_canary(struct planner *pl)
     struct option canary = pl->options[--pl->count];
     const char *fault = canary_fault(pl, &canary);
     if (fault) {
-        health_canary_back(pl->h, pl->route, fault);
+        if (!pl->r->trial)
+            health_canary_back(pl->h, pl->route, fault);
         reject(pl, to.provider, canary.model, "canary %s", fault);
         return;
     }
@@ -339,10 +353,18 @@ static void put_last_resorts_last(struct planner *pl)
     }
 }
 
+/* The first target in the order given is there, and the policy takes the first. */
+static bool takes_the_first(const struct planner *pl)
+{
+    return policy_of(pl) == POLICY_PRIORITY && pl->count &&
+           pl->options[0].provider == pl->targets[0].provider && !pl->options[0].last_resort;
+}
+
 static void order(struct planner *pl)
 {
     for (size_t i = 0; i < pl->target_count; i++)
         consider(pl, &pl->targets[i]);
+    pl->out->too_long = pl->too_long && !takes_the_first(pl);
     if (pl->target_count == 1 && pl->count == 1 && !pl->route_by_policy)
         pl->options[0].reason = pl->out->override_by.n ? STR("switched there")
             : pl->out->rule ? STR("by the rule") : STR("named directly");

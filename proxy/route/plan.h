@@ -47,6 +47,8 @@ struct plan_request {
     int64_t now_us, wall_ms;
     int64_t budget_used_ppm;     /* of the key's tightest budget */
     bool explain;                /* also say why the others were not taken */
+    bool trial;                  /* recorded traffic: what is broken, drained or busy at this moment
+                                    doesn't count, no memory of policies moves, no log is kept */
 };
 
 struct candidate {
@@ -69,6 +71,9 @@ struct plan {
     size_t rejected_count;
     struct str log;              /* JSON array of steps, for "why" */
     bool canary;                 /* the first candidate is the route's canary */
+    bool guessed;                /* of a trial: a rule asked for what records don't hold */
+    bool by_chance;              /* the order may differ the next time */
+    bool too_long;               /* for somebody who would else have had a chance to be the first */
     /* How to carry it out: the route's settings, else the goal's, else the defaults. */
     unsigned attempts;           /* most on one target */
     unsigned retry_on;           /* failures that are tried again or go to the next target */

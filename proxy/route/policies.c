@@ -23,6 +23,13 @@ static double unit(uint64_t seed, size_t i)
     return (double)((v >> 11) + 1) / 9007199254740992.0;
 }
 
+/* The same for what the next request of this kind may draw differently. */
+static double chance(struct planner *pl, size_t i)
+{
+    pl->out->by_chance = true;
+    return unit(pl->r->random, i);
+}
+
 /* An exponential race: the option that fires first wins, with a probability in proportion to its
  * weight, and the order of the rest is that of further draws without putting back. */
 static double race(double u, unsigned weight)
@@ -49,7 +56,7 @@ static void order_WEIGHTED(struct planner *pl, struct option *o, size_t n)
     for (size_t i = 0; i < n; i++)
         sum += o[i].weight;
     for (size_t i = 0; i < n; i++) {
-        o[i].score = race(unit(pl->r->random, i), o[i].weight);
+        o[i].score = race(chance(pl, i), o[i].weight);
         o[i].reason = arena_printf(pl->a, "weight %u of %u", o[i].weight, sum);
     }
 }
@@ -71,9 +78,18 @@ static uint64_t spread_turn(uint64_t turn, uint64_t sum)
     }
 }
 
+/* Whoever only asks takes nobody's turn; a replay of many takes them as they come. */
+static uint64_t turn_of(struct planner *pl)
+{
+    pl->out->by_chance = true;
+    if (pl->r->trial)
+        return pl->r->random;
+    return health_turn(pl->h, pl->route ? pl->route->id : 0, !pl->r->explain);
+}
+
 static void order_ROUND_ROBIN(struct planner *pl, struct option *o, size_t n)
 {
-    uint64_t sum = 0, turn = health_turn(pl->h, pl->route ? pl->route->id : 0);
+    uint64_t sum = 0, turn = turn_of(pl);
     size_t first = 0;
     for (size_t i = 0; i < n; i++)
         sum += o[i].weight;
@@ -94,7 +110,7 @@ static void order_LEAST_BUSY(struct planner *pl, struct option *o, size_t n)
     for (size_t i = 0; i < n; i++) {
         int64_t busy = o[i].view.in_flight + o[i].view.queued;
         o[i].score = o[i].weight ? ((double)busy + 1) / o[i].weight : HUGE_VAL;
-        o[i].score += unit(pl->r->random, i) * 1e-6; /* ties fall at random */
+        o[i].score += chance(pl, i) * 1e-6; /* ties fall at random */
         o[i].reason = arena_printf(pl->a, "%lld in flight or queued, weight %u", (long long)busy,
             o[i].weight);
     }
@@ -107,7 +123,7 @@ static void order_LOWEST_LATENCY(struct planner *pl, struct option *o, size_t n)
     bool total = pl->route && pl->route->measure_total;
     for (size_t i = 0; i < n; i++) {
         int64_t ewma = total ? o[i].view.ewma_total_us : o[i].view.ewma_ttft_us;
-        o[i].score = (double)ewma * (double)(o[i].view.in_flight + 1) + unit(pl->r->random, i);
+        o[i].score = (double)ewma * (double)(o[i].view.in_flight + 1) + chance(pl, i);
         struct str time = ewma ? seconds_text(pl, ewma) : STR("not measured yet");
         o[i].reason = arena_printf(pl->a, "%s " STR_FMT ", %lld in flight",
             total ? "whole answer" : "first token", STR_ARG(time), (long long)o[i].view.in_flight);
@@ -130,7 +146,7 @@ static void order_LOWEST_COST(struct planner *pl, struct option *o, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct usage u = {.input = pl->facts->prompt_tokens,
             .output = asked > 0 ? MIN(asked, (int64_t)TYPICAL_OUTPUT) : TYPICAL_OUTPUT};
-        bool warm = health_is_warm(pl->h, o[i].provider, o[i].model, pl->r->session, pl->r->now_us);
+        bool warm = !pl->r->trial && health_is_warm(pl->h, o[i].provider, o[i].model, pl->r->session, pl->r->now_us);
         u.cached = warm ? u.input / 10 * 9 : 0;
         if (!o[i].price) {
             o[i].score = HUGE_VAL;
@@ -156,7 +172,7 @@ static void order_USAGE(struct planner *pl, struct option *o, size_t n)
         double left = fmin(share_left(v->requests_left, v->requests_limit),
             share_left(v->tokens_left, v->tokens_limit));
         bool known = v->requests_left >= 0 || v->tokens_left >= 0;
-        o[i].score = o[i].weight ? -left + unit(pl->r->random, i) * 1e-6 : HUGE_VAL;
+        o[i].score = o[i].weight ? -left + chance(pl, i) * 1e-6 : HUGE_VAL;
         o[i].reason = known ? arena_printf(pl->a, "%.0f %% of its limits left", left * 100)
                             : STR("limits unknown");
     }
@@ -194,6 +210,7 @@ static void order_STICKY(struct planner *pl, struct option *o, size_t n)
     const char *what;
     struct str key = sticky_key(pl, &what);
     uint64_t base = key.n ? mix(str_hash(key)) : pl->r->random;
+    pl->out->by_chance |= !key.n;
     for (size_t i = 0; i < n; i++) {
         uint64_t target = str_hash(o[i].model) * 31 + str_hash(o[i].provider->name);
         o[i].score = race(unit(base ^ mix(target), 0), o[i].weight);

@@ -399,13 +399,61 @@ def the_events_of_a_stream_have_their_times(g):
     assert "w1 " in events[1]["data"] and events[10]["us"] > events[1]["us"], events[:2]
 
 
+def explain_knows_what_the_request_had(g):
+    """A kept request is asked again with its own headers and features, not as a bare name."""
+    rules = {"rules": [{"name": "batch", "if": {"header": "x-task: batch"}, "use": "two/m2"},
+                       {"name": "tools", "if": {"tools": "yes"}, "use": "two/m2"}], "targets": ["one/m1"]}
+    document = os.path.join(g.home, "ruled.json")
+    with open(document, "w", encoding="utf-8") as f:
+        json.dump(rules, f)
+    g.run("route", "set", "fast", document)
+    body = {"model": "fast", "messages": [{"role": "user", "content": "hi"}]}
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    asked = {"batch": (body, {"x-task": "batch"}), "tools": (dict(body, tools=[tool]), {}), "": (body, {})}
+    for rule, (body, headers) in asked.items():
+        request = urllib.request.Request(g.url + "/v1/chat/completions", json.dumps(body).encode(),
+                                         {"content-type": "application/json", **headers})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            ident = answer.headers["x-request-id"]
+        def explained():
+            plan = g.json("route", "explain", ident)["plan"]
+            return plan if plan["rule"] == rule else None
+        assert wait_for(explained)["candidates"][0]["target"] == ("two/m2" if rule else "one/m1")
+    g.run("route", "undo")
+
+
+def what_if_nothing_is_sent(g):
+    stored = len(g.lines("tail", "--no-follow"))
+    moved = g.json("route", "whatif", "fast", "two/m2")
+    assert moved["rows"] > 0 and moved["scanned"] == stored, moved
+    assert [t["target"] for t in moved["targets"]] == ["two/m2"], moved
+    assert sum(t["requests"] for t in moved["targets"]) == moved["rows"]
+    assert moved["moved"] == sum(m["requests"] for m in moved["moves"]) and moved["moves"][0]["ids"], moved
+    rule = json.dumps({"if": {"stream": "yes"}, "use": "two/m2"})
+    ruled = g.json("route", "whatif", "fast", "--rule", rule)
+    assert {"one/m1", "two/m2"} >= {t["target"] for t in ruled["targets"]}, ruled
+    assert ruled["rows"] == moved["rows"] and ruled["guessed"] == 0, ruled
+    assert g.json("route", "whatif", "fast", "--goal", "resilience")["rows"] == moved["rows"]
+    assert g.json("route", "whatif", "fast", "--policy", "round-robin")["rows"] == moved["rows"]
+    document = os.path.join(g.home, "route.json")
+    with open(document, "w", encoding="utf-8") as f:
+        json.dump({"targets": ["two/m2", "one/m1"]}, f)
+    assert g.json("route", "whatif", "fast", "--file", document)["targets"][0]["target"] == "two/m2"
+    assert g.json("route", "whatif", "fast", "two/m2", "--until", "1d", "--since", "2d")["rows"] == 0
+    for wrong in (["two/m2", "--goal", "cost"], [], ["--goal", "nothing"], ["nobody/x"],
+                  ["--rule", json.dumps({"if": {"colour": "red"}, "use": "two/m2"})]):
+        assert g.run("route", "whatif", "fast", *wrong, code=None).returncode in (1, 2), wrong
+    assert len(g.lines("tail", "--no-follow")) == stored
+
+
 def reports_add_up(g):
     rows = wait_for(lambda: (lambda r: r if r["rows"] else None)(g.json("cost", "report", "--by", "model")))
     total = sum(r["cost_nano"] for r in rows["rows"])
     assert rows["total_nano"] == total == sum(r["cost_nano"] for r in g.lines("tail", "--no-follow")), rows
     assert g.json("db", "check")["ok"]
-    assert g.json("route", "whatif", "fast", "two/m2")["rows"] > 0
+    what_if_nothing_is_sent(g)
     assert g.json("route", "explain", "fast")["plan"]["candidates"][0]["target"] == "one/m1"
+    explain_knows_what_the_request_had(g)
 
 
 def restart_keeps_the_socket(g, secret):

@@ -163,6 +163,70 @@ static void any_other_filter_answers_in_time_with_a_cursor_and_goes_on(void **st
     store_close(s);
 }
 
+struct walked {
+    unsigned rows, answers;
+    int64_t newest_ms, nano;
+    bool ordered;
+    char id[64], route[64];
+};
+
+static void walk_row(void *ctx, const struct store_step *s)
+{
+    struct walked *x = ctx;
+    x->ordered = x->ordered && (!x->rows || s->time_ms <= x->newest_ms);
+    x->newest_ms = s->time_ms;
+    x->nano += s->cost_nano;
+    x->rows++;
+    str_copy(x->id, sizeof x->id, store_step_id(s));
+    str_copy(x->route, sizeof x->route, store_step_name(s, s->route));
+}
+
+static struct walked walk(struct store *s, struct store_query q)
+{
+    struct walked x = {.ordered = true};
+    q.kind = STORE_ASK_WALK;
+    q.walk = walk_row;
+    q.walk_ctx = &x;
+    for (bool done = false; !done; x.answers++) {
+        q.budget_ms = 1; /* every slice an answer of its own */
+        struct store_answer *a = ask(s, q);
+        done = a->done;
+        q.cursor = a->cursor;
+        store_answer_free(a);
+    }
+    return x;
+}
+
+static void a_walk_gives_every_row_of_its_span_once_in_slices_newest_first(void **state)
+{
+    enum { ROWS = 7000, EACH_NANO = 1000 };
+    struct store *s = room_open(*state);
+    struct spool *w = room_start(s);
+    char id[32];
+    for (int i = 0; i < ROWS; i++) {
+        struct record r = room_record(i, id);
+        r.route = i % 2 ? STR("odd") : STR("even");
+        r.model_asked = i % 7 ? STR("m") : STR("odd");
+        r.cost_nano = EACH_NANO;
+        r.time_ms = room_now + i / 3; /* many share a time */
+        while (spool_append(w, SPOOL_END, &r) < 0)
+            usleep(1000);
+    }
+    room_settle(s);
+    struct walked all = walk(s, (struct store_query){0});
+    assert_int_equal(all.rows, ROWS);
+    assert_int_equal(all.nano, ROWS * EACH_NANO);
+    assert_true(all.ordered && all.answers >= 3);
+    struct walked part = walk(s, (struct store_query){.from_ms = room_now + 10, .to_ms = room_now + 20});
+    assert_int_equal(part.rows, 30);
+    struct walked odd = walk(s, (struct store_query){.name = STR("odd")});
+    assert_int_equal(odd.rows, ROWS / 2 + ROWS / 14); /* by its route, or asked for by that name */
+    assert_true(odd.id[0] && odd.route[0]);
+    assert_int_equal(walk(s, (struct store_query){.name = STR("nobody")}).rows, 0);
+    store_stop(s);
+    store_close(s);
+}
+
 static void one_id_is_one_row_one_charge_and_one_count(void **state)
 {
     struct store *s = room_open(*state);
@@ -543,6 +607,7 @@ int main(void)
         ROOM_TEST(a_record_is_in_the_database_within_a_second_and_its_slot_is_free),
         ROOM_TEST(pages_go_newest_first_by_every_filter_without_gap_or_double),
         ROOM_TEST(any_other_filter_answers_in_time_with_a_cursor_and_goes_on),
+        ROOM_TEST(a_walk_gives_every_row_of_its_span_once_in_slices_newest_first),
         ROOM_TEST(one_id_is_one_row_one_charge_and_one_count),
         ROOM_TEST(sums_and_percentiles_come_from_rollups_for_any_span),
         ROOM_TEST(an_amended_record_moves_row_rollups_ledger_and_session_by_the_difference),

@@ -602,9 +602,9 @@ static void small_memories_work(void **state)
     assert_false(health_is_warm(h, &lab, m2, STR("s1"), now));
     assert_false(health_is_warm(h, &lab, m1, STR("s2"), now));
     assert_false(health_is_warm(h, &lab, m1, STR("s1"), now + 600 * SECOND));
-    assert_int_equal(health_turn(h, 5), 0);
-    assert_int_equal(health_turn(h, 5), 1);
-    assert_int_equal(health_turn(h, 6), 0);
+    assert_int_equal(health_turn(h, 5, true), 0);
+    assert_int_equal(health_turn(h, 5, true), 1);
+    assert_int_equal(health_turn(h, 6, true), 0);
     health_free(h);
 }
 

@@ -14,6 +14,14 @@ extern const struct screen sheet_copy;   /* arg: NULL */
 extern const struct screen sheet_drain; /* arg: const char *provider, or NULL */
 extern const struct screen sheet_explain;
 
+/* What recorded requests of a name would do under a proposal, given as members of the question:
+ * "to":"lab/m"  or  "set":{…a whole route…} */
+struct whatif_arg {
+    const char *name;
+    struct str proposal;
+};
+extern const struct screen sheet_whatif;
+
 /* Shows the Providers screen with the cursor on this one. */
 void providers_select(struct app *a, const char *provider);
 

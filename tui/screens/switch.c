@@ -26,7 +26,6 @@ struct choice {
     char health[24], note[80];
     int64_t p95_us, context;
     char price[40];
-    bool tools, images;
 };
 
 enum scope { SCOPE_EVERYONE, SCOPE_KEY, SCOPE_SESSION, SCOPE_COUNT };
@@ -131,8 +130,6 @@ static void fill_figures(struct choice *c, struct str v, struct arena *a)
             STR_ARG(str_first(out, 12)));
     c->p95_us = i64(v, "ttft_p95_us");
     c->context = i64(v, "context_tokens");
-    c->tools = json_is_true(json_get(v, STR("tools")));
-    c->images = json_is_true(json_get(v, STR("images")));
 }
 
 /* The figures of a target stand in `targets`, also for the route's own. */
@@ -282,7 +279,9 @@ static const struct choice *chosen(const struct state *s)
     return s->pick.selected < s->found_count ? &s->choices[s->found[s->pick.selected]] : NULL;
 }
 
-static void write_switch(const struct state *s, const struct choice *c, bool dry, struct buf *out)
+/* A what-if takes no time of return. */
+static void write_switch(const struct state *s, const struct choice *c, bool dry, bool whatif,
+    struct buf *out)
 {
     char to[300];
     struct json_writer w = json_writer(out);
@@ -293,7 +292,7 @@ static void write_switch(const struct state *s, const struct choice *c, bool dry
     json_put_c(&w, "scope", scope_words[s->scope]);
     if (s->scope != SCOPE_EVERYONE)
         json_put_c(&w, "scope_name", scope_name(s));
-    if (returns[s->back].ms && c->kind != CHOICE_BACK)
+    if (!whatif && returns[s->back].ms && c->kind != CHOICE_BACK)
         json_put_int(&w, "for_ms", returns[s->back].ms);
     if (dry)
         json_put_bool(&w, "dry_run", true);
@@ -315,7 +314,7 @@ static bool send(struct app *a, struct state *s, const struct choice *c, bool dr
         buf_puts(&path, "routes/");
         link_path(&path, str_c(s->subject.asked));
         buf_puts(&path, "/switch");
-        write_switch(s, c, dry, &body);
+        write_switch(s, c, dry, false, &body);
     }
     sent =
         !path.err && !body.err && app_ask_quiet(a, s, "POST", buf_c(&path), buf_str(&body), done);
@@ -335,7 +334,6 @@ static void put_share(char *out, size_t size, int64_t ppm, const char *text)
 static void read_preview(struct state *s, struct str reply)
 {
     struct str p = json_get(reply, STR("preview")).raw;
-    const struct choice *c = chosen(s);
     char money[FORMAT_MAX];
     struct arena a;
     arena_init(&a, 2048, 65536);
@@ -345,8 +343,6 @@ static void read_preview(struct state *s, struct str reply)
     size_t n = strlen(s->preview);
     s->trouble[0] = '\0';
     put_share(s->trouble, sizeof s->trouble, i64(p, "too_long_ppm"), "too long for it");
-    if (c && !c->tools)
-        put_share(s->trouble, sizeof s->trouble, i64(p, "tools_ppm"), "use tools: target has none");
     if (i64(p, "cold_cache_nano") > 0)
         snprintf(s->preview + n, sizeof s->preview - n, "; cold prompt cache costs %s",
             format_dollars(money, i64(p, "cold_cache_nano")));
@@ -403,51 +399,22 @@ static void apply(struct app *a, struct state *s)
     s->sending = send(a, s, c, false, on_applied);
 }
 
-/* w: what the recorded requests of a day would have cost and taken there; nothing is sent to
- * anybody. */
-static void on_whatif(struct app *a, void *state, int status, struct str reply)
-{
-    struct state *s = state;
-    struct err e = {0};
-    char now[FORMAT_MAX], was[FORMAT_MAX], p50[FORMAT_MAX], p95[FORMAT_MAX], ttft[FORMAT_MAX];
-    (void)a;
-    s->asking = false;
-    if (status != 200) {
-        if (status)
-            link_error(reply, status, &e);
-        else
-            str_copy(e.text, sizeof e.text, reply);
-        snprintf(s->trouble, sizeof s->trouble, ", %s", e.text);
-        return;
-    }
-    snprintf(s->preview, sizeof s->preview,
-        "what if, 24 h%s: %lld requests, %s instead of %s; first token p50 %s p95 %s s (mean was "
-        "%s); "
-        "%lld too long",
-        json_is_true(json_get(reply, STR("done"))) ? "" : " (so far)",
-        (long long)i64(reply, "rows"),
-        json_is_true(json_get(reply, STR("priced"))) ? format_dollars(now, i64(reply, "cost_nano"))
-                                                     : "(no price)",
-        format_dollars(was, i64(reply, "was_nano")), format_seconds(p50, i64(reply, "ttft_p50_us")),
-        format_seconds(p95, i64(reply, "ttft_p95_us")),
-        format_seconds(ttft, i64(reply, "was_ttft_mean_us")), (long long)i64(reply, "too_long"));
-}
-
+/* w: what recorded requests would have done there; nothing is sent to anybody. */
 static void whatif(struct app *a, struct state *s)
 {
     const struct choice *c = chosen(s);
-    struct buf body;
-    if (!c || c->kind > CHOICE_TARGET)
+    struct buf part;
+    if (!c || c->kind > CHOICE_GOAL) {
+        app_say(a, ROLE_WARN, "what if is for targets and goals");
         return;
-    app_forget(a, s);
-    buf_init(&body, 2000);
-    struct json_writer w = json_writer(&body);
-    json_object_begin(&w, NULL);
-    json_put_c(&w, "route", s->subject.asked);
-    json_put_c(&w, "to", c->to);
-    json_object_end(&w);
-    s->asking = !body.err && app_ask_quiet(a, s, "POST", "whatif", buf_str(&body), on_whatif);
-    buf_fini(&body);
+    }
+    buf_init(&part, 4000);
+    write_switch(s, c, false, true, &part);
+    struct str members = buf_str(&part);
+    if (!part.err)
+        app_push(a, &sheet_whatif,
+            &(struct whatif_arg){s->subject.asked, str_n(members.p + 1, members.n - 2)});
+    buf_fini(&part);
 }
 
 /* ---- drawing ---- */
