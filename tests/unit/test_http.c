@@ -78,6 +78,23 @@ static void pipelined_requests_are_answered_in_order(void **state)
     close(fd);
 }
 
+/* The second one is larger than what is read at once: its rest lies in the socket, all of it long
+ * there, when the first has been answered. */
+static void what_lies_in_the_socket_is_read_after_an_answer(void **state)
+{
+    (void)state;
+    static char both[80000];
+    int fd = client(), n = snprintf(both, sizeof both, "POST /echo HTTP/1.1\r\n" HOST
+        "Content-Length: 3\r\n\r\noneGET /echo HTTP/1.1\r\n" HOST
+        "\r\nPOST /echo HTTP/1.1\r\n" HOST "Content-Length: 60000\r\n\r\n%059995dthree", 0);
+    assert_true(n > 60000);
+    assert_int_equal(send(fd, both, (size_t)n, MSG_NOSIGNAL), n);
+    assert_int_equal(answers_in(hear(fd, "three")), 3);
+    post(fd, "/echo", "and again");
+    assert_int_equal(status_of(hear(fd, "and again")), 200);
+    close(fd);
+}
+
 static void an_answer_may_come_later(void **state)
 {
     (void)state;
@@ -998,6 +1015,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_connection_is_kept_for_many_requests),
         T(pipelined_requests_are_answered_in_order),
+        T(what_lies_in_the_socket_is_read_after_an_answer),
         T(an_answer_may_come_later),
         T(head_sends_the_length_and_no_body),
         T(http_1_0_clients_are_served),
