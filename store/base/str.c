@@ -32,8 +32,22 @@ bool str_is_token(struct str s)
     return s.n > 0;
 }
 
+/* Is one of eight bytes below a blank, or DEL? (The usual trick with the carry of each byte.) */
+static bool word_has_control(uint64_t w)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    uint64_t del = w ^ 0x7f * ones;
+    return (((w - ' ' * ones) & ~w) | ((del - ones) & ~del)) & high;
+}
+
 bool str_is_field(struct str s)
 {
+    uint64_t word;
+    for (; s.n >= sizeof word; s = str_from(s, sizeof word)) {
+        memcpy(&word, s.p, sizeof word);
+        if (word_has_control(word)) /* a tab is one that may stand there */
+            break;
+    }
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
         if ((c < ' ' && c != '\t') || c == 0x7f)
