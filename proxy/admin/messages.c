@@ -8,11 +8,13 @@
 
 #include "store/base/json_span.h"
 
+#include <stdio.h>
+
 struct view {
     struct json_writer *w;
     struct arena *arena;
-    struct str previous; /* messages of the request before, in the same session; empty: none */
-    bool broken;         /* this one does not begin as that one did */
+    struct str previous; /* body of the request before, in the same session; empty: none */
+    char note[160];      /* where this one ceases to begin as that one did: the cache ends there */
 };
 
 static struct str text_of(struct view *v, struct str object, const char *key)
@@ -147,12 +149,87 @@ static struct json_span message_list(struct str body)
     return list;
 }
 
+/* Tools and system prompt stand before the messages in what a provider caches. */
+static void note_head(struct view *v, struct str body)
+{
+    static const struct {
+        const char *member, *name;
+    } heads[] = {{"tools", "tools"}, {"system", "system prompt"}, {"instructions", "instructions"},
+        {"systemInstruction", "system prompt"}};
+    for (size_t i = 0; v->previous.n && !v->note[0] && i < ARRAY_LEN(heads); i++) {
+        struct json_span now = json_get(body, str_c(heads[i].member));
+        struct json_span then = json_get(v->previous, str_c(heads[i].member));
+        if (!str_eq(now.raw, then.raw))
+            snprintf(v->note, sizeof v->note, "the %s changed since the request before: the "
+                "provider's prompt cache was broken at its beginning", heads[i].name);
+    }
+}
+
+static void note_message(struct view *v, size_t n, struct str message)
+{
+    struct str role = text_of(v, message, "role");
+    if (!v->note[0])
+        snprintf(v->note, sizeof v->note, "message %zu (" STR_FMT ") is not what it was in the request "
+            "before: the provider's prompt cache was read up to there", n,
+            STR_ARG(str_first(role.n ? role : STR("item"), 20)));
+}
+
+/* Appends a message without its marks of where a cache ends: clients move them on with each turn. */
+static void put_unmarked(struct buf *out, struct str m)
+{
+    static const struct str mark = {"\"cache_control\"", sizeof "\"cache_control\"" - 1};
+    ptrdiff_t at;
+    while ((at = str_find(m, mark)) >= 0) {
+        struct str before = str_trim(str_first(m, (size_t)at)), rest = str_from(m, (size_t)at);
+        ptrdiff_t end = str_chr(rest, '}');
+        if (before.n && before.p[before.n - 1] == ',')
+            before.n--;
+        buf_put_str(out, before);
+        m = str_from(rest, end < 0 ? rest.n : (size_t)end + 1);
+    }
+    buf_put_str(out, m);
+}
+
+static bool same_message(struct str a, struct str b)
+{
+    struct buf p, q;
+    bool marked = str_find(a, STR("cache_control")) >= 0 || str_find(b, STR("cache_control")) >= 0;
+    if (str_eq(a, b) || !marked)
+        return str_eq(a, b);
+    buf_init(&p, a.n + 1);
+    buf_init(&q, b.n + 1);
+    put_unmarked(&p, a);
+    put_unmarked(&q, b);
+    bool same = !p.err && !q.err && str_eq(buf_str(&p), buf_str(&q));
+    buf_fini(&p);
+    buf_fini(&q);
+    return same;
+}
+
+/* Another conversation of the same session (a helper of the agent): neither the first message nor the
+ * one after it is known. */
+static bool unrelated(struct str list, struct str before)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        char index[4] = {(char)('0' + i), 0};
+        struct json_span now = json_path(list, index), then = json_path(before, index);
+        if (now.type != JSON_NONE && same_message(now.raw, then.raw))
+            return false;
+    }
+    return true;
+}
+
 /* Folds what equals the beginning of the request before. */
 static void request_messages(struct view *v, struct str body)
 {
     struct json_span list = message_list(body), key, m, old = {0};
-    struct json_iter it = json_iter(list.raw), before = json_iter(v->previous);
+    struct str known = message_list(v->previous).raw;
+    if (unrelated(list.raw, known))
+        v->previous = known = STR_NULL;
+    struct json_iter it = json_iter(list.raw), before = json_iter(known);
     bool same = v->previous.n > 0;
+    size_t n = 0;
+    note_head(v, body);
     text_message(v, "system", json_get(body, STR("system")));
     text_message(v, "system", json_get(body, STR("systemInstruction")));
     text_message(v, "system", json_get(body, STR("instructions")));
@@ -163,8 +240,10 @@ static void request_messages(struct view *v, struct str body)
     }
     while (json_next(&it, &key, &m)) {
         bool more = same && json_next(&before, &key, &old);
-        v->broken = v->broken || (more && !str_eq(old.raw, m.raw));
-        same = more && str_eq(old.raw, m.raw);
+        same = more && same_message(old.raw, m.raw);
+        n++;
+        if (more && !same)
+            note_message(v, n, m.raw);
         message(v, m.raw, same);
     }
 }
@@ -262,15 +341,14 @@ static void messages_answered(struct call *c, struct store_answer *a)
     request_messages(&v, a->body.request);
     answer_message(&v, a->body.response);
     json_array_end(w);
-    json_put_c(w, "cache_note", v.broken ? "the conversation differs from the request before: the "
-        "provider's prompt cache was read up to there" : "");
+    json_put_c(w, "cache_note", v.note);
     call_send(c);
 }
 
 static void previous_body_answered(struct call *c, struct store_answer *a)
 {
     if (a->rc == 0)
-        call_set_previous(c, arena_str(&c->arena, message_list(a->body.request).raw));
+        call_set_previous(c, arena_str(&c->arena, a->body.request));
     ask_body(c, call_record(c)->id, messages_answered);
 }
 
@@ -286,7 +364,7 @@ static void show_messages(struct call *c)
 {
     const struct record *r = call_record(c);
     struct store_query q = {.kind = STORE_ASK_EXCHANGES, .limit = 1, .session = r->session,
-        .to_ms = r->time_ms};
+        .model = r->model, .to_ms = r->time_ms};
     if (!call_may_read(c, r))
         call_error(c, 403, "denied", "access.bodies does not let you read this request's bodies");
     else if (r->session.n)

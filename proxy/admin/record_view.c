@@ -1,6 +1,8 @@
 /* record_view.c: see record_view.h. */
 #include "proxy/admin/record_view.h"
 
+#include "store/base/histogram.h"
+
 #include "store/base/json_span.h"
 
 #include <stdio.h>
@@ -68,31 +70,61 @@ void body_json(const struct store_body *b, struct json_writer *w)
     put_events(w, b->events, b->response);
 }
 
-bool record_sentence(const struct record *r, char *out, size_t size)
+enum time_part { PART_QUEUE, PART_RETRY, PART_CONNECT, PART_FIRST, PART_ANSWER, PART_CLIENT, PART_OWN,
+    PARTS };
+
+static const char *const part_names[PARTS] = {"waiting for a place at the provider",
+    "attempts that failed", "connecting", "provider's first token", "the answer coming in",
+    "the client not reading", "pointsman itself"};
+
+static enum time_part largest_part(const struct record *r, int64_t us[PARTS])
 {
+    int64_t before = r->queue_us + r->retry_us + r->connect_us;
+    bool streamed = r->ttft_us > 0;
+    us[PART_QUEUE] = r->queue_us;
+    us[PART_RETRY] = r->retry_us;
+    us[PART_CONNECT] = r->connect_us;
+    us[PART_FIRST] = streamed ? MAX(r->ttft_us - before, 0) : r->total_us - before;
+    us[PART_ANSWER] = streamed ? r->total_us - r->ttft_us - r->client_stall_us : 0;
+    us[PART_CLIENT] = r->client_stall_us;
+    us[PART_OWN] = r->overhead_us;
+    enum time_part most = PART_QUEUE;
+    for (unsigned i = 1; i < PARTS; i++)
+        if (us[i] > us[most])
+            most = (enum time_part)i;
+    return most;
+}
+
+/* What the target usually takes until then; NULL where an hour has too few to say. */
+static const struct histogram *usual(enum time_part part, const struct histogram *first,
+    const struct histogram *whole)
+{
+    enum { LEAST = 20 };
+    const struct histogram *h = part == PART_FIRST ? first : part == PART_ANSWER ? whole : NULL;
+    return h && histogram_total(h) >= LEAST ? h : NULL;
+}
+
+bool record_sentence(const struct record *r, const struct histogram *first,
+    const struct histogram *whole, char *out, size_t size)
+{
+    int64_t us[PARTS];
     if (r->state != STATE_DONE || r->total_us < 1000)
         return false;
-    int64_t wait = r->ttft_us > 0 ? r->ttft_us - r->queue_us - r->retry_us - r->connect_us : 0;
-    const struct {
-        int64_t us;
-        const char *text;
-    } parts[] = {
-        {r->queue_us, "waiting for a place at the provider"},
-        {r->retry_us, "attempts that failed"},
-        {r->connect_us, "connecting"},
-        {MAX(wait, 0), "the provider before its first token"},
-        {r->ttft_us > 0 ? r->total_us - r->ttft_us - r->client_stall_us
-                        : r->total_us - r->queue_us - r->retry_us - r->connect_us,
-            r->ttft_us > 0 ? "the answer coming in" : "the provider"},
-        {r->client_stall_us, "the client not reading"},
-        {r->overhead_us, "pointsman itself"},
-    };
-    size_t most = 0;
-    for (size_t i = 1; i < ARRAY_LEN(parts); i++)
-        if (parts[i].us > parts[most].us)
-            most = i;
-    snprintf(out, size, "most of %.3g s was %s: %.3g s (%d %%)", (double)r->total_us / 1e6,
-        parts[most].text, (double)parts[most].us / 1e6,
-        (int)(parts[most].us * 100 / MAX(r->total_us, 1)));
+    enum time_part most = largest_part(r, us);
+    const struct histogram *h = usual(most, r->ttft_us > 0 ? first : whole, whole);
+    if (!h) {
+        snprintf(out, size, "most of %.3g s: %s, %.3g s (%d %%)", (double)r->total_us / 1e6,
+            part_names[most], (double)us[most] / 1e6, (int)(us[most] * 100 / r->total_us));
+        return true;
+    }
+    int64_t took = most == PART_FIRST && r->ttft_us > 0 ? r->ttft_us : r->total_us;
+    int64_t median = histogram_percentile(h, 500000), rank = histogram_rank(h, took);
+    int p = (int)MIN(MAX(rank / 10000, 1), 99);
+    if (rank >= 750000 && took > median)
+        snprintf(out, size, "slow by %.3g s: %s, p%d of %lld", (double)(took - median) / 1e6,
+            part_names[most], p, (long long)histogram_total(h));
+    else
+        snprintf(out, size, "%s: %.3g s of %.3g s, as usual (p%d of %lld)", part_names[most],
+            (double)us[most] / 1e6, (double)r->total_us / 1e6, p, (long long)histogram_total(h));
     return true;
 }

@@ -9,8 +9,12 @@ struct filter;
 
 /* "request":{headers, body, body_cut}, "response":{…}, "events":[…] */
 void body_json(const struct store_body *b, struct json_writer *w);
-/* "most of 3.4 s was the provider's first token (2.9 s)". False when there is nothing to say. */
-bool record_sentence(const struct record *r, char *out, size_t size);
+/* Where the time went, against what the same target did in the hour before (`first` and `whole` tokens'
+ * durations, or NULL): "slow by 3.1 s: provider's first token, p97 of 212". False when there is nothing
+ * to say. */
+struct histogram;
+bool record_sentence(const struct record *r, const struct histogram *first,
+    const struct histogram *whole, char *out, size_t size);
 
 /* snapshot.c */
 struct event;

@@ -313,6 +313,7 @@ bool admin_find_record(struct call *c, struct str id, struct record *out)
 struct one {
     struct record record;
     struct str previous; /* messages.c */
+    struct str sentence; /* where the time went */
     call_fn *then;
 };
 
@@ -404,9 +405,7 @@ static void write_record(struct call *c, struct json_writer *w)
 {
     const struct record *r = call_record(c);
     record_json_members(r, w);
-    char sentence[200];
-    if (record_sentence(r, sentence, sizeof sentence))
-        json_put_c(w, "sentence", sentence);
+    json_put_str(w, "sentence", ((struct one *)c->state)->sentence);
 }
 
 static void body_answered(struct call *c, struct store_answer *a)
@@ -421,7 +420,7 @@ static void body_answered(struct call *c, struct store_answer *a)
     call_send(c);
 }
 
-static void show_record(struct call *c)
+static void show_bodies(struct call *c)
 {
     struct store_query q = {.kind = STORE_ASK_BODY, .id = call_record(c)->id};
     if (c->admin->start.store && call_may_read(c, call_record(c))) {
@@ -433,6 +432,32 @@ static void show_record(struct call *c)
     json_put_c(w, "denied", c->admin->start.store
         ? "access.bodies does not let you read this request's bodies" : "nothing is stored here");
     call_send(c);
+}
+
+static void hour_answered(struct call *c, struct store_answer *a)
+{
+    const struct store_sum *s = a && a->rc == 0 && a->n ? &a->sums[0] : NULL;
+    char text[200] = "";
+    if (!record_sentence(call_record(c), s ? s->ttft : NULL, s ? s->total : NULL, text, sizeof text))
+        text[0] = '\0';
+    ((struct one *)c->state)->sentence = arena_str(&c->arena, str_c(text));
+    show_bodies(c);
+}
+
+/* What the same target did in the hour before says whether this was slow. */
+static void show_record(struct call *c)
+{
+    enum { HOUR_MS = 3600000, MINUTE_MS = 60000 };
+    const struct record *r = call_record(c);
+    char target[300];
+    if (!c->admin->start.store || r->state != STATE_DONE || !r->provider.n) {
+        hour_answered(c, NULL);
+        return;
+    }
+    snprintf(target, sizeof target, STR_FMT "/" STR_FMT, STR_ARG(r->provider), STR_ARG(r->model));
+    struct store_query q = {.kind = STORE_ASK_SUMS, .dimension = STORE_BY_MODEL,
+        .name = str_c(target), .from_ms = r->time_ms - HOUR_MS, .to_ms = r->time_ms + MINUTE_MS};
+    call_ask(c, &q, hour_answered);
 }
 
 void get_exchange(struct call *c)

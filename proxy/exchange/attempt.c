@@ -10,6 +10,7 @@
 #include "store/base/log.h"
 #include "store/base/secret.h"
 
+#include <stdio.h>
 
 enum { HEADERS_MAX = 160, RETRY_AFTER_US = 1000000, RETRY_AFTER_LAST_US = 10000000 };
 
@@ -165,8 +166,8 @@ static bool note_attempt(struct exchange *x)
         return false;
     }
     *a = (struct attempt){.started_us = clock_mono_us(), .outcome = "running"};
-    struct str name = ARENA_JOIN(&x->arena, c->provider->name, STR("/"), c->model);
-    str_copy(a->target, sizeof a->target, name);
+    snprintf(a->target, sizeof a->target, STR_FMT "/" STR_FMT, STR_ARG(c->provider->name),
+        STR_ARG(c->model));
     struct slot *s = x->slot;
     slot_write_begin(s);
     str_copy(s->provider, sizeof s->provider, c->provider->name);

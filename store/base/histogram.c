@@ -68,6 +68,16 @@ int64_t histogram_percentile(const struct histogram *h, int64_t ppm)
     return value_of(HISTOGRAM_BUCKETS - 1);
 }
 
+int64_t histogram_rank(const struct histogram *h, int64_t value)
+{
+    int64_t total = 0, below = 0;
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        total += MAX(h->count[i], 0);
+        below += i <= bucket_of(value) ? MAX(h->count[i], 0) : 0;
+    }
+    return total ? below * 1000000 / total : 0;
+}
+
 static void put_varint(struct buf *out, uint64_t v)
 {
     while (v >= 0x80) {

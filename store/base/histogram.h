@@ -30,6 +30,8 @@ int64_t histogram_total(const struct histogram *h);
 
 /* The value below which `ppm` millionths of the counts lie; 0 when empty. */
 int64_t histogram_percentile(const struct histogram *h, int64_t ppm);
+/* The share of values that are no greater, in ppm; 0 when there are none. */
+int64_t histogram_rank(const struct histogram *h, int64_t value);
 
 /* Pairs of varints: distance to the bucket before, count (zigzag). Empty: no bytes. */
 void histogram_encode(const struct histogram *h, struct buf *out);

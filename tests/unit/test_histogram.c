@@ -31,6 +31,8 @@ static void percentiles_of_a_known_row_of_numbers(void **state)
     for (int64_t v = 1; v <= 100000; v++)
         histogram_add(&h, v, 1);
     assert_int_equal(histogram_total(&h), 100000);
+    assert_in_range(histogram_rank(&h, 97000), 950000, 990000);
+    assert_int_equal(histogram_rank(&h, INT64_MAX), 1000000);
     static const int64_t ppm[] = {10000, 250000, 500000, 950000, 990000, 999000, 1000000};
     for (unsigned i = 0; i < ARRAY_LEN(ppm); i++) {
         int64_t want = ppm[i] / 10, got = histogram_percentile(&h, ppm[i]);
