@@ -4,7 +4,9 @@
 #define POINTSMAN_APP_H
 
 #include "tui/console.h"
+#include "tui/notices.h"
 #include "tui/screen.h"
+#include "tui/settings.h"
 
 enum { APP_SCREENS_MAX = 8, APP_SHEETS_MAX = 6, APP_ACTIONS = 256 };
 
@@ -31,17 +33,20 @@ struct app {
     size_t sheet_count;
     struct ask *asks;
     struct theme theme;
+    int theme_fd; /* inotify: the folder of the person's own themes; -1: none */
     char message[512];
     enum role message_role;
     int64_t message_until_us;
     bool leaving, dirty, urgent; /* urgent: a key was pressed, draw now */
-    bool connected, asked_once, pasting, mouse;
+    bool connected, pasting;
     char trouble[256];                               /* why there is no connection */
     int64_t frame_us, poll_us, status_us, resize_us; /* last frame; when to ask next; 0: not */
     bool polling;
     int cursor_y, cursor_x;
-    int64_t seen_marker, seen_event;
-    bool silent, version_said;
+    int64_t seen_marker;
+    bool version_said;
+    struct settings settings;
+    struct notices notices;
 };
 
 /* The sheet on top, else the screen. */
@@ -52,6 +57,11 @@ const enum context *app_place(struct app *a, const struct shown *s);
 /* services.c */
 void app_sheet_close_all(struct app *a);
 void app_forget_asks(struct app *a, const void *state);
+
+/* looks.c: the theme: chosen, and read again when its file changes (app.theme_fd is readable). */
+void looks_open(struct app *a);
+void looks_changed(struct app *a);
+void looks_close(struct app *a);
 
 /* frame.c: paints one whole frame. */
 void frame_draw(struct app *a);

@@ -81,28 +81,6 @@ static void flash_marker(struct app *a)
     a->seen_marker = last->seq ? last->seq : 1;
 }
 
-/* What a person wants to hear of who looks elsewhere: said once, with the bell. */
-static void ring(struct app *a)
-{
-    static const char *const kinds[] = {
-        "budget_near", "budget_hit", "breaker_open", "looping", "spend_anomaly", "store_full"};
-    const struct model *m = &a->model;
-    int64_t seen = a->seen_event;
-    for (size_t i = m->event_count; i-- > 0 && m->events[i].seq > seen;) {
-        const struct console_event *e = &m->events[i];
-        a->seen_event = MAX(a->seen_event, e->seq);
-        for (size_t k = 0; seen && k < ARRAY_LEN(kinds); k++) {
-            if (!str_eq_nocase(str_c(e->kind), str_c(kinds[k])))
-                continue;
-            app_say(a, ROLE_WARN, "%s   (8 shows it)", e->text);
-            if (!a->silent)
-                terminal_send(STR("\a"));
-        }
-    }
-    if (!a->seen_event)
-        a->seen_event = 1;
-}
-
 static void lost(struct app *a, const char *why)
 {
     a->connected = false;
@@ -132,7 +110,7 @@ static void on_snapshot(void *arg, int status, struct str reply, const struct er
         a->status_us = 0;
     a->connected = true;
     flash_marker(a);
-    ring(a);
+    notices_data(a);
     tell_data(a);
 }
 
@@ -275,20 +253,11 @@ static void own_action(struct app *a, enum action action)
         a->polling = a->connected = false;
         a->poll_us = 0;
         break;
-    case ACTION_BELL:
-        a->silent = !a->silent;
-        app_say(a, ROLE_MESSAGE, a->silent ? "bell off" : "bell on");
-        break;
     case ACTION_REDRAW:
         terminal_redraw();
         break;
     case ACTION_SUSPEND:
         terminal_suspend();
-        break;
-    case ACTION_MOUSE:
-        a->mouse = !a->mouse;
-        terminal_mouse(a->mouse);
-        app_say(a, ROLE_MESSAGE, a->mouse ? "mouse on; hold Shift to select text" : "mouse off");
         break;
     case ACTION_TROUBLE:
         if (a->model.trouble_count)
@@ -395,6 +364,9 @@ static int wait_ms(struct app *a, int64_t now)
         wait = until_ms(a->message_until_us, now, wait);
     if (a->dirty && !terminal_busy())
         wait = until_ms(a->frame_us + FRAME_US, now, wait);
+    int notice = notices_tick(a);
+    if (notice >= 0 && (wait < 0 || notice < wait))
+        wait = notice;
     return tick(a, wait);
 }
 
@@ -445,6 +417,7 @@ static void loop(struct app *a, int signals)
                 .events = (short)(POLLIN | (terminal_busy() || a->urgent ? POLLOUT : 0))},
             {.fd = link_fd(a->link), .events = POLLIN},
             {.fd = signals, .events = POLLIN},
+            {.fd = a->theme_fd, .events = POLLIN},
         };
         if (late)
             wait = until_ms(a->frame_us + FRAME_US, clock_mono_us(), wait);
@@ -458,6 +431,8 @@ static void loop(struct app *a, int signals)
             read_keys(a);
         if (p[2].revents)
             take_signal(a, signals);
+        if (p[3].revents)
+            looks_changed(a);
         link_run(a->link);
     }
 }
@@ -476,30 +451,6 @@ static int catch_signals(void)
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static void pick_theme(struct app *a)
-{
-    const char *name = a->options.theme ? a->options.theme : getenv("POINTSMAN_THEME");
-    struct err e = {0};
-    bool found = theme_load(&a->theme, name && *name ? name : "term16", &e) == 0;
-    if (!found && theme_load(&a->theme, "term16", NULL) < 0)
-        a->theme = (struct theme){.name = "none"};
-    if (!found)
-        app_say(a, ROLE_BAD, "%s", e.text);
-    ui_theme(&a->theme, terminal_depth(), terminal_ascii());
-}
-
-bool app_set_theme(struct app *a, const char *name)
-{
-    struct err e = {0};
-    if (theme_load(&a->theme, name, &e) < 0) {
-        app_say(a, ROLE_BAD, "%s", e.text);
-        return false;
-    }
-    ui_theme(&a->theme, terminal_depth(), terminal_ascii());
-    app_dirty(a);
-    return true;
-}
-
 static bool no_colors(void)
 {
     const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -511,6 +462,7 @@ static int open_console(struct app *a, struct err *e)
     const struct console_options *o = &a->options;
     struct terminal_options t = {
         .ascii = o->ascii, .mono = o->mono || no_colors(), .no_sync = o->no_sync};
+    a->theme_fd = -1;
     model_init(&a->model);
     a->link = link_new(o->socket);
     if (!a->link)
@@ -518,7 +470,15 @@ static int open_console(struct app *a, struct err *e)
     int rc = terminal_open(&t, e);
     if (rc < 0)
         return rc;
-    pick_theme(a);
+    struct err faults = {0}, keys = {0};
+    int settings = settings_load(&a->settings, &faults);
+    looks_open(a);
+    if (settings_on(&a->settings, SETTING_MOUSE))
+        terminal_mouse(true);
+    if (settings < 0)
+        app_say(a, ROLE_BAD, "%s", faults.text);
+    if (keymap_load(&keys) < 0)
+        app_say(a, ROLE_BAD, "%s", keys.text);
     for (size_t i = 0; app_screen(i); i++)
         a->screens[a->screen_count++].screen = app_screen(i);
     show_screen(a, 0);
@@ -540,6 +500,8 @@ static void close_console(struct app *a)
     }
     app_forget_asks(a, NULL);
     terminal_close();
+    looks_close(a);
+    settings_fini(&a->settings);
     link_free(a->link);
 }
 

@@ -157,7 +157,7 @@ static int bar_item(int y, int x, int width, const struct key_row *row)
 
 static bool in_bar(const struct key_row *row, const enum context *contexts)
 {
-    if (!row->rank || !*row->label || keymap_row(contexts, row->action) != row)
+    if (!row->rank || !*row->label || !*row->keys || keymap_row(contexts, row->action) != row)
         return false;
     return true;
 }

@@ -7,9 +7,15 @@
  *     enum action a = keymap_action((enum context[]){CONTEXT_REQUESTS, CONTEXT_LIST, CONTEXT_END},
  * key);
  *
- * CONTEXT_GLOBAL is looked at last without being listed. */
+ * CONTEXT_GLOBAL is looked at last without being listed.
+ *
+ * ~/.config/pointsman/keys.conf changes keys: `requests.pause = Space p`, one action a line, as
+ * many keys as wanted; `-` takes all away. What is not named there stays. */
 #ifndef POINTSMAN_KEYMAP_H
 #define POINTSMAN_KEYMAP_H
+
+#include "store/base/err.h"
+#include "store/base/str.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,15 +41,21 @@ struct key_row {
     int rank;
 };
 
-extern const struct key_row key_rows[];
+extern struct key_row key_rows[]; /* changed by keymap_read() only */
 extern const size_t key_row_count;
 
 const char *context_title(enum context c);
+const char *context_name(enum context c); /* "REQUESTS", as keys.conf has it in any case */
 
 enum action keymap_action(const enum context *contexts, int key);
 
 /* The row that a key or an action has in these contexts (or globally); NULL when none. */
 const struct key_row *keymap_row(const enum context *contexts, enum action action);
+
+/* Reads keys.conf of the person. A line that can't be is left out; *e names the first, with line
+ * and reason. A missing file is no error. */
+int keymap_load(struct err *e) MUST_CHECK;
+int keymap_read(struct str text, const char *path, struct err *e) MUST_CHECK;
 
 /* "Enter", "C-d", "M-1", "F5", "й" → key; 0 when it is no key's name. */
 int keymap_parse(const char *name, size_t n);

@@ -20,6 +20,7 @@
 #include "tui/terminal.h"
 
 struct app;
+struct settings;
 
 /* What the cursor is on, in terms of what can be done with it: s, y, X and D ask for it. */
 enum subject_kind {
@@ -63,6 +64,8 @@ struct screen {
     const char *(*hint)(
         struct app *a, void *state); /* last line instead of the keys; may be NULL */
     bool (*subject)(struct app *a, void *state, struct subject *s);
+    /* chooses the columns of its list (see table_choose()); NULL: it has none */
+    bool (*columns)(struct app *a, void *state, struct str names, struct str *unknown);
 };
 
 struct model *app_model(struct app *a);
@@ -78,6 +81,9 @@ void app_push(struct app *a, const struct screen *sheet, const void *arg);
 void app_pop(struct app *a, const void *state);
 bool app_subject(struct app *a, struct subject *s); /* of the screen, whatever lies over it */
 void app_do(struct app *a, enum action action); /* as if its key had been pressed on the screen */
+
+/* Chooses columns of the screen's list; its name, or NULL with the reason said. */
+const char *app_columns(struct app *a, struct str names);
 
 /* The cursor rests here after the frame: on the selected row, or in a text field. */
 void app_cursor(struct app *a, int y, int x);
@@ -104,7 +110,12 @@ bool app_may_change(struct app *a);
 /* To the clipboard by the best way there is, and to a file; says where it went. */
 void app_copy(struct app *a, struct str text, const char *what);
 
-bool app_set_theme(struct app *a, const char *name);
+bool app_set_theme(struct app *a, const char *name); /* for now; app_set(a, "theme", …) keeps it */
+const struct theme *app_theme(struct app *a);
+
+/* What this person has set; app_set() puts it in force, writes it and says why it could not. */
+const struct settings *app_settings(struct app *a);
+bool app_set(struct app *a, const char *key, const char *value);
 
 /* All screens of screens.def in the order of their digits, then NULL. */
 const struct screen *app_screen(size_t i);

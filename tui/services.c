@@ -123,6 +123,46 @@ bool app_subject(struct app *a, struct subject *s)
     return front->screen->subject && front->screen->subject(a, front->state, s);
 }
 
+const char *app_columns(struct app *a, struct str names)
+{
+    struct shown *s = app_current(a);
+    struct str unknown = STR_NULL;
+    if (!s->screen->columns)
+        app_say(a, ROLE_WARN, "%s has no columns to choose", s->screen->title);
+    else if (!s->screen->columns(a, s->state, names, &unknown))
+        app_say(a, ROLE_WARN, "no column is called \"" STR_FMT "\" (o lists them)",
+            STR_ARG(str_first(unknown, 40)));
+    else
+        return s->screen->name;
+    return NULL;
+}
+
+const struct settings *app_settings(struct app *a)
+{
+    return &a->settings;
+}
+
+static void put_in_force(struct app *a, const char *key)
+{
+    if (strcmp(key, setting_rows[SETTING_MOUSE].key) == 0)
+        terminal_mouse(settings_on(&a->settings, SETTING_MOUSE));
+    else if (strcmp(key, setting_rows[SETTING_TITLE].key) == 0)
+        notices_title(a);
+    else if (strcmp(key, "theme") == 0)
+        app_set_theme(a, settings_text(&a->settings, key));
+    a->dirty = true;
+}
+
+bool app_set(struct app *a, const char *key, const char *value)
+{
+    struct err e = {0};
+    int rc = settings_put(&a->settings, key, value, &e);
+    put_in_force(a, key);
+    if (rc < 0)
+        app_say(a, ROLE_WARN, "%s", e.text);
+    return rc == 0;
+}
+
 bool app_may_change(struct app *a)
 {
     if (a->options.readonly)

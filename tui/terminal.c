@@ -7,6 +7,7 @@
 
 #include "store/base/buf.h"
 #include "store/base/clock.h"
+#include "tui/clean.h"
 
 #include <curses.h>
 #include <errno.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 /* Everything that may have been turned on, off. All are ignored where unknown. */
+#define TITLE_BACK "\033[23;2t"
 #define UNDO "\033[?2026l\033[?1006l\033[?1000l\033[?1004l\033[?2004l"
 #define UNDO_ALL UNDO "\033[0m\033[?25h\033[?1049l\r\n"
 #define OUT_MAX ((size_t)8 << 20)
@@ -37,7 +39,7 @@ static struct {
     SCREEN *screen;
     struct termios saved, raw;
     struct buf out; /* bytes the terminal has still to take */
-    bool open, gone, ascii, sync, extras, mouse, dropped;
+    bool open, gone, ascii, sync, extras, mouse, dropped, titled;
     unsigned esc_ms;
     enum theme_depth depth;
     int rows, columns, click_y, click_x;
@@ -49,7 +51,8 @@ static const int crash_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 static void on_crash(int sig)
 {
     if (t.open) {
-        ssize_t n = write(t.fd, UNDO_ALL, sizeof UNDO_ALL - 1);
+        ssize_t n = t.titled ? write(t.fd, TITLE_BACK, sizeof TITLE_BACK - 1) : 0;
+        n += write(t.fd, UNDO_ALL, sizeof UNDO_ALL - 1);
         (void)n;
         tcsetattr(t.fd, TCSANOW, &t.saved);
         if (t.lent >= 0)
@@ -246,6 +249,9 @@ void terminal_leave(void)
     put_now(t.out.p, t.out.n);
     buf_reset(&t.out);
     put_now(UNDO, sizeof UNDO - 1);
+    if (t.titled)
+        put_now(TITLE_BACK, sizeof TITLE_BACK - 1);
+    t.titled = false;
     endwin();
     collect();
     put_now(t.out.p, t.out.n);
@@ -472,6 +478,51 @@ void terminal_frame_end(int y, int x)
 void terminal_redraw(void)
 {
     clearok(curscr, TRUE);
+}
+
+/* Known to take a title and to ignore what else it does not know of OSC. */
+static bool knows_osc(void)
+{
+    static const char *const terms[] = {"xterm", "tmux", "screen", "rxvt", "alacritty", "foot",
+        "kitty", "wezterm", "konsole", "st-", "ghostty", "contour", "vte", "gnome"};
+    for (size_t i = 0; i < ARRAY_LEN(terms); i++)
+        if (!t.notice[0] && strncmp(t.name, terms[i], strlen(terms[i])) == 0)
+            return true;
+    return false;
+}
+
+static void send_osc(const char *number, const char *text)
+{
+    struct buf out;
+    buf_init(&out, 4096);
+    buf_printf(&out, "\033]%s;", number);
+    clean_put(&out, str_c(text), t.ascii);
+    buf_puts(&out, "\a");
+    if (!out.err)
+        terminal_send(buf_str(&out));
+    buf_fini(&out);
+}
+
+void terminal_title(const char *text)
+{
+    if (!text && t.titled)
+        terminal_send(STR(TITLE_BACK));
+    if (!text)
+        t.titled = false;
+    if (!text || !knows_osc())
+        return;
+    if (!t.titled)
+        terminal_send(STR("\033[22;2t"));
+    t.titled = true;
+    send_osc("2", text);
+}
+
+void terminal_notify(const char *text, bool desktop, bool bell)
+{
+    if (desktop && knows_osc())
+        send_osc("9", text);
+    if (bell)
+        terminal_send(STR("\a"));
 }
 
 void terminal_send(struct str bytes)

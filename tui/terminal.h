@@ -81,6 +81,13 @@ bool terminal_busy(void);   /* bytes wait for POLLOUT */
 void terminal_flush(void);  /* when POLLOUT came */
 void terminal_redraw(void); /* the next frame paints everything */
 
+/* The window's title, where the terminal has one; the old one comes back at the end, or with NULL.
+ * The text is cleaned here. */
+void terminal_title(const char *text);
+/* A notice on the desktop by the terminal (OSC 9), where it may be sent; with `bell` the bell, too.
+ */
+void terminal_notify(const char *text, bool desktop, bool bell);
+
 /* Bytes outside of frames: title, bell, clipboard sequence. Already safe; queued behind the frame.
  */
 void terminal_send(struct str bytes);

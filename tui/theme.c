@@ -2,7 +2,9 @@
 #include "tui/theme.h"
 
 #include "store/base/buf.h"
+#include "tui/settings.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -78,6 +80,46 @@ short theme_nearest_256(unsigned rgb)
 short theme_nearest_16(short c)
 {
     return c < 16 ? c : nearest(rgb_of_256(c), 0, 16);
+}
+
+/* ---- contrast ---- */
+
+static double luminance(short color)
+{
+    unsigned rgb = rgb_of_256(color);
+    static const double weights[] = {0.2126, 0.7152, 0.0722};
+    double sum = 0;
+    for (int i = 0; i < 3; i++) {
+        double v = (double)(rgb >> (16 - 8 * i) & 255) / 255;
+        sum += weights[i] * (v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4));
+    }
+    return sum;
+}
+
+static double contrast(short one, short other)
+{
+    double a = luminance(one), b = luminance(other);
+    return (MAX(a, b) + 0.05) / (MIN(a, b) + 0.05);
+}
+
+size_t theme_check(const struct theme *t, void (*weak)(void *ctx, enum role role, double contrast),
+    void *ctx, size_t *checked)
+{
+    enum { BLACK = 16, WHITE = 231, LEAST_TENTHS = 45 };
+    short text = t->style[ROLE_TEXT][DEPTH_256].fg;
+    short ground = text < 0 ? -1 : luminance(text) > 0.2 ? BLACK : WHITE;
+    size_t found = 0;
+    *checked = 0;
+    for (int role = 0; role < ROLE_COUNT; role++) {
+        struct style s = t->style[role][DEPTH_256];
+        short bg = s.bg >= 0 ? s.bg : ground, fg = s.fg >= 0 ? s.fg : text;
+        if (bg < 0 || fg < 0 || role == ROLE_RULE || role == ROLE_BOX)
+            continue; /* lines are no text */
+        (*checked)++;
+        if (contrast(fg, bg) * 10 < LEAST_TENTHS)
+            found++, weak(ctx, (enum role)role, contrast(fg, bg));
+    }
+    return found;
 }
 
 static bool read_rgb(struct str w, short *color)
@@ -230,18 +272,6 @@ int theme_parse(struct theme *t, struct str text, struct err *e)
     return parse_at(t, text, 0, e);
 }
 
-static int read_file(const char *path, struct buf *out)
-{
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return -ERR_NOT_FOUND;
-    char part[4096];
-    for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0;)
-        buf_put(out, part, n);
-    fclose(f);
-    return out->err;
-}
-
 /* PREFIX/bin/pointsman → PREFIX/share/pointsman/themes/NAME.theme, wherever it was installed. */
 static void installed_theme(char *path, size_t size, const char *name)
 {
@@ -259,21 +289,19 @@ static void installed_theme(char *path, size_t size, const char *name)
 
 static int load_file(struct theme *t, const char *name, unsigned depth, struct err *e)
 {
-    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-    char path[2][512] = {"", ""};
+    char path[2][512] = {"", ""}, file[64];
     struct buf text;
     int rc = -ERR_NOT_FOUND;
     if (!*name || strlen(name) > 32 || name[strspn(name, NAME_BYTES)])
         return -ERR_NOT_FOUND; /* a name, never a path */
-    if (config && *config)
-        snprintf(path[0], sizeof path[0], "%s/pointsman/themes/%s.theme", config, name);
-    else if (home && *home)
-        snprintf(path[0], sizeof path[0], "%s/.config/pointsman/themes/%s.theme", home, name);
+    snprintf(file, sizeof file, "themes/%s.theme", name);
+    if (!settings_path(path[0], sizeof path[0], file))
+        path[0][0] = '\0';
     installed_theme(path[1], sizeof path[1], name);
     buf_init(&text, THEME_FILE_MAX);
     for (size_t i = 0; i < ARRAY_LEN(path) && rc == -ERR_NOT_FOUND; i++) {
         buf_reset(&text);
-        if (path[i][0] && (rc = read_file(path[i], &text)) == 0)
+        if (path[i][0] && (rc = settings_read(path[i], &text)) == 0)
             rc = err_context(e, parse_at(t, buf_str(&text), depth, e), "%s", path[i]);
     }
     buf_fini(&text);

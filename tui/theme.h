@@ -53,6 +53,12 @@ const char *theme_built_in(size_t i);
 
 const char *role_name(enum role role);
 
+/* Calls `weak` for each role whose contrast is below 4.5 to 1 with 256 colours; returns how many,
+ * and in *checked how many have colours of their own. Where a theme leaves the background to the
+ * terminal, it is taken as black when its text is light, else as white. */
+size_t theme_check(const struct theme *t, void (*weak)(void *ctx, enum role role, double contrast),
+    void *ctx, size_t *checked);
+
 /* The nearest of the 256 palette, and of its first 16. */
 short theme_nearest_256(unsigned rgb);
 short theme_nearest_16(short color256);

@@ -661,6 +661,10 @@ static size_t allowed_sequence(const char *p, size_t n)
         return 3;
     if (n > 1 && strchr("=>78M", p[1]))
         return 2;
+    if (n > 3 && p[1] == ']' && (p[2] == '2' || p[2] == '9') && p[3] == ';') { /* title, notice */
+        const char *end = memchr(p, '\a', MIN(n, 400));
+        return end && !memchr(p + 1, '\033', (size_t)(end - p) - 1) ? (size_t)(end - p) + 1 : 0;
+    }
     if (n < 3 || p[1] != '[')
         return 0;
     if (p[2] == '?') {

@@ -6,6 +6,7 @@
 #include "tui/keymap.h"
 #include "tui/model.h"
 #include "tui/terminal.h"
+#include "tui/settings.h"
 #include "tui/theme.h"
 #include "tui/widgets/table.h"
 
@@ -17,6 +18,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <unistd.h>
 
 /* ---- sanitizer ---- */
 
@@ -219,6 +221,93 @@ static void theme_files_are_read_with_their_errors(void **state)
     assert_true(theme_load(&t, "../../etc/passwd", &e) < 0);
 }
 
+/* ---- what a person sets ---- */
+
+static void keys_conf_changes_keys_and_names_its_faults(void **state)
+{
+    static const enum context list[] = {CONTEXT_LIST, CONTEXT_END};
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(keymap_read(STR("; mine\nlist.page-down = PgDn M-n\r\n\nLIST.HALF_UP = -\n"),
+        "keys.conf", &e), 0);
+    assert_int_equal(keymap_action(list, KEY_ALT + 'n'), ACTION_PAGE_DOWN);
+    assert_int_equal(keymap_action(list, 6), ACTION_NONE); /* ^F was taken away */
+    assert_int_equal(keymap_action(list, 21), ACTION_NONE);
+    assert_int_not_equal(keymap_read(STR("list.page_down = PgDn C-f\nlist.up = j\nfoo\n"), "keys.conf", &e), 0);
+    assert_string_equal(e.text, "keys.conf line 2: j already means DOWN here: change that first");
+    assert_int_not_equal(keymap_read(STR("list.nothing = x"), "keys.conf", &e), 0);
+    assert_non_null(strstr(e.text, "line 1: there is no \"list.nothing\""));
+    assert_int_not_equal(keymap_read(STR("list.up = Hyper"), "keys.conf", &e), 0);
+    assert_non_null(strstr(e.text, "\"Hyper\" is no key"));
+    assert_int_not_equal(keymap_read(STR("list.up"), "keys.conf", &e), 0);
+    assert_int_equal(keymap_read(STR("list.half_up = C-u"), "keys.conf", &e), 0);
+    assert_int_equal(keymap_action(list, 21), ACTION_HALF_UP);
+}
+
+static void settings_keep_what_else_is_in_the_file(void **state)
+{
+    char dir[] = "/tmp/pointsman-settings-XXXXXX", path[200];
+    struct settings s;
+    struct err e = {0};
+    struct buf text;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    setenv("XDG_CONFIG_HOME", dir, 1);
+    assert_int_equal(settings_load(&s, &e), 0); /* no file */
+    assert_true(settings_on(&s, SETTING_BELL));
+    assert_int_equal(settings_put(&s, "filter slow", "dur:>10s | ttft:>2s", &e), 0);
+    settings_fini(&s);
+    assert_true(settings_path(path, sizeof path, "console.conf"));
+    FILE *f = fopen(path, "a");
+    assert_non_null(f);
+    fputs("; of mine\nbell = off\nmouse = maybe\nbogus\n", f);
+    fclose(f);
+    assert_int_not_equal(settings_load(&s, &e), 0);
+    assert_non_null(strstr(e.text, "line 4: mouse is on or off, not \"maybe\""));
+    assert_false(settings_on(&s, SETTING_BELL));
+    assert_string_equal(settings_text(&s, "filter slow"), "dur:>10s | ttft:>2s");
+    assert_string_equal(settings_find(&s, "filter ", 0)->key, "filter slow");
+    assert_null(settings_find(&s, "filter ", 1));
+    assert_int_equal(settings_put(&s, "bell", "on", &e), 0);
+    assert_int_equal(settings_put(&s, "filter slow", "", &e), 0);
+    assert_int_not_equal(settings_put(&s, "nothing", "on", &e), 0);
+    assert_int_not_equal(settings_put(&s, "filter x", "a\nb = c", &e), 0);
+    buf_init(&text, 4096);
+    assert_int_equal(settings_read(path, &text), 0);
+    assert_string_equal(buf_c(&text), "; of mine\nbell = on\nmouse = maybe\nbogus\n");
+    buf_fini(&text);
+    settings_fini(&s);
+    unlink(path);
+    unsetenv("XDG_CONFIG_HOME");
+}
+
+static void note_role(void *ctx, enum role role, double contrast)
+{
+    (void)contrast;
+    ((bool *)ctx)[role] = true;
+}
+
+static void weak_contrast_is_found(void **state)
+{
+    bool weak[ROLE_COUNT] = {false};
+    struct theme t;
+    struct err e = {0};
+    size_t checked;
+    (void)state;
+    assert_int_equal(theme_load(&t, "term16", &e), 0);
+    assert_int_equal(theme_parse(&t, STR("[roles]\ntext = #eeeeee\nwarn = #333333\nbad = #111111 on #ffffff\n"), &e), 0);
+    assert_true(theme_check(&t, note_role, weak, &checked) >= 1);
+    assert_true(weak[ROLE_WARN]);
+    assert_false(weak[ROLE_BAD]);
+    assert_false(weak[ROLE_TEXT]);
+    for (size_t i = 0; theme_built_in(i); i++) { /* what we ship can be read */
+        assert_int_equal(theme_load(&t, theme_built_in(i), &e), 0);
+        memset(weak, 0, sizeof weak);
+        if (strncmp(theme_built_in(i), "high-contrast", 13) == 0)
+            assert_int_equal(theme_check(&t, note_role, weak, &checked), 0);
+    }
+}
+
 /* ---- columns ---- */
 
 static void narrow_tables_drop_the_least_important_columns(void **state)
@@ -351,6 +440,9 @@ int main(void)
         cmocka_unit_test(every_key_has_a_name_that_is_known),
         cmocka_unit_test(built_in_themes_name_every_role),
         cmocka_unit_test(theme_files_are_read_with_their_errors),
+        cmocka_unit_test(keys_conf_changes_keys_and_names_its_faults),
+        cmocka_unit_test(settings_keep_what_else_is_in_the_file),
+        cmocka_unit_test(weak_contrast_is_found),
         cmocka_unit_test(narrow_tables_drop_the_least_important_columns),
         cmocka_unit_test(sideways_what_names_a_row_stays),
         cmocka_unit_test(snapshots_become_rows_in_order),

@@ -180,4 +180,5 @@ const struct screen screen_cost = {.name = "cost",
     .close = listing_close,
     .draw = draw,
     .action = action,
+    .columns = listing_columns,
     .tick = listing_tick};

@@ -18,6 +18,10 @@ static const enum context place[] = {CONTEXT_TEXT, CONTEXT_END};
 static void lay_context(struct text *t, enum context c)
 {
     text_printf(t, ROLE_HEADING, "%s", context_title(c));
+    text_extend(t, ROLE_DIM, STR("   (keys.conf: "));
+    for (const char *p = context_name(c); *p; p++)
+        text_extend(t, ROLE_DIM, str_n((char[]){(char)(*p | 0x20)}, 1));
+    text_extend(t, ROLE_DIM, STR(".…)"));
     for (size_t i = 0; i < key_row_count; i++) {
         const struct key_row *row = &key_rows[i];
         if (row->context != c || !*row->keys)

@@ -255,5 +255,6 @@ const struct screen screen_keys = {.name = "keys",
     .close = listing_close,
     .draw = draw,
     .action = action,
+    .columns = listing_columns,
     .tick = listing_tick,
     .subject = subject};

@@ -144,5 +144,6 @@ const struct screen screen_models = {.name = "models",
     .close = listing_close,
     .draw = draw,
     .action = action,
+    .columns = listing_columns,
     .tick = listing_tick,
     .subject = subject};

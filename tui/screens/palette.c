@@ -1,9 +1,11 @@
 /* palette.c: everything that can be done here, found by typing part of its name, with its key.
  *
- * Made from keys.def and screens.def, so that it never knows less or more than the keys do. A
- * pasted request id jumps to that request; `theme NAME` sets colours. */
+ * Made from keys.def, screens.def and commands.c, so that it never knows less or more than they do.
+ * A pasted request id jumps to that request; colours are shown as soon as the cursor is on their
+ * name, and stay with Enter. */
 #include "tui/app.h"
 
+#include "tui/screens/commands.h"
 #include "tui/screens/requests.h"
 #include "tui/widgets/edit.h"
 #include "tui/widgets/menu.h"
@@ -15,9 +17,11 @@ enum { ENTRIES_MAX = 160 };
 struct entry {
     char name[40];
     const char *help;
-    const struct key_row *row;   /* an action, … */
-    const struct screen *screen; /* … a screen, … */
-    const char *theme;           /* … or colours */
+    const struct key_row *row;     /* an action, … */
+    const struct screen *screen;   /* … a screen, … */
+    const char *theme;             /* … colours, … */
+    const struct command *command; /* … or a command, with the words after its name */
+    char args[40];
 };
 
 struct state {
@@ -25,6 +29,7 @@ struct state {
     size_t all_count;
     size_t found[ENTRIES_MAX], found_count, selected, top;
     struct edit edit;
+    char theme[32]; /* in force when it was opened */
 };
 
 static void add(struct state *s, struct entry e)
@@ -48,6 +53,10 @@ static void add_context(struct state *s, enum context c)
 
 static bool fits(const struct state *s, const struct entry *e)
 {
+    struct str args;
+    const struct command *command = command_find(str_n(s->edit.text, s->edit.n), &args);
+    if (command && e->command == command && !e->args[0])
+        return true;
     struct str text = str_trim(str_n(s->edit.text, s->edit.n)), word;
     while (str_cut(&text, ' ', &word))
         if (word.n && str_find_nocase(str_c(e->name), word) < 0 &&
@@ -68,6 +77,24 @@ static void find(struct state *s)
     s->selected = s->top = 0;
 }
 
+static void add_commands(struct app *a, struct state *s)
+{
+    const struct settings_entry *saved;
+    struct str none;
+    for (size_t i = 0; i < command_count; i++) {
+        struct entry e = {.help = commands[i].help, .command = &commands[i]};
+        snprintf(e.name, sizeof e.name, "%s %s", commands[i].name, commands[i].args);
+        add(s, e);
+    }
+    for (size_t i = 0; (saved = settings_find(&a->settings, "filter ", i)) != NULL; i++) {
+        struct entry e = {.help = saved->value};
+        e.command = command_find(STR("filter"), &none);
+        str_copy(e.args, sizeof e.args, str_from(str_c(saved->key), strlen("filter ")));
+        snprintf(e.name, sizeof e.name, "filter %.32s", e.args);
+        add(s, e);
+    }
+}
+
 static void open(struct app *a, void *state, const void *arg)
 {
     struct state *s = state;
@@ -81,10 +108,12 @@ static void open(struct app *a, void *state, const void *arg)
         add(s, e);
     }
     for (size_t i = 0; theme_built_in(i); i++) {
-        struct entry e = {.help = "colours", .theme = theme_built_in(i)};
+        struct entry e = {.help = "colours, shown at once", .theme = theme_built_in(i)};
         snprintf(e.name, sizeof e.name, "theme %.30s", theme_built_in(i));
         add(s, e);
     }
+    add_commands(a, s);
+    str_copy(s->theme, sizeof s->theme, str_c(a->theme.name));
     find(s);
 }
 
@@ -136,39 +165,68 @@ static bool is_id(struct str s)
 
 static void run(struct app *a, struct state *s)
 {
-    char id[40];
-    struct str text = str_trim(str_n(s->edit.text, s->edit.n));
+    char typed[EDIT_MAX + 1];
+    struct str text = str_trim(str_n(s->edit.text, s->edit.n)), args;
     bool jump = is_id(text);
-    str_copy(id, sizeof id, text);
     if (!jump && !s->found_count)
         return;
     struct entry e = jump ? (struct entry){.help = ""} : s->all[s->found[s->selected]];
+    str_copy(typed, sizeof typed, text);
     app_pop(a, s);
     if (jump)
-        requests_open(a, str_c(id));
+        requests_open(a, str_c(typed));
     else if (e.screen)
         app_show(a, e.screen->name);
     else if (e.theme)
-        app_set_theme(a, e.theme);
+        app_set(a, "theme", e.theme);
+    else if (e.command && command_find(str_c(typed), &args) == e.command && !e.args[0])
+        e.command->run(a, args);
+    else if (e.command)
+        e.command->run(a, str_c(e.args));
     else if (e.row)
         app_do(a, e.row->action);
+}
+
+/* The colours of the entry under the cursor, else those that were there before. */
+static void preview(struct app *a, const struct state *s)
+{
+    const struct entry *e = s->found_count ? &s->all[s->found[s->selected]] : NULL;
+    const char *name = s->edit.n && e && e->theme ? e->theme : s->theme;
+    if (strcmp(name, a->theme.name) != 0)
+        app_set_theme(a, name);
+}
+
+/* A command waits for its words behind the name; the rest is complete. */
+static void complete(struct state *s)
+{
+    const struct entry *e = &s->all[s->found[s->selected]];
+    char text[60];
+    snprintf(text, sizeof text, "%s ", e->command && !e->args[0] ? e->command->name : e->name);
+    edit_set(&s->edit, text);
 }
 
 static bool key(struct app *a, void *state, int key)
 {
     struct state *s = state;
-    if (key == '\r')
+    if (key == '\r') {
         run(a, s);
-    else if (key == 27 || key == 3)
+        return true;
+    }
+    if (key == 27 || key == 3) {
+        if (strcmp(s->theme, a->theme.name) != 0)
+            app_set_theme(a, s->theme);
         app_pop(a, s);
-    else if (key == KEY_N_DOWN || key == 14)
+        return true;
+    }
+    if (key == KEY_N_DOWN || key == 14)
         s->selected += s->selected + 1 < s->found_count;
     else if (key == KEY_N_UP || key == 16)
         s->selected -= s->selected > 0;
-    else if (key == '\t' && s->found_count) {
-        edit_set(&s->edit, s->all[s->found[s->selected]].name);
-    } else if (edit_key(&s->edit, key))
+    else if (key == '\t' && s->found_count)
+        complete(s);
+    else if (edit_key(&s->edit, key))
         find(s);
+    preview(a, s);
     return true;
 }
 

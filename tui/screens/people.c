@@ -63,5 +63,6 @@ const struct screen sheet_people = {.name = "people",
     .close = listing_close,
     .draw = draw,
     .action = action,
+    .columns = listing_columns,
     .tick = listing_tick,
     .hint = hint};

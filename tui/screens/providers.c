@@ -233,5 +233,6 @@ const struct screen screen_providers = {.name = "providers",
     .show = show,
     .draw = draw,
     .action = action,
+    .columns = listing_columns,
     .tick = listing_tick,
     .subject = subject};

@@ -3,6 +3,7 @@
 
 #include "store/base/clock.h"
 #include "tui/format.h"
+#include "tui/settings.h"
 #include "tui/widgets/order.h"
 
 #include <stdio.h>
@@ -417,6 +418,12 @@ void request_list_step(struct request_list *l, int by)
     note_selected(l);
 }
 
+bool request_list_columns(struct request_list *l, struct str names, struct str *unknown)
+{
+    struct table_view v = view_of(l);
+    return table_choose(&l->table, &v, names, unknown);
+}
+
 static void open_order(struct request_list *l)
 {
     struct table_view v = view_of(l);
@@ -467,12 +474,14 @@ bool request_list_action(struct request_list *l, enum action action)
 
 void request_list_init(struct request_list *l, struct app *a)
 {
+    struct str unknown;
     l->app = a;
     l->older.app = a;
     l->table.sort = COLUMN_TIME;
     l->table.follow = true;
     l->stale = true;
     l->generation = l->filter.generation = 1;
+    request_list_columns(l, str_c(settings_text(app_settings(a), "columns requests")), &unknown);
 }
 
 void request_list_fini(struct request_list *l)

@@ -274,6 +274,12 @@ static bool subject(struct app *a, void *state, struct subject *out)
     return true;
 }
 
+static bool columns(struct app *a, void *state, struct str names, struct str *unknown)
+{
+    (void)a;
+    return request_list_columns(&((struct state *)state)->list, names, unknown);
+}
+
 /* ---- from elsewhere ---- */
 
 void requests_filter(struct app *a, const char *filter)
@@ -285,6 +291,12 @@ void requests_filter(struct app *a, const char *filter)
     s->pane = s->focus_pane = s->zoom = false;
     filter_line_set(&s->list.filter, a, filter);
     s->list.table.follow = true;
+}
+
+const char *requests_filter_text(struct app *a)
+{
+    const struct state *s = app_state(a, "requests");
+    return s ? s->list.filter.text : "";
 }
 
 void requests_of(struct app *a, struct str row, const char *term, const char *member)
@@ -369,4 +381,5 @@ const struct screen screen_requests = {
     .typing = typing,
     .hint = hint,
     .subject = subject,
+    .columns = columns,
 };

@@ -7,8 +7,11 @@
 /* Shows the screen with this filter ("model:gpt-5"). */
 void requests_filter(struct app *a, const char *filter);
 
-/* The same for what a row of another list is called: requests_of(a, row, "key:=", "name"). Nothing
- * happens where the row has no such member. */
+/* The filter that is there, in force or not; "": none. */
+const char *requests_filter_text(struct app *a);
+
+/* requests_filter() for what a row of another list is called: requests_of(a, row, "key:=", "name").
+ * Nothing happens where the row has no such member. */
 void requests_of(struct app *a, struct str row, const char *term, const char *member);
 
 /* Shows the screen with the cursor on this request and its inspector open. The request may be older

@@ -300,5 +300,6 @@ const struct screen screen_routes = {.name = "routes",
     .draw = draw,
     .action = action,
     .data = data,
+    .columns = listing_columns,
     .tick = listing_tick,
     .subject = subject};

@@ -157,5 +157,6 @@ const struct screen screen_sessions = {.name = "sessions",
     .close = listing_close,
     .draw = draw,
     .action = action,
+    .columns = listing_columns,
     .tick = listing_tick,
     .subject = subject};

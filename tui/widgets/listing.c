@@ -3,6 +3,7 @@
 
 #include "store/base/clock.h"
 #include "tui/format.h"
+#include "tui/settings.h"
 #include "tui/widgets/chart.h"
 #include "tui/widgets/order.h"
 
@@ -41,11 +42,15 @@ void listing_text(struct str object, const char *path, char *out, size_t size)
 
 void listing_init(struct listing *l, struct app *a, const struct listing_def *def)
 {
+    char key[80];
+    struct str unknown;
     *l = (struct listing){.app = a, .def = def, .table = {.sort = -1}};
     buf_init(&l->reply, 32 << 20);
     for (size_t i = 0; def->order && i < def->count; i++)
         if (strcmp(def->columns[i].head.name, def->order) == 0)
             l->table.sort = (int)i, l->table.descending = true;
+    snprintf(key, sizeof key, "columns %s", def->path);
+    listing_columns(a, l, str_c(settings_text(app_settings(a), key)), &unknown);
 }
 
 void listing_close(struct app *a, void *list)
@@ -313,6 +318,14 @@ void listing_draw(struct listing *l, struct rect r)
     struct table_view v = view_of(l);
     table_draw(&l->table, &v, r, l->app);
     note_selected(l);
+}
+
+bool listing_columns(struct app *a, void *list, struct str names, struct str *unknown)
+{
+    struct listing *l = list;
+    struct table_view v = view_of(l);
+    (void)a;
+    return table_choose(&l->table, &v, names, unknown);
 }
 
 static void on_order(void *ctx, int column)

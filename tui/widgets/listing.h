@@ -83,9 +83,12 @@ void listing_refresh(struct listing *l); /* asks now: something changed */
 struct str listing_row(const struct listing *l);
 void listing_select(struct listing *l, const char *name);
 
-/* As screen.close and screen.tick: `list` is a struct listing, or a state that begins with one. */
+/* As screen.close, screen.tick and screen.columns: `list` is a struct listing, or a state that
+ * begins with one. */
 void listing_close(struct app *a, void *list);
 int listing_tick(struct app *a, void *list); /* asks when it is time */
+
+bool listing_columns(struct app *a, void *list, struct str names, struct str *unknown);
 
 /* A share of errors, warned above 1 % and 5 %, as CELL_SHARE paints it. */
 void listing_share(int y, int x, int width, int64_t ppm);
