@@ -132,10 +132,10 @@ static enum dialect error_dialect(struct str path, bool anthropic)
 static int not_found(struct str path, struct err *e)
 {
     const char *nearest = NULL;
-    unsigned best = 7;
+    unsigned best = (unsigned)MIN(path.n / 3 + 1, (size_t)7); /* a short path is near to all */
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         unsigned d = str_distance(path, str_c(rows[i].path), best);
-        if (d < best) {
+        if (d < best && !strchr(rows[i].path, '*')) {
             best = d;
             nearest = rows[i].path;
         }

@@ -120,7 +120,7 @@ static int make_source(struct server *s, struct err *e)
 {
     const struct serve_options *o = s->options;
     struct source_options q = {
-        .path = o->config_path,
+        .path = s->demo_dir[0] ? "" : o->config_path, /* the demo reads nobody's file */
         .listen = str_c(o->listen),
         .data = s->demo_dir[0] ? str_c(s->demo_dir) : str_c(o->data),
         .socket = str_c(o->socket),

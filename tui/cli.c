@@ -232,6 +232,8 @@ static int check_verb(const struct cli *c, struct err *e)
 int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
 {
     for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--version") == 0) /* what people type */
+            argv[i] = "version";
         if (strcmp(argv[i], "--") == 0) {
             c->child = argv + i + 1;
             break;

@@ -333,14 +333,33 @@ static int run_child(struct run *r, const struct run_setup *s)
     return status;
 }
 
-static int print_setup(const struct run_setup *s)
+/* What the child would be given. No key is made for that: its place shows how one looks. */
+static int print_setup(struct cli *c)
 {
-    for (size_t i = 0; i < s->variable_count; i++)
-        printf("%s=%s\n", s->variables[i].name, s->variables[i].value);
-    for (size_t i = 0; i < s->argc; i++)
-        printf("%s%s", i ? " " : "", s->argv[i]);
-    putchar('\n');
-    return CLI_DONE;
+    char session[100];
+    struct buf unused;
+    struct reply r;
+    struct run_setup s;
+    buf_init(&unused, 4096);
+    struct json_writer w = json_writer(&unused);
+    json_object_begin(&w, NULL);
+    int status = read_budget(c, &w);
+    buf_fini(&unused);
+    if (status != CLI_DONE || (status = cli_get(c, &r, "status")) != CLI_DONE)
+        return status;
+    const char *url = json_item_string(json_first(json_member(r.json, "listen")), "");
+    snprintf(session, sizeof session, "run-%.80s", run_name(c));
+    if (run_setup_make(&s, c->child, url, "sk-pm-…", session) < 0) {
+        fputs("pointsman: too many arguments\n", stderr);
+        status = CLI_USAGE;
+    }
+    for (size_t i = 0; status == CLI_DONE && i < s.variable_count; i++)
+        printf("%s=%s\n", s.variables[i].name, s.variables[i].value);
+    for (size_t i = 0; status == CLI_DONE && i < s.argc; i++)
+        printf("%s%s", s.argv[i], i + 1 < s.argc ? " " : "\n");
+    run_setup_free(&s);
+    reply_free(&r);
+    return status;
 }
 
 int cli_run(struct cli *c)
@@ -351,17 +370,18 @@ int cli_run(struct cli *c)
         fputs("usage: pointsman run [--name N] [--model M] [--budget 5] -- CMD ARG...\n", stderr);
         return CLI_USAGE;
     }
+    if (cli_option(c, "print"))
+        return print_setup(c);
     buf_init(&r.stream, 1 << 20);
     int status = get_key(&r);
     if (status == CLI_DONE) {
-        bool print = cli_option(c, "print") != NULL;
         const char *name = json_string(r.key, "key", "run");
         if (run_setup_make(&setup, c->child, json_string(r.key, "base_url", ""),
-                print ? "sk-pm-…" : json_string(r.key, "secret", ""), name) < 0) {
+                json_string(r.key, "secret", ""), name) < 0) {
             fputs("pointsman: too many arguments\n", stderr);
             status = CLI_USAGE;
         } else {
-            status = print ? print_setup(&setup) : run_child(&r, &setup);
+            status = run_child(&r, &setup);
         }
     }
     run_setup_free(&setup);

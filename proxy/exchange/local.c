@@ -3,6 +3,7 @@
 
 #include "proxy/access/key.h"
 #include "proxy/event/event.h"
+#include "proxy/route/plan.h"
 #include "proxy/worker.h"
 #include "store/base/clock.h"
 
@@ -120,6 +121,21 @@ static void models(struct exchange *x)
     reply(x, 200, "application/json", &b);
 }
 
+/* Names that are asked for as they are, though the list has them in another form: one that a pattern
+ * takes, and a provider's model without the provider in front. */
+static void put_unlisted(struct model_list *l, struct str id)
+{
+    const struct config *config = l->x->snapshot->config;
+    if (plan_find_route(config, id)) {
+        put_model(l, id, STR("pointsman"));
+        return;
+    }
+    for (size_t i = 0; i < config->provider_count; i++)
+        for (size_t m = 0; m < config->providers[i].model_count && l->count == 0; m++)
+            if (str_eq(config->providers[i].models[m], id))
+                put_model(l, id, config->providers[i].name);
+}
+
 static void model(struct exchange *x)
 {
     struct buf b;
@@ -127,6 +143,8 @@ static void model(struct exchange *x)
     struct json_writer w = json_writer(&b);
     struct model_list list = {.x = x, .w = &w, .shape = list_shape(x), .only = x->ep.model};
     put_all(&list);
+    if (list.count == 0)
+        put_unlisted(&list, x->ep.model);
     if (list.count == 0) {
         buf_fini(&b);
         exchange_refuse(x, 404, "model_not_found", -1, "no route or listed model is called "

@@ -316,6 +316,18 @@ def the_environment_names_the_socket(p):
     p.run("down", "--socket", os.path.join(p.home, "elsewhere.sock"))
 
 
+def what_run_prints_makes_no_key(p):
+    p.serve()
+    shown = p.run("run", "--print", "--budget", "5", "--", "codex", "-m", "x").stdout
+    assert p.url in shown and "sk-pm-…" in shown and "supports_websockets=false" in shown, shown
+    assert not p.run("key", "list", "--json").stdout and "run" not in p.run("audit").stdout
+    assert "no amount" in p.run("run", "--print", "--budget", "", "--", "codex", code=2).stderr
+
+
+def the_version_is_told_to_whoever_asks(p):
+    assert p.run("--version").stdout == p.run("version").stdout != ""
+
+
 # ---- a terminal comes and goes ----
 
 def it_outlives_the_login_and_its_runtime_folder(p):
@@ -529,7 +541,8 @@ def main():
              a_home_that_cannot_be_written_names_the_folder_and_the_option,
              without_a_provider_key_serve_answers_503_and_says_which_to_set,
              the_console_without_a_provider_key_brings_the_demo, the_demo_opens_its_console_and_leaves_nothing, our_own_address_exported_is_no_provider,
-             one_of_our_own_keys_is_no_provider_key, status_line_is_one_short_line]
+             one_of_our_own_keys_is_no_provider_key, status_line_is_one_short_line, what_run_prints_makes_no_key,
+             the_version_is_told_to_whoever_asks]
     streaming = [down_lets_streams_end_first, restart_keeps_pid_and_socket_lets_streams_end_and_takes_the_new_binary,
                  a_second_sigterm_stops_now]
     rooted = [(root_without_a_data_folder_is_refused_unless_it_serves, "data: {0}\n"),
