@@ -40,6 +40,8 @@ UNIT_SRC = $(wildcard tests/unit/test_*.c tests/store/test_*.c tests/tui/test_*.
 UNIT = $(UNIT_SRC:tests/%.c=$(BUILD)/tests/%)
 TOOL_SRC = $(wildcard tests/mock/*.c tests/bench/*.c)
 TOOLS = $(TOOL_SRC:tests/%.c=$(BUILD)/tests/%)
+PRELOAD_SRC = $(wildcard tests/fault/*.c)
+PRELOAD = $(PRELOAD_SRC:tests/%.c=$(BUILD)/tests/%.so)
 FUZZ_SRC = $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ = $(FUZZ_SRC:tests/%.c=$(BUILD)/tests/%)
 
@@ -107,7 +109,7 @@ clean: ## forget everything built
 	rm -rf build
 
 unit: $(UNIT)
-tools: $(TOOLS)
+tools: $(TOOLS) $(PRELOAD)
 .PHONY: fuzz-all
 fuzz-all: $(FUZZ)
 
@@ -141,6 +143,12 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libpointsman.a
 	@mkdir -p $(@D)
 	@echo "  fuzzer  $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -o $@ $< $(BUILD)/libpointsman.a $(LDFLAGS) $(LDLIBS)
+
+# without sanitizers: it stands between a program and its allocator
+$(BUILD)/tests/fault/%.so: tests/fault/%.c Makefile
+	@mkdir -p $(@D)
+	@echo "  preload $<"
+	@$(CC) $(CPPFLAGS) -std=c11 -O1 -g $(WARN) -fPIC -shared -o $@ $< -ldl
 
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libpointsman.a
 	@mkdir -p $(@D)

@@ -148,6 +148,7 @@ static void on_body(void *ctx, struct http_request *q)
         }
     }
     c->command->run(c);
+    call_must_go_on(c, 1);
 }
 
 static void on_hangup(void *ctx, struct http_request *q)

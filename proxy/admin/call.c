@@ -192,6 +192,12 @@ void call_failed(struct call *c, int rc, const struct err *e)
     call_error(c, status, err_name(code), "%s", e && e->code ? e->text : err_text(code));
 }
 
+void call_must_go_on(struct call *c, unsigned held)
+{
+    if (c->q && !c->answered && !c->streaming && !c->waiting && c->references <= held)
+        call_failed(c, -ERR_NOMEM, NULL);
+}
+
 void call_release(struct call *c)
 {
     if (--c->references > 0)
@@ -224,6 +230,7 @@ static void answer_arrived(struct loop_message *m)
             p->fn(c, p->answer);
         else
             call_error(c, 503, "nomem", "out of memory");
+        call_must_go_on(c, 2);
     }
     if (p->answer)
         store_answer_free(p->answer);
@@ -272,6 +279,7 @@ static void done_arrived(struct loop_message *m)
     struct call_done *d = (struct call_done *)m;
     if (d->always || (d->call->q && !d->call->answered))
         d->fn(d->call, d->rc, d->revision);
+    call_must_go_on(d->call, 2);
     call_done_drop(d);
 }
 

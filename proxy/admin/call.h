@@ -76,6 +76,10 @@ void call_error(struct call *c, int status, const char *code, const char *fmt, .
     PRINTF_LIKE(4, 5);
 void call_failed(struct call *c, int rc, const struct err *e); /* -ERR_X → status */
 
+/* After a handler: one that has neither answered nor something under way ran out of memory. `held`:
+ * references that stand for no question. */
+void call_must_go_on(struct call *c, unsigned held);
+
 /* Asks the store; `fn` runs in the admin thread, not at all when the client has left. */
 void call_ask(struct call *c, const struct store_query *q, call_answered *fn);
 
