@@ -39,9 +39,10 @@ static uint32_t padded(size_t n)
     return (uint32_t)(sizeof(struct spool_entry_head) + ((n + 7) & ~(size_t)7));
 }
 
-int spool_entry_read(const char *map, uint32_t *offset, uint32_t *kind, struct str *packed)
+int spool_entry_read(
+    const char *map, size_t size, uint32_t *offset, uint32_t *kind, struct str *packed)
 {
-    if (*offset + sizeof(struct spool_entry_head) > SPOOL_SEGMENT_BYTES)
+    if (*offset + sizeof(struct spool_entry_head) > size)
         return 2;
     const struct spool_entry_head *h = (const void *)(map + *offset);
     uint32_t n = atomic_load_explicit(&h->length, memory_order_acquire);
@@ -49,7 +50,7 @@ int spool_entry_read(const char *map, uint32_t *offset, uint32_t *kind, struct s
         return 0;
     if (n == SPOOL_LENGTH_SEALED)
         return 2;
-    if (n > SPOOL_RECORD_MAX || *offset + padded(n) > SPOOL_SEGMENT_BYTES)
+    if (n > SPOOL_RECORD_MAX || *offset + padded(n) > size)
         return -ERR_CORRUPT;
     *packed = str_n((const char *)(h + 1), n);
     *kind = h->kind;
@@ -94,7 +95,7 @@ static struct segment *segment_new(struct spool *s, struct err *e)
     char name[SPOOL_NAME_MAX];
     void *map;
     segment_name(s->worker, s->next_number, name);
-    if (!g || spool_map_new(s->dir_fd, name, SPOOL_SEGMENT_BYTES, &map, e) < 0) {
+    if (!g || spool_map_new(s->dir_fd, name, s->segment_bytes, &map, e) < 0) {
         free(g);
         return NULL;
     }
@@ -114,7 +115,7 @@ static void segment_free(struct spool *s, struct segment *g, bool unlink_it)
     segment_name(s->worker, g->number, name);
     if (unlink_it)
         unlinkat(s->dir_fd, name, 0);
-    munmap(g->map, SPOOL_SEGMENT_BYTES);
+    munmap(g->map, s->segment_bytes);
     atomic_fetch_sub(&s->segments, 1);
     free(g);
 }
@@ -127,7 +128,8 @@ int spool_open(struct spool **out, const struct spool_config *c, unsigned worker
         return err_set(e, ERR_NOMEM, "no memory for a spool");
     s->dir_fd = c->dir_fd;
     s->worker = worker;
-    s->max_segments = (int)MIN(MAX(c->bytes / SPOOL_SEGMENT_BYTES, 2), 1 << 20);
+    s->segment_bytes = c->segment_bytes ? c->segment_bytes : SPOOL_SEGMENT_BYTES;
+    s->max_segments = (int)MIN(MAX(c->bytes / s->segment_bytes, 2), 1 << 20);
     s->wake = c->wake;
     s->wake_ctx = c->wake_ctx;
     s->next_number = MAX(c->first_segment, 1);
@@ -189,7 +191,7 @@ static int segment_change(struct spool *s)
 {
     if (!spare_ready(s))
         return -ERR_FULL;
-    if (s->offset + sizeof(struct spool_entry_head) <= SPOOL_SEGMENT_BYTES) {
+    if (s->offset + sizeof(struct spool_entry_head) <= s->segment_bytes) {
         struct spool_entry_head *h = (void *)(s->current->map + s->offset);
         atomic_store_explicit(&h->length, SPOOL_LENGTH_SEALED, memory_order_release);
     }
@@ -210,7 +212,7 @@ int spool_append(struct spool *s, enum spool_kind kind, const struct record *r)
     struct str packed = buf_str(&s->scratch);
     if (s->scratch.err || packed.n == 0)
         return s->scratch.err ? s->scratch.err : -ERR_MISSING;
-    if (s->offset + padded(packed.n) > SPOOL_SEGMENT_BYTES && segment_change(s) < 0)
+    if (s->offset + padded(packed.n) > s->segment_bytes && segment_change(s) < 0)
         return -ERR_FULL;
     struct spool_entry_head *h = (void *)(s->current->map + s->offset);
     memcpy(h + 1, packed.p, packed.n);
@@ -245,7 +247,7 @@ int spool_drain(struct spool *s, size_t max_bytes, spool_drain_fn fn, void *ctx)
     for (size_t bytes = 0; bytes < max_bytes;) {
         uint32_t kind, before = s->at_offset;
         struct str packed;
-        int rc = spool_entry_read(s->at->map, &s->at_offset, &kind, &packed);
+        int rc = spool_entry_read(s->at->map, s->segment_bytes, &s->at_offset, &kind, &packed);
         if (rc == 1) {
             rc = fn(ctx, kind, packed);
             if (rc < 0)

@@ -47,7 +47,8 @@ enum slot_state { SLOT_FREE, SLOT_USED, SLOT_ENDED };
 
 struct spool_config {
     int dir_fd;              /* the data folder's spool directory */
-    size_t bytes;            /* ceiling of all segments of this worker; at least 8 MiB is taken */
+    size_t bytes;            /* ceiling of all segments of this worker; at least two are taken */
+    size_t segment_bytes;    /* of one segment; 0: 4 MiB */
     unsigned slots;          /* most running exchanges of this worker */
     uint64_t first_segment;  /* number of the first segment; above all that were ever drained */
     void (*wake)(void *ctx); /* told of each append; must be cheap. NULL: nobody */

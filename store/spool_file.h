@@ -4,8 +4,9 @@
  * the layout is shared by a running spool and by the recovery of one that died.
  *
  *     inflight-W          4 KiB head, then struct slot[count]
- *     spool-W-NNNNNNNN    4 MiB: 64 bytes head, then entries: 16 bytes head, packed record, padded
- *                         to 8. Length 0: nothing yet. Length ~0: go on in the next segment.
+ *     spool-W-NNNNNNNN    4 MiB (less on a small disk: the file's size says): 64 bytes head, then
+ *                         entries: 16 bytes head, packed record, padded to 8. Length 0: nothing yet.
+ *                         Length ~0: go on in the next segment.
  *
  * A segment is never used twice, so bytes after the last entry are zero. */
 #ifndef POINTSMAN_STORE_SPOOL_FILE_H
@@ -16,6 +17,7 @@
 
 enum {
     SPOOL_SEGMENT_BYTES = 4 << 20,
+    SPOOL_SEGMENT_LEAST = 256 << 10, /* several of the largest records */
     SPOOL_RECORD_MAX = 64 << 10,
     SPOOL_NAME_MAX = 64,
     SPOOL_VERSION = 1
@@ -42,9 +44,10 @@ struct spool_table_head {
 enum { SPOOL_TABLE_HEAD = 4096 };
 
 uint64_t spool_checksum(uint32_t kind, struct str bytes);
-/* One entry of a mapped segment at *offset, which moves behind it. 1: *kind and *packed are set
+/* One entry of a mapped segment of `size` at *offset, which moves behind it. 1: *kind and *packed are set
  * (packed lies in the map); 0: nothing there yet; 2: sealed; -ERR_CORRUPT: damaged. */
-int spool_entry_read(const char *map, uint32_t *offset, uint32_t *kind, struct str *packed);
+int spool_entry_read(
+    const char *map, size_t size, uint32_t *offset, uint32_t *kind, struct str *packed);
 /* A file of `bytes`, reserved on the disk and mapped shared. New, or the one that is there. */
 int spool_map_new(int dir_fd, const char *name, size_t bytes, void **map, struct err *e);
 

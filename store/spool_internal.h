@@ -35,6 +35,7 @@ struct recent {
 struct spool {
     int dir_fd;
     unsigned worker;
+    size_t segment_bytes;
     int max_segments;
     void (*wake)(void *ctx);
     void *wake_ctx;

@@ -125,7 +125,7 @@ static int recover_segment(int dir_fd, const struct spool_name *n, struct spool_
     size_t bytes;
     if (n->number < from.segment)
         return 0;
-    int rc = map_file(dir_fd, n->name, SPOOL_SEGMENT_BYTES, &map, &bytes, e);
+    int rc = map_file(dir_fd, n->name, SPOOL_SEGMENT_LEAST, &map, &bytes, e);
     if (rc < 0 || !map)
         return rc;
     const struct spool_segment_head *h = map;
@@ -134,7 +134,7 @@ static int recover_segment(int dir_fd, const struct spool_name *n, struct spool_
     if (h->version > SPOOL_VERSION)
         rc = err_set(e, ERR_UNSUPPORTED, "spool/%s was made by a newer pointsman; start that one",
             n->name);
-    while (rc == 0 && (rc = spool_entry_read(map, &offset, &kind, &packed)) == 1)
+    while (rc == 0 && (rc = spool_entry_read(map, bytes, &offset, &kind, &packed)) == 1)
         rc = r->record(r->ctx, n->worker, kind, packed);
     if (rc == -ERR_CORRUPT && r->damaged++ < UINT64_MAX)
         rc = 0;

@@ -16,10 +16,11 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static const int64_t week_ms = 7LL * 86400000, two_gib = 2LL << 30;
-enum { SLOTS = 8192, SPOOL_BYTES = 256 << 20, QUEUE_BYTES = 64 << 20 };
+enum { SLOTS = 8192, SLOTS_LEAST = 64, SPOOL_BYTES = 256 << 20, QUEUE_BYTES = 64 << 20 };
 
 void store_notify(struct store *s, enum store_notice what, const char *fmt, ...)
 {
@@ -301,6 +302,23 @@ int store_dir_fd(const struct store *s)
     return s->dir_fd;
 }
 
+/* What is reserved from the start takes at most a quarter of the room that the disk has, and leaves
+ * a worker four segments under the ceiling: on a small disk or with many workers all is smaller. */
+static void size_spool(const struct store *s, struct spool_config *c)
+{
+    struct statvfs disk;
+    size_t workers = MAX(s->config.workers, 1), share = SIZE_MAX;
+    if (fstatvfs(s->spool_fd, &disk) == 0)
+        share = (size_t)disk.f_bavail * disk.f_frsize / 4 / workers;
+    c->bytes = s->config.spool_bytes / workers;
+    c->segment_bytes = SPOOL_SEGMENT_BYTES;
+    while (c->segment_bytes > SPOOL_SEGMENT_LEAST &&
+           (c->segment_bytes > c->bytes / 4 || c->segment_bytes > share / 4))
+        c->segment_bytes /= 2;
+    size_t left = share > 2 * c->segment_bytes ? share - 2 * c->segment_bytes : 0;
+    c->slots = (unsigned)MIN(MAX(left / sizeof(struct slot), (size_t)SLOTS_LEAST), s->config.slots);
+}
+
 struct spool *store_spool(struct store *s, unsigned worker, struct err *e)
 {
     if (worker >= STORE_WORKERS_MAX || worker != atomic_load(&s->spool_count)) {
@@ -308,9 +326,13 @@ struct spool *store_spool(struct store *s, unsigned worker, struct err *e)
             STORE_WORKERS_MAX);
         return NULL;
     }
-    struct spool_config c = {.dir_fd = s->spool_fd, .slots = s->config.slots,
-        .bytes = s->config.spool_bytes / MAX(s->config.workers, 1),
+    struct spool_config c = {.dir_fd = s->spool_fd,
         .first_segment = s->positions[worker].segment + 1, .wake = writer_wake, .wake_ctx = s};
+    if (worker == 0)
+        size_spool(s, &s->spool_size);
+    c.bytes = s->spool_size.bytes;
+    c.segment_bytes = s->spool_size.segment_bytes;
+    c.slots = s->spool_size.slots;
     if (spool_open(&s->spools[worker], &c, worker, e) < 0)
         return NULL;
     atomic_store(&s->spool_count, worker + 1);

@@ -57,6 +57,7 @@ struct store {
     struct commit commit;
     struct spool_position positions[STORE_WORKERS_MAX];
     struct spool *spools[STORE_WORKERS_MAX];
+    struct spool_config spool_size; /* bytes, segment_bytes, slots of each */
     _Atomic unsigned spool_count;
 
     struct op *_Atomic ops;
