@@ -196,7 +196,7 @@ int store_open_main(struct store *s, struct err *e)
     return rc;
 }
 
-static int touch(struct store *s, const char *name, struct err *e)
+int store_touch(struct store *s, const char *name, struct err *e)
 {
     int fd = open_file(s, name, e);
     if (fd >= 0)
@@ -208,12 +208,14 @@ static int open_databases(struct store *s, struct err *e)
 {
     snprintf(s->main_path, sizeof s->main_path, "%s/pointsman.db", s->dir);
     snprintf(s->bodies_path, sizeof s->bodies_path, "%s/bodies.db", s->dir);
-    int rc = touch(s, "pointsman.db", e);
-    rc = rc ? rc : touch(s, "bodies.db", e);
+    int rc = store_touch(s, "pointsman.db", e);
+    rc = rc ? rc : store_touch(s, "bodies.db", e);
     rc = rc ? rc : store_open_main(s, e);
     rc = rc ? rc : migrate(s->main, MIGRATE_MAIN, e);
     rc = rc ? rc : bodies_open(&s->bodies, s->bodies_path, e);
     rc = rc ? rc : commit_open(&s->commit, s->main, e);
+    s->main_file = file_id_of(s->main_path);
+    s->bodies_file = file_id_of(s->bodies_path);
     return rc;
 }
 

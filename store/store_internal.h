@@ -12,6 +12,7 @@
 #include "store/store.h"
 
 #include <pthread.h>
+#include <sys/types.h>
 
 enum { STORE_WORKERS_MAX = 256, STORE_OPS_BYTES = 32 << 20 };
 
@@ -44,6 +45,11 @@ struct maintenance; /* maintain.c: a backup or prune that is under way */
 struct queries;     /* query.c */
 struct reader;
 
+struct file_id {
+    dev_t device;
+    ino_t inode;
+};
+
 struct store {
     struct store_config config;
     char *dir;
@@ -54,6 +60,7 @@ struct store {
 
     struct db *main;
     struct bodies *bodies;
+    struct file_id main_file, bodies_file; /* which files these are */
     struct commit commit;
     struct spool_position positions[STORE_WORKERS_MAX];
     struct spool *spools[STORE_WORKERS_MAX];
@@ -80,6 +87,15 @@ struct store {
 
 void store_notify(struct store *s, enum store_notice what, const char *fmt, ...) PRINTF_LIKE(3, 4);
 int store_open_main(struct store *s, struct err *e);
+int store_touch(struct store *s, const char *name, struct err *e); /* makes a file of the folder */
+void writer_close_main(struct store *s, int why);
+
+/* rescue.c */
+struct file_id file_id_of(const char *path);
+/* Are the files still those that are open? Mends what it can; < 0: the main file is gone and could
+ * not be copied yet. The writer's thread. */
+int rescue_look(struct store *s) MUST_CHECK;
+int rescue_open_main(struct store *s, struct err *e) MUST_CHECK; /* after writer_close_main() */
 /* A thread that takes no signals. */
 int store_thread(pthread_t *t, void *(*run)(void *), void *arg, const char *name, struct err *e);
 

@@ -11,11 +11,9 @@
 #include "store/base/secret.h"
 #include "store/store_internal.h"
 
-#include <errno.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -163,37 +161,18 @@ static void batch_failed(struct store *s, int rc)
     }
 }
 
-static bool log_was_taken_away(struct store *s)
-{
-    char path[sizeof s->main_path + 8];
-    struct stat st;
-    snprintf(path, sizeof path, "%s-wal", s->main_path);
-    return stat(path, &st) < 0 && errno == ENOENT;
-}
-
-static void close_main(struct store *s, int why)
+void writer_close_main(struct store *s, int why)
 {
     maintain_abandon(s, why);
     s->main->backend->close(s->main);
     s->main = NULL;
 }
 
-/* Somebody removed the write-ahead log under us: what it holds goes into the main file through the
- * handle that is still open, and all connections begin anew. */
-static void save_log(struct store *s)
-{
-    store_notify(s, STORE_NOTICE_FAULT, "%s-wal was removed while in use; its contents were saved",
-        s->main_path);
-    s->main->backend->checkpoint(s->main, true);
-    close_main(s, -ERR_IO);
-    atomic_fetch_add(&s->generation, 1);
-}
-
 int writer_batch(struct store *s)
 {
     struct batch b = {.store = s};
     unsigned applied = 0;
-    int rc = s->main ? 0 : store_open_main(s, NULL);
+    int rc = s->main ? 0 : rescue_open_main(s, NULL);
     if (rc == 0)
         rc = commit_begin(&s->commit);
     if (rc == 0) {
@@ -251,7 +230,7 @@ static void batch_report(struct store *s, int rc)
             "%s: %s; records wait in the spool, tried again each second", s->main_path,
             s->main ? s->main->backend->error(s->main) : err_text(rc));
     if (s->main && rc != -ERR_FULL && rc != -ERR_BUSY)
-        close_main(s, rc); /* what is broken is opened anew */
+        writer_close_main(s, rc); /* what is broken is opened anew */
 }
 
 /* The secrets go before anything reaches the file; the record is marked. */
@@ -352,9 +331,11 @@ static void gather(struct store *s, int64_t last_us)
 
 static int one_round(struct store *s)
 {
-    int rc = 0;
-    if (s->main && log_was_taken_away(s))
-        save_log(s);
+    int rc = rescue_look(s);
+    if (rc < 0) {
+        batch_report(s, rc == -ERR_FULL ? rc : -ERR_BUSY); /* the handle is all that is left */
+        return rc;
+    }
     if (behind(s) > 0 || s->taken || atomic_load(&s->ops)) {
         int64_t began = clock_mono_us();
         rc = writer_batch(s);

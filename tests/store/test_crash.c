@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/vfs.h>
@@ -310,6 +311,77 @@ static void a_log_that_is_removed_under_us_costs_nothing(void **state)
     store_close(s);
 }
 
+static void a_database_that_is_removed_under_us_is_saved(void **state)
+{
+    struct room *r = *state;
+    struct store *s = room_open(r);
+    struct spool *w = room_start(s);
+    char path[250];
+    static const char *const names[] = {"pointsman.db", "pointsman.db-wal", "pointsman.db-shm",
+        "bodies.db", "bodies.db-wal", "bodies.db-shm"};
+    room_fill(w, 0, 50);
+    room_settle(s);
+    int64_t requests;
+    sum_of(s, (struct store_query){.kind = STORE_ASK_SUMS}, &requests);
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < (round == 1 ? 1 : ARRAY_LEN(names)); i++) {
+            snprintf(path, sizeof path, "%s/%s", r->data, names[i]);
+            unlink(path);
+        }
+        room_fill(w, 50 + round * 50, 100 + round * 50);
+        room_settle(s);
+        sum_of(s, (struct store_query){.kind = STORE_ASK_SUMS}, &requests);
+        assert_int_equal(requests, 100 + round * 50);
+        snprintf(path, sizeof path, "%s/pointsman.db", r->data);
+        struct stat st;
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0600);
+        room_check(s);
+    }
+    assert_true(r->notices[STORE_NOTICE_FAULT] >= 3);
+    store_stop(s);
+    store_close(s);
+    s = room_open(r);
+    sum_of(s, (struct store_query){.kind = STORE_ASK_SUMS}, &requests);
+    assert_int_equal(requests, 200);
+    room_check(s);
+    store_close(s);
+}
+
+static void backup_done(void *ctx, int rc, int64_t revision)
+{
+    (void)revision;
+    atomic_store((_Atomic int *)ctx, rc);
+}
+
+static void a_backup_that_is_brought_back_is_taken(void **state)
+{
+    struct room *r = *state;
+    struct store *s = room_open(r);
+    struct spool *w = room_start(s);
+    char path[250], copy[250];
+    int64_t requests;
+    room_fill(w, 0, 50);
+    room_settle(s);
+    snprintf(copy, sizeof copy, "%s/copy.db", r->path);
+    snprintf(path, sizeof path, "%s/pointsman.db", r->data);
+    _Atomic int done = 1;
+    assert_int_equal(store_backup(s, copy, backup_done, &done), 0);
+    for (int i = 0; i < 5000 && done == 1; i++)
+        usleep(1000);
+    assert_int_equal(done, 0);
+    room_fill(w, 50, 100);
+    room_settle(s);
+    assert_int_equal(rename(copy, path), 0);
+    room_fill(w, 100, 130);
+    room_settle(s);
+    sum_of(s, (struct store_query){.kind = STORE_ASK_SUMS}, &requests);
+    assert_int_equal(requests, 80);
+    room_check(s);
+    store_stop(s);
+    store_close(s);
+}
+
 static void errors_of_the_file_system_are_waited_out(void **state)
 {
     struct room *r = *state;
@@ -348,6 +420,8 @@ int main(void)
         ROOM_TEST(what_was_interrupted_is_charged_by_what_is_known),
         ROOM_TEST(a_full_disk_stops_new_work_loses_nothing_and_heals),
         ROOM_TEST(a_log_that_is_removed_under_us_costs_nothing),
+        ROOM_TEST(a_database_that_is_removed_under_us_is_saved),
+        ROOM_TEST(a_backup_that_is_brought_back_is_taken),
         ROOM_TEST(errors_of_the_file_system_are_waited_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
