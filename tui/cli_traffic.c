@@ -387,8 +387,10 @@ static int show_as(struct cli *c, const char *dialect)
             else
                 cli_put_json(side.raw);
         }
-        if (json_string(r.json, "dropped", "")[0])
-            cli_say(c, "\nleft out: %s", json_string(r.json, "dropped", ""));
+        if (json_string(r.json, "dropped", "")[0]) {
+            section(c, "changed or left out");
+            put_text(json_string(r.json, "dropped", ""));
+        }
     }
     reply_free(&r);
     return CLI_DONE;

@@ -1,21 +1,13 @@
 /* translate.c: a kept request and its answer as another dialect would say them: for people who compare,
- * and to see what a switch of providers does to a conversation. Nothing is sent. */
+ * and to see what a switch of providers does to a conversation. Nothing is sent. A streamed answer is
+ * said as the other dialect's stream. */
 #include "proxy/admin/handlers.h"
+#include "proxy/admin/kept.h"
 #include "proxy/admin/record_view.h"
 
-#include "proxy/dialect/spoke.h"
 #include "store/base/json_span.h"
 
-static enum wire wire_of(const struct record *r)
-{
-    if (str_ends(r->endpoint, STR("/chat/completions")))
-        return WIRE_CHAT;
-    if (str_ends(r->endpoint, STR("/responses")))
-        return WIRE_RESPONSES;
-    if (str_ends(r->endpoint, STR("/messages")))
-        return WIRE_MESSAGES;
-    return str_find(r->endpoint, STR("enerateContent")) >= 0 ? WIRE_GENERATE : WIRE_RAW;
-}
+enum { SAID_MAX = 64 << 20 };
 
 static enum wire wire_named(struct str name)
 {
@@ -39,35 +31,58 @@ static void put_body(struct json_writer *w, const char *key, struct str body)
 }
 
 struct said {
-    const struct spoke *from, *to;
-    struct spoke_target target;
+    struct kept k;
+    const struct spoke *to;
     struct spoke_client client;
     struct ir_notes notes;
     struct ir_request request;
+    struct stream_writer *stream;
     struct buf out;
 };
 
-static int say_request(struct call *c, struct said *s, struct str body, struct err *e)
+static int say_request(struct said *s, struct str body, struct err *e)
 {
-    int rc = json_check(body, NULL) == 0 ? s->from->read_request(body, &c->arena, &s->request, e)
-                                         : err_set(e, ERR_SYNTAX, "the kept request is no whole JSON");
-    return rc < 0 ? rc : s->to->write_request(&s->request, &s->target, &s->out, &s->notes, e);
+    struct spoke_target target = s->k.target;
+    target.quirks = &quirks_none; /* of the dialect as it stands, not of one provider */
+    int rc = kept_request(&s->k, body, &s->request, e);
+    s->client.request = &s->request;
+    return rc < 0 ? rc : s->to->write_request(&s->request, &target, &s->out, &s->notes, e);
 }
 
-static int say_answer(struct call *c, struct said *s, struct str body, struct err *e)
+static void write_event(void *ctx, const struct ir_event *ev)
 {
-    struct ir_answer answer = {0};
-    int rc = s->from->read_answer(body, &quirks_none, &c->arena, &answer, e);
-    s->client.request = &s->request;
-    return rc < 0 ? rc
-                  : s->to->write_answer(&answer, &s->client, &c->arena, &s->out, &s->notes, e);
+    struct said *s = ctx;
+    stream_write_event(s->stream, ev, &s->out);
+}
+
+/* False: it is no stream. */
+static bool say_stream(struct said *s, struct str body)
+{
+    struct arena *a = s->k.arena;
+    s->stream = stream_writer_new(s->to->wire, &s->client, &s->notes, a);
+    struct stream_reader *from = stream_reader_new(s->k.wire, s->k.target.quirks, a, write_event, s);
+    bool said = s->stream && from && kept_feed(&s->k, body, from);
+    stream_reader_fini(from);
+    stream_writer_fini(s->stream);
+    return said && s->out.n && !s->out.err;
+}
+
+static bool say_answer(struct said *s, struct str body)
+{
+    struct ir_answer answer;
+    struct err e = {0};
+    if (say_stream(s, body))
+        return true;
+    buf_reset(&s->out);
+    return kept_answer(&s->k, body, &answer, &e) == 0 &&
+           s->to->write_answer(&answer, &s->client, s->k.arena, &s->out, &s->notes, &e) == 0;
 }
 
 static void translated(struct call *c, const struct store_body *b, struct said *s)
 {
     struct err e = {0};
-    buf_init(&s->out, (size_t)16 << 20);
-    int rc = say_request(c, s, b->request, &e);
+    buf_init(&s->out, SAID_MAX);
+    int rc = say_request(s, b->request, &e);
     if (rc < 0) {
         call_failed(c, rc, &e);
         buf_fini(&s->out);
@@ -76,10 +91,7 @@ static void translated(struct call *c, const struct store_body *b, struct said *
     struct json_writer *w = call_begin(c);
     put_body(w, "request", buf_str(&s->out));
     buf_reset(&s->out);
-    if (json_check(b->response, NULL) == 0 && say_answer(c, s, b->response, &e) == 0)
-        put_body(w, "response", buf_str(&s->out));
-    else
-        json_put_str(w, "response", b->response);
+    put_body(w, "response", say_answer(s, b->response) ? buf_str(&s->out) : b->response);
     json_put_c(w, "dropped", s->notes.dropped);
     call_send(c);
     buf_fini(&s->out);
@@ -88,33 +100,27 @@ static void translated(struct call *c, const struct store_body *b, struct said *
 static void body_answered(struct call *c, struct store_answer *a)
 {
     const struct record *r = call_record(c);
-    enum wire from = wire_of(r), to = wire_named(c->args[1]);
-    if (a->rc < 0) {
+    struct said *s = arena_zalloc(&c->arena, sizeof *s);
+    if (a->rc < 0 || !s) {
         call_error(c, 404, "no_body", "no body is kept of this request (capture)");
         return;
     }
-    if (from == to) {
+    kept_init(&s->k, c, r);
+    s->to = spoke_of(wire_named(c->args[1]));
+    s->client = (struct spoke_client){.model = r->model_served.n ? r->model_served : r->model,
+        .fallback_id = r->id, .now_s = r->time_ms / 1000, .include_usage = true};
+    if (!s->k.spoke) {
+        call_error(c, 400, "untranslated", "requests to " STR_FMT " are not said in that dialect",
+            STR_ARG(r->endpoint));
+    } else if (s->k.wire != s->to->wire) {
+        translated(c, &a->body, s);
+    } else {
         struct json_writer *w = call_begin(c);
         put_body(w, "request", a->body.request);
         put_body(w, "response", a->body.response);
         json_put_c(w, "dropped", "");
         call_send(c);
-        return;
     }
-    struct said *s = arena_zalloc(&c->arena, sizeof *s);
-    if (s) {
-        s->from = spoke_of(from);
-        s->to = spoke_of(to);
-        s->target = (struct spoke_target){.model = r->model, .quirks = &quirks_none,
-            .max_output = 4096, .stream = r->stream != 0};
-        s->client = (struct spoke_client){.model = r->model_served, .fallback_id = r->id,
-            .now_s = r->time_ms / 1000};
-    }
-    if (s && s->from && s->to)
-        translated(c, &a->body, s);
-    else
-        call_error(c, 400, "untranslated", "requests to " STR_FMT " are not said in that dialect",
-            STR_ARG(r->endpoint));
 }
 
 static void with_record(struct call *c)

@@ -56,6 +56,12 @@ enum wire spoke_target_wire(enum dialect d, const struct spoke_quirks *q, enum w
     }
 }
 
+int64_t spoke_default_output(int64_t model_max)
+{
+    enum { UNKNOWN = 8192, MOST = 32000 };
+    return model_max > 0 ? MIN(model_max, (int64_t)MOST) : UNKNOWN;
+}
+
 /* --- reading -------------------------------------------------------------------------------- */
 
 struct stream_reader *stream_reader_new(enum wire w, const struct spoke_quirks *q, struct arena *a,

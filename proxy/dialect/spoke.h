@@ -92,6 +92,10 @@ const struct spoke *spoke_of(enum wire w);
 enum wire spoke_target_wire(enum dialect d, const struct spoke_quirks *q, enum wire client,
     bool stream);
 
+/* What is asked for where a maximum of output must be said and the client said none, of a model that
+ * has at most that much (0: not known). */
+int64_t spoke_default_output(int64_t model_max);
+
 /* Nothing to free but fini; NULL without memory. */
 struct stream_reader *stream_reader_new(enum wire w, const struct spoke_quirks *q, struct arena *a,
     void (*put)(void *ctx, const struct ir_event *ev), void *ctx);

@@ -13,8 +13,7 @@ enum {
     ARENA_BLOCK = 16 << 10,
     ARENA_BOUND = 96 << 20,  /* of the neutral form of one request */
     BODY_BOUND = 96 << 20,
-    OUT_BOUND = 64 << 20,    /* written for one event of the provider */
-    MAX_OUTPUT = 8192        /* asked for where a maximum must be said and nothing is known */
+    OUT_BOUND = 64 << 20     /* written for one event of the provider */
 };
 
 static struct translation *translation_of(struct exchange *x)
@@ -111,8 +110,7 @@ static int write_request(struct exchange *x, const struct provider *p, struct st
     struct spoke_target target = {
         .model = model,
         .quirks = q,
-        .max_output = x->price && x->price->max_output_tokens
-            ? MIN(x->price->max_output_tokens, (int64_t)32000) : MAX_OUTPUT,
+        .max_output = spoke_default_output(x->price ? x->price->max_output_tokens : 0),
         .stream = x->facts.stream,
         .ask_usage = p->ask_usage && !x->usage_refused &&
                      !health_lacks(x->worker->shared->health, p, HEALTH_LACKS_STREAM_OPTIONS),

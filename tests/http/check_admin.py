@@ -200,6 +200,40 @@ def a_record_is_there_at_once_and_in_full(g):
     assert g.run("show", "01h00000000000000000000000", code=1).stderr.startswith("pointsman: ")
 
 
+def said_in(g, ident):
+    unix = Unix(g.socket)
+    unix.request("GET", f"/admin/v1/exchanges/{ident}/messages")
+    answer = unix.getresponse()
+    return json.load(answer) if answer.status == 200 else None
+
+
+def a_translated_conversation_is_readable_beside_what_was_sent(g):
+    body = {"model": "fast", "max_tokens": 50, "stream": True, "top_k": 5, "system": "Be brief.", "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "look"}, {"type": "image", "source": {
+            "type": "base64", "media_type": "image/png", "data": "AAAAAAAAAAA="}}]},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"},
+                                          {"type": "tool_use", "id": "t1", "name": "see", "input": {"a": 1}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "is_error": True, "content": "dark"}]}]}
+    request = urllib.request.Request(g.url + "/v1/messages", json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        answer.read()
+        ident = answer.headers["x-request-id"]
+    said = wait_for(lambda: said_in(g, ident))
+    assert [m["role"] for m in said["messages"]] == ["system", "user", "assistant", "tool", "assistant"], said
+    parts = [p for m in said["messages"] for p in m["parts"]]
+    assert {"type": "image", "text": "image/png, 8 bytes"} in parts and {"type": "thinking", "text": "hm"} in parts, parts
+    assert {"type": "tool_result", "name": "see", "id": "t1", "text": "dark", "error": True} in parts, parts
+    assert said["messages"][-1]["parts"][0]["text"].startswith("w0 w1 "), said["messages"][-1]
+    sent = said["sent"]
+    assert (said["dialect"], sent["dialect"], sent["provider"]) == ("messages", "chat", "one"), said
+    assert "top_k" in sent["changed"] and {"name": "top_k", "said": "5", "sent": ""} in sent["settings"], sent
+    assert sent["body"]["messages"][0] == {"role": "system", "content": "Be brief."}, sent["body"]
+    streams = {d: g.json("show", ident, "--as", d)["response"] for d in ("openai", "gemini", "responses", "anthropic")}
+    assert "chat.completion.chunk" in streams["openai"] and streams["openai"].endswith("data: [DONE]\n\n"), streams
+    assert "candidates" in streams["gemini"] and "event: response.completed" in streams["responses"], streams
+    assert "event: message_stop" in streams["anthropic"], streams
+
+
 def a_switch_takes_the_next_request_and_undo_takes_it_back(g):
     shown = g.json("route", "switch", "fast", "two/m2")
     assert shown["revision"] > 0 and "two/m2" in shown["marker"]
@@ -510,6 +544,7 @@ def main():
     try:
         check(a_record_is_there_at_once_and_in_full)
         g.first = (g.lines("ps") or [{"id": ""}])[-1]["id"]
+        check(a_translated_conversation_is_readable_beside_what_was_sent)
         check(a_switch_takes_the_next_request_and_undo_takes_it_back)
         check(any_asked_name_can_be_switched)
         check(running_requests_are_seen_streamed_and_cancelled)

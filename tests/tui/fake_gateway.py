@@ -224,14 +224,29 @@ class Gateway:
         part = lambda t: {"type": "text", "text": t}
         return {"messages": [{"role": "system", "parts": [part("You are a coding agent.")], "same_as_before": True},
                              {"role": "user", "parts": [part("fix sse.c")], "same_as_before": True},
-                             {"role": "assistant", "parts": [part("I will read it."),
-                                                             {"type": "tool_use", "name": "read_file",
+                             {"role": "assistant", "parts": [{"type": "thinking", "text": "It wants a fix."},
+                                                             part("I will read it."),
+                                                             {"type": "tool_call", "name": "read_file",
                                                               "text": '{"path":"src/sse.c"}'}],
                               "same_as_before": False},
-                             {"role": "user", "parts": [{"type": "tool_result", "name": "",
-                                                         "text": "int main(void)\n{\n\treturn 0;\n}"}],
+                             {"role": "tool", "parts": [{"type": "tool_result", "name": "read_file",
+                                                         "text": "int main(void)\n{\n\treturn 0;\n}"},
+                                                        {"type": "image", "text": "image/png, 12.3 kB"}],
                               "same_as_before": False}],
-                "cache_note": "prompt cache broken at message 3: its text changed"}
+                "cache_note": "prompt cache broken at message 3: its text changed", "dialect": "chat",
+                "sent": {"dialect": "messages", "provider": "anthropic", "changed": "seed, temperature",
+                         "settings": [{"name": "seed", "said": "7", "sent": ""},
+                                      {"name": "temperature", "said": "1.7", "sent": "1"}],
+                         "messages": [{"role": "system", "parts": [part("You are a coding agent.")]},
+                                      {"role": "user", "parts": [part("fix sse.c")]},
+                                      {"role": "assistant", "parts": [
+                                          part("I will read it."), {"type": "tool_call", "name": "read_file",
+                                                                    "text": '{"path":"src/sse.c"}'}]},
+                                      {"role": "tool", "parts": [
+                                          {"type": "tool_result", "name": "read_file",
+                                           "text": "int main(void)\n{\n\treturn 0;\n}"},
+                                          {"type": "image", "text": "image/png, 12.3 kB"}]}],
+                         "body": {"model": "claude-sonnet-4-5", "max_tokens": 8192, "messages": []}}}
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -341,6 +341,7 @@ static const struct {
     {"stream", {"k", "k", "\r", NULL}},
     {"stream-events", {"k", "k", "\r", "t", NULL}},
     {"messages", {"k", "k", "k", "\r", "l", "l", NULL}},
+    {"messages-sent", {"k", "k", "k", "\r", "l", "lt", "t", NULL}},
     {"timing", {"k", "k", "k", "\r", "h", "h", "h", NULL}},
     {"attempts", {"k", "k", "k", "\r", "h", "h", NULL}},
     {"switch", {"k", "k", "k", "s", NULL}},

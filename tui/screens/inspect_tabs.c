@@ -17,7 +17,7 @@ static struct str detail(const struct inspector *i)
 }
 
 /* "waiting", or the reason why there is nothing to show. True when there is something. */
-static bool have_detail(struct inspector *i)
+bool inspect_have_detail(struct inspector *i)
 {
     struct arena a;
     if (!i->detail.n) {
@@ -155,7 +155,7 @@ static bool lay_said(struct text *t, struct str body)
     return stream;
 }
 
-static void lay_body(struct inspector *i, const char *side, bool pretty)
+void inspect_lay_body(struct inspector *i, const char *side, bool pretty)
 {
     struct text *t = &i->text;
     struct str part = json_get(detail(i), str_c(side)).raw;
@@ -207,66 +207,6 @@ static void lay_headers(struct inspector *i, const char *side)
     arena_fini(&a);
 }
 
-/* ---- Messages ---- */
-
-static void lay_part(struct text *t, struct str part, struct arena *a)
-{
-    struct str type = json_get_str(part, STR("type"), a), text = json_get_str(part, STR("text"), a);
-    if (type.n && !str_eq(type, STR("text"))) {
-        struct str name = json_get_str(part, STR("name"), a);
-        text_printf(t, ROLE_ACCENT, "┄ " STR_FMT " ┄ " STR_FMT, STR_ARG(type), STR_ARG(name));
-    }
-    if (text.n)
-        text_put(t, ROLE_TEXT, text);
-}
-
-static void lay_message(struct text *t, struct str message)
-{
-    struct json_iter it;
-    struct json_span k, v;
-    struct arena a;
-    arena_init(&a, 65536, (size_t)80 << 20);
-    struct str role = json_get_str(message, STR("role"), &a);
-    text_printf(t, ROLE_HEADING, "── " STR_FMT " ──", STR_ARG(role));
-    it = json_iter(json_get(message, STR("parts")).raw);
-    while (json_next(&it, &k, &v))
-        lay_part(t, v.raw, &a);
-    arena_fini(&a);
-}
-
-static void lay_messages(struct inspector *i)
-{
-    struct text *t = &i->text;
-    struct json_iter it = json_iter(json_get(buf_str(&i->messages), STR("messages")).raw);
-    struct json_span k, v;
-    struct arena a;
-    size_t folded = 0, n = 0;
-    if (!i->messages.n) {
-        text_add(t, ROLE_DIM, "asking the gateway…");
-        return;
-    }
-    arena_init(&a, 1024, 65536);
-    struct str note = json_get_str(buf_str(&i->messages), STR("cache_note"), &a);
-    if (note.n)
-        text_put(t, ROLE_WARN, note);
-    arena_fini(&a);
-    for (; json_next(&it, &k, &v); n++) {
-        if (json_is_true(json_get(v.raw, STR("same_as_before"))) && !i->unfolded) {
-            folded++;
-            continue;
-        }
-        if (folded)
-            text_printf(t, ROLE_DIM, "▸ %zu messages as before (Enter unfolds)", folded);
-        folded = 0;
-        lay_message(t, v.raw);
-    }
-    if (folded)
-        text_printf(t, ROLE_DIM, "▸ %zu messages as before (Enter unfolds)", folded);
-    if (!n)
-        text_add(
-            t, ROLE_DIM, "no readable messages: the body was not kept, or is of a kind not known");
-}
-
 /* ---- Stream ---- */
 
 static void load_kept_body(struct inspector *i)
@@ -309,7 +249,7 @@ static void lay_stream(struct inspector *i)
         return;
     if (live)
         text_add(&i->text, ROLE_DIM, "waiting for the first token…");
-    else if (have_detail(i) && i->detail.n)
+    else if (inspect_have_detail(i) && i->detail.n)
         text_add(&i->text, ROLE_DIM, "no stream was kept: Response has the answer, if it was");
     i->laid = false; /* replaced by what comes */
 }
@@ -397,18 +337,18 @@ static void lay_tab(struct inspector *i, struct app *a)
         lay_summary(i, a);
         break;
     case TAB_REQUEST:
-        if (have_detail(i))
-            lay_body(i, "request", true);
+        if (inspect_have_detail(i))
+            inspect_lay_body(i, "request", true);
         break;
     case TAB_MESSAGES:
-        lay_messages(i);
+        inspect_lay_messages(i);
         break;
     case TAB_RESPONSE:
-        if (have_detail(i))
-            lay_body(i, "response", true);
+        if (inspect_have_detail(i))
+            inspect_lay_body(i, "response", true);
         break;
     case TAB_HEADERS:
-        if (have_detail(i)) {
+        if (inspect_have_detail(i)) {
             lay_headers(i, "request");
             lay_headers(i, "response");
         }
@@ -420,11 +360,11 @@ static void lay_tab(struct inspector *i, struct app *a)
         lay_attempts(i);
         break;
     case TAB_RAW:
-        if (have_detail(i)) {
+        if (inspect_have_detail(i)) {
             text_add(&i->text, ROLE_HEADING, "request");
-            lay_body(i, "request", false);
+            inspect_lay_body(i, "request", false);
             text_add(&i->text, ROLE_HEADING, "response");
-            lay_body(i, "response", false);
+            inspect_lay_body(i, "response", false);
         }
         break;
     default:
@@ -447,6 +387,6 @@ void inspect_lay(struct inspector *i, struct app *a)
     if (i->row)
         lay_tab(i, a);
     else if (i->id[0])
-        have_detail(i);
+        inspect_have_detail(i);
     i->laid = true;
 }

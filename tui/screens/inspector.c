@@ -13,6 +13,7 @@ enum { REST_US = 120000, DETAIL_MAX = 80 << 20, AGAIN_US = 500000, KEPT_WITHIN_M
 static const char *const tab_titles[] = {
     "Summary", "Request", "Messages", "Stream", "Response", "Headers", "Timing", "Attempts", "Raw"};
 static const char *const form_names[] = {"text", "events", "raw"};
+static const char *const said_names[] = {"readable", "raw", "beside what was sent"};
 
 static void forget(struct inspector *i, struct app *a)
 {
@@ -44,7 +45,7 @@ static void take_row(struct inspector *i, struct row *row)
     row_put(i->row);
     i->row = row;
     if (ended) {
-        i->detail_asked = false;
+        i->detail_asked = i->messages_asked = false;
         i->set_us = clock_mono_us();
     }
     if (i->tab != TAB_STREAM && i->tab != TAB_MESSAGES)
@@ -106,6 +107,8 @@ static void look_again(struct inspector *i, struct app *a)
 {
     const struct row *row = i->row;
     bool denied = json_get(buf_str(&i->detail), STR("denied")).type == JSON_STRING;
+    if (!denied && i->messages.n <= 2) /* asked for before they were there */
+        i->messages_asked = false;
     if (!denied || !row || row_is_live(row) ||
         app_now_ms(a) - row->r.time_ms - row->r.total_us / 1000 > KEPT_WITHIN_MS)
         return;
@@ -303,6 +306,11 @@ static void draw_tabs(const struct inspector *i, struct rect r)
             label, sizeof label, "%.*s%s", brief && !on ? 4 : 12, tab_titles[n], live ? "▸" : "");
         x += ui_put(r.y, x, r.x + r.w - x, on ? ROLE_TAB_ON : ROLE_TAB, label) + 1;
     }
+    if (i->tab == TAB_MESSAGES && r.x + r.w - x > 12) {
+        char label[40];
+        snprintf(label, sizeof label, "t: %s", said_names[i->said]);
+        ui_put_right(r.y, x, r.x + r.w - x - 1, ROLE_DIM, label);
+    }
     if (i->tab == TAB_STREAM && r.x + r.w - x > 18) {
         char label[160], gap[FORMAT_MAX];
         int n = 0;
@@ -321,6 +329,9 @@ void inspector_draw(struct inspector *i, struct app *a, struct rect r, bool focu
     draw_title(i, a, r);
     draw_tabs(i, (struct rect){r.y + 1, r.x, 1, r.w});
     struct rect body = {r.y + 2, r.x + 1, r.h - 2, r.w - 2};
+    if (i->width != body.w && i->tab == TAB_MESSAGES)
+        i->laid = false;
+    i->width = body.w;
     if (!i->laid || i->tab == TAB_STREAM ||
         (i->row && row_is_live(i->row) && i->tab == TAB_SUMMARY))
         inspect_lay(i, a);
@@ -358,7 +369,10 @@ bool inspector_action(struct inspector *i, struct app *a, enum action action)
         i->laid = false;
         return true;
     case ACTION_STREAM_FORM:
-        i->form = (i->form + 1) % FORM_COUNT;
+        if (i->tab == TAB_MESSAGES)
+            i->said = (i->said + 1) % MESSAGES_FORMS;
+        else
+            i->form = (i->form + 1) % FORM_COUNT;
         i->laid = false;
         transcript_again(&i->stream);
         return true;

@@ -26,19 +26,29 @@ enum inspect_tab {
     TAB_COUNT
 };
 
+/* How the Messages tab shows a conversation. */
+enum messages_form {
+    MESSAGES_READ, /* one form whatever the dialect */
+    MESSAGES_RAW,  /* as the client wrote it and read it */
+    MESSAGES_SENT, /* beside what the provider was told, where it speaks another dialect */
+    MESSAGES_FORMS
+};
+
 struct inspector {
     struct app *app;
     char id[40];
     struct row *row; /* counted; NULL until known */
     enum inspect_tab tab;
     enum transcript_form form;
+    enum messages_form said;
+    int width; /* of the pane: what is laid in two columns depends on it */
     struct text text;
     struct transcript stream;
     struct buf detail, messages; /* answers of the gateway, JSON */
     struct buf wire;             /* of the running stream, not yet whole events */
     bool detail_asked, messages_asked;
     bool laid;     /* the text is that of this tab and row */
-    bool unfolded; /* Messages: what was there before, too */
+    bool unfolded; /* Messages: what was there before, thinking, and what is the same, too */
     bool follow;   /* the session's newest turn */
     bool streaming;
     int64_t set_us; /* when this row was put here */
@@ -64,5 +74,9 @@ void inspector_fini(struct inspector *i, struct app *a);
 
 /* inspect_tabs.c: lays the tab's content into the text. */
 void inspect_lay(struct inspector *i, struct app *a);
+bool inspect_have_detail(struct inspector *i); /* else the text says why not */
+void inspect_lay_body(struct inspector *i, const char *side, bool pretty);
+/* inspect_messages.c */
+void inspect_lay_messages(struct inspector *i);
 
 #endif
