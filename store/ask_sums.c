@@ -99,9 +99,21 @@ static void point_add(struct store_point *p, const struct store_sum *before,
     p->requests += now->requests - before->requests;
     p->errors += now->upstream_errors + now->timeouts + now->truncated -
                  (before->upstream_errors + before->timeouts + before->truncated);
-    p->output_tokens += now->generated_tokens - before->generated_tokens;
-    p->generation_us += now->generation_us - before->generation_us;
-    p->cost_nano += now->cost_nano - before->cost_nano;
+#define MORE(column) p->column += now->column - before->column;
+    MORE(input_tokens)
+    MORE(cached_tokens)
+    MORE(output_tokens)
+    MORE(generated_tokens)
+    MORE(generation_us)
+    MORE(cost_nano)
+    MORE(measured_nano)
+    MORE(provider_nano)
+    MORE(provider_list_nano)
+    MORE(estimated_nano)
+    MORE(unpriced_requests)
+    MORE(estimated_requests)
+    MORE(provider_requests)
+#undef MORE
 }
 
 static int tally_row(struct tally *t, struct db_stmt *s, int bucket)

@@ -289,6 +289,7 @@ static void json_use(const struct record *r, struct json_writer *w)
     PUT_INT(list_cost_nano);
     PUT_INT(reserve_nano);
     json_put_str(w, "price_key", r->price_key);
+    json_put_str(w, "billed", r->billed);
     PUT_INT(tool_calls);
 }
 

@@ -96,9 +96,16 @@ static void add_money(struct store_sum *s, const struct record *x, int sign)
     s->cost_nano += nano;
     switch (x->cost_source) {
     case COST_MEASURED: s->measured_nano += nano; break;
-    case COST_PROVIDER: s->provider_nano += nano; break;
-    case COST_ESTIMATED: s->estimated_nano += nano; break;
-    case COST_SUBSCRIPTION: s->subscription_nano += nano; break;
+    case COST_PROVIDER:
+        s->provider_nano += nano;
+        s->provider_requests += sign;
+        s->provider_list_nano += x->list_cost_nano * sign;
+        break;
+    case COST_ESTIMATED:
+        s->estimated_nano += nano;
+        s->estimated_requests += sign;
+        break;
+    case COST_SUBSCRIPTION: s->subscription_nano += x->list_cost_nano * sign; break;
     default: s->unpriced_requests += x->output_tokens > 0 ? sign : 0; break;
     }
 }

@@ -50,7 +50,7 @@ int64_t row_insert(struct db *db, struct names *n, const struct record *r, int64
     " connect_us, retry_us, ttft_us, max_gap_us, client_stall_us, overhead_us, total_us,"          \
     " tool_calls, client_uid, redacted, tags, user_agent, endpoint, dialect, model_asked, rule,"   \
     " model_served, finish_reason, override_by, error_code, dropped, price_key, peer,"             \
-    " upstream_request_id, response_ref, error_message, attempts, why, features"
+    " upstream_request_id, response_ref, error_message, attempts, why, features, billed"
 /* Places in such a row that filters look at before anything is copied. */
 enum {
     ROW_NUMBER, ROW_CLASS, ROW_SESSION, ROW_TIME, ROW_ID, ROW_STATUS, ROW_OUTCOME, ROW_KEY,

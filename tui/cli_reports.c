@@ -54,7 +54,7 @@ static void put_exact(int64_t nano)
 static void print_csv(const char *by, const struct json *rows)
 {
     printf("%s,requests,input_tokens,cached_tokens,output_tokens,cost_usd,measured_usd,provider_usd,"
-           "estimated_usd,unpriced_requests\n", by);
+           "provider_list_usd,estimated_usd,estimated_requests,unpriced_requests\n", by);
     for (const struct json *r = json_first(rows); r; r = json_following(r)) {
         put_csv(json_string(r, "name", ""));
         printf(",%lld,%lld,%lld,%lld,", (long long)json_int(r, "requests", 0),
@@ -66,8 +66,11 @@ static void print_csv(const char *by, const struct json *rows)
         putchar(',');
         put_exact(json_int(r, "provider_nano", 0));
         putchar(',');
+        put_exact(json_int(r, "provider_list_nano", 0));
+        putchar(',');
         put_exact(json_int(r, "estimated_nano", 0));
-        printf(",%lld\n", (long long)json_int(r, "unpriced_requests", 0));
+        printf(",%lld,%lld\n", (long long)json_int(r, "estimated_requests", 0),
+            (long long)json_int(r, "unpriced_requests", 0));
     }
 }
 
@@ -96,6 +99,36 @@ static void print_cost(const struct cli *c, const char *by, const struct json *j
             (long long)json_int(j, "unpriced_requests", 0));
 }
 
+/* Where the figures come from: what a bill can be laid beside. */
+static void print_sources(const struct cli *c, const char *by, const struct json *j)
+{
+    struct table t;
+    char title[160], a[FORMAT_MAX], b[FORMAT_MAX];
+    snprintf(title, sizeof title, "%s:40 <Requests <USD <Measured <Provider <By-list <Differs <Estimated "
+        "<Est.req <Unpriced", by);
+    table_init(&t, title);
+    for (const struct json *r = json_first(json_member(j, "rows")); r; r = json_following(r)) {
+        const char *name = json_string(r, "name", "");
+        int64_t stated = json_int(r, "provider_nano", 0), list = json_int(r, "provider_list_nano", 0);
+        table_text(&t, name[0] ? name : "(none)");
+        table_count(&t, json_int(r, "requests", 0));
+        table_money(&t, json_int(r, "cost_nano", 0));
+        table_money(&t, json_int(r, "measured_nano", 0));
+        table_money(&t, stated);
+        table_money(&t, list);
+        table_money(&t, list ? stated - list : 0);
+        table_money(&t, json_int(r, "estimated_nano", 0));
+        table_count(&t, json_int(r, "estimated_requests", 0));
+        table_count(&t, json_int(r, "unpriced_requests", 0));
+    }
+    table_print(&t, c, "nothing was spent in that time");
+    if (!c->quiet)
+        cli_say(c, "measured: their usage at our prices; provider: the cost they stated (by-list: what "
+            "our prices say of the same requests); estimated: cut, cancelled or without usage: %s of "
+            "%s", format_dollars(a, json_int(j, "estimated_nano", 0)),
+            format_dollars(b, json_int(j, "total_nano", 0)));
+}
+
 int cli_cost_report(struct cli *c)
 {
     struct buf path;
@@ -112,7 +145,7 @@ int cli_cost_report(struct cli *c)
     if (cli_option(c, "csv"))
         print_csv(by, json_member(r.json, "rows"));
     else if (!cli_json(c, &r))
-        print_cost(c, by, r.json);
+        (cli_option(c, "sources") ? print_sources : print_cost)(c, by, r.json);
     reply_free(&r);
     return CLI_DONE;
 }
@@ -132,7 +165,7 @@ int cli_prices_list(struct cli *c)
         return status;
     if (!cli_json_lines(c, &r, "prices")) {
         struct table t;
-        table_init(&t, "Model:60 <Input <Cached <Output <Context");
+        table_init(&t, "Model:60 <Input <Cached <Output <Context Fees");
         for (const struct json *p = json_first(json_member(r.json, "prices")); p;
              p = json_following(p)) {
             const struct json *price = json_member(p, "price");
@@ -141,6 +174,7 @@ int cli_prices_list(struct cli *c)
             table_json(&t, price, "cached");
             table_json(&t, price, "output");
             table_count(&t, json_int(p, "context_tokens", 0));
+            table_json(&t, price, "fees");
         }
         table_print(&t, c, "no price is called so");
         if (!c->quiet)
@@ -177,9 +211,36 @@ int cli_prices_import(struct cli *c)
     return CLI_DONE;
 }
 
+/* Models that would change, the largest difference as it comes; then the sum. */
+static void print_reprice(const struct cli *c, const struct json *j)
+{
+    struct table t;
+    char a[FORMAT_MAX], b[FORMAT_MAX];
+    table_init(&t, "Model:50 <Requests <Change <USD-before <USD-after <Difference");
+    for (const struct json *m = json_first(json_member(j, "models")); m; m = json_following(m)) {
+        int64_t before = json_int(m, "before_nano", 0), after = json_int(m, "after_nano", 0);
+        if (!json_int(m, "changed", 0))
+            continue;
+        table_json(&t, m, "model");
+        table_count(&t, json_int(m, "rows", 0));
+        table_count(&t, json_int(m, "changed", 0));
+        table_money(&t, before);
+        table_money(&t, after);
+        table_money(&t, after - before);
+    }
+    table_print(&t, c, "no request would cost anything else");
+    bool written = json_bool(j, "written", false);
+    cli_say(c, "%lld requests, %lld %s: %s instead of %s; %lld keep what their provider stated, %lld have "
+        "no known price%s", (long long)json_int(j, "rows", 0), (long long)json_int(j, "changed", 0),
+        written ? "changed" : "would change", format_dollars(a, json_int(j, "after_nano", 0)),
+        format_dollars(b, json_int(j, "before_nano", 0)), (long long)json_int(j, "stated", 0),
+        (long long)json_int(j, "unpriced", 0),
+        written ? "" : "; nothing was written (--write does)");
+}
+
 int cli_prices_reprice(struct cli *c)
 {
-    char body[100], a[FORMAT_MAX], b[FORMAT_MAX];
+    char body[100];
     int64_t since = 0;
     struct reply r;
     if (cli_option(c, "since") && (since = cli_time(cli_option(c, "since"), clock_wall_ms())) < 0) {
@@ -192,11 +253,7 @@ int cli_prices_reprice(struct cli *c)
     if (status != CLI_DONE)
         return status;
     if (!cli_json(c, &r) && !c->quiet)
-        cli_say(c, "%lld requests, %lld would change: %s instead of %s%s",
-            (long long)json_int(r.json, "rows", 0), (long long)json_int(r.json, "changed", 0),
-            format_dollars(a, json_int(r.json, "after_nano", 0)),
-            format_dollars(b, json_int(r.json, "before_nano", 0)),
-            cli_option(c, "write") ? "; written" : "; nothing was written (--write does)");
+        print_reprice(c, r.json);
     reply_free(&r);
     return CLI_DONE;
 }

@@ -463,6 +463,22 @@ void account_settle(struct account_set *s, struct reservation *r, int64_t cost_n
     pthread_mutex_unlock(&s->lock);
 }
 
+void account_adjust(struct account_set *s, struct account *a, int64_t wall_ms, int64_t record_ms,
+    int64_t more)
+{
+    if (!a)
+        return;
+    pthread_mutex_lock(&s->lock);
+    tell_time(s, wall_ms);
+    roll(s, a);
+    for (int w = 0; w < WINDOW_COUNT; w++)
+        if (record_ms >= a->budget[w].start)
+            a->budget[w].spent = MAX(add_capped(a->budget[w].spent, more), (int64_t)0);
+    if (a->has_credit)
+        a->credit = add_capped(a->credit, -more);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void view_money(const struct account_set *s, const struct account *a,
     struct account_view *out)
 {

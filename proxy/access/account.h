@@ -80,6 +80,10 @@ int account_top_up(struct account_set *s, struct reservation *r, int64_t nano,
 void account_settle(struct account_set *s, struct reservation *r, int64_t cost_nano,
     int64_t tokens);
 
+/* Of a request that was settled at record_ms, `more` nano-USD (or less) are charged after all. */
+void account_adjust(struct account_set *s, struct account *a, int64_t wall_ms, int64_t record_ms,
+    int64_t more);
+
 struct account_view {
     struct { int64_t limit, spent, reserved, resets_ms; } window[WINDOW_COUNT]; /* limit -1: none */
     int64_t credit_nano;         /* -1: none; 0 in debt, then balance_nano says how deep */

@@ -83,8 +83,9 @@
  * POST providers/NAME/key    {variable, value}: hands a key over (P), never stored
  * GET  cost?by=key|team|model|route|session|tag|day&since=T&until=T
  *                            → {rows:[{name, requests, input_tokens, cached_tokens, output_tokens, cost_nano,
- *                               measured_nano, provider_nano, estimated_nano, unpriced_requests,
- *                               history:[…]}], total_nano, …}
+ *                               measured_nano, provider_nano, provider_list_nano (the list's price of
+ *                               what the provider stated itself), estimated_nano, provider_requests,
+ *                               estimated_requests, unpriced_requests, history:[…]}], total_nano, …}
  * GET  events?before=&limit=&level=   → {events:[{seq, time_ms, level, kind, text, request_id, repeated}]}
  * GET  audit?before=&limit=  → {audit:[{revision, time_ms, who, uid, terminal, what, before, after}]}
  * GET  people                → {people:[{user, uid, role, from, terminal, size, since_ms, seen_ms}]}

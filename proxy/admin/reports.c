@@ -4,6 +4,7 @@
 
 #include "proxy/access/account.h"
 #include "proxy/config/config.h"
+#include "proxy/config/units.h"
 #include "proxy/meter/price.h"
 #include "store/base/clock.h"
 #include "store/base/json_span.h"
@@ -59,6 +60,20 @@ static int by_cost(const void *a, const void *b)
     return x->cost_nano < y->cost_nano ? 1 : x->cost_nano > y->cost_nano ? -1 : 0;
 }
 
+/* What the report is worth: charged, by where the figure came from. */
+static void put_total(struct json_writer *w, const struct store_sum *total)
+{
+    json_put_int(w, "total_nano", total->cost_nano);
+    json_put_int(w, "measured_nano", total->measured_nano);
+    json_put_int(w, "provider_nano", total->provider_nano);
+    json_put_int(w, "provider_list_nano", total->provider_list_nano);
+    json_put_int(w, "estimated_nano", total->estimated_nano);
+    json_put_int(w, "requests", total->requests);
+    json_put_int(w, "estimated_requests", total->estimated_requests);
+    json_put_int(w, "provider_requests", total->provider_requests);
+    json_put_int(w, "unpriced_requests", total->unpriced_requests);
+}
+
 static void cost_answered(struct call *c, struct store_answer *a)
 {
     if (answer_failed(c, a))
@@ -74,11 +89,7 @@ static void cost_answered(struct call *c, struct store_answer *a)
 #undef X
     }
     json_array_end(w);
-    json_put_int(w, "total_nano", total.cost_nano);
-    json_put_int(w, "measured_nano", total.measured_nano);
-    json_put_int(w, "provider_nano", total.provider_nano);
-    json_put_int(w, "estimated_nano", total.estimated_nano);
-    json_put_int(w, "unpriced_requests", total.unpriced_requests);
+    put_total(w, &total);
     call_send(c);
 }
 
@@ -89,12 +100,33 @@ struct days {
     int64_t to_ms;
 };
 
+static void put_point(struct json_writer *w, const struct store_point *p, struct store_sum *total)
+{
+#define PUT(column)                                                                                \
+    json_put_int(w, #column, p->column);                                                           \
+    total->column += p->column;
+    PUT(requests)
+    PUT(input_tokens)
+    PUT(cached_tokens)
+    PUT(output_tokens)
+    PUT(cost_nano)
+    PUT(measured_nano)
+    PUT(provider_nano)
+    PUT(provider_list_nano)
+    PUT(estimated_nano)
+    PUT(unpriced_requests)
+    PUT(estimated_requests)
+    PUT(provider_requests)
+#undef PUT
+    json_put_int(w, "errors", p->errors);
+}
+
 static void days_answered(struct call *c, struct store_answer *a)
 {
     if (answer_failed(c, a))
         return;
     const struct days *d = c->state;
-    int64_t total = 0;
+    struct store_sum total = {0};
     struct json_writer *w = call_begin(c);
     json_array_begin(w, "rows");
     for (unsigned i = 0; a->n && a->sums[0].points && i < d->n; i++) {
@@ -109,15 +141,11 @@ static void days_answered(struct call *c, struct store_answer *a)
         json_object_begin(w, NULL);
         json_put_c(w, "name", day);
         json_put_int(w, "from_ms", d->starts[i]);
-        json_put_int(w, "requests", p->requests);
-        json_put_int(w, "errors", p->errors);
-        json_put_int(w, "output_tokens", p->output_tokens);
-        json_put_int(w, "cost_nano", p->cost_nano);
+        put_point(w, p, &total);
         json_object_end(w);
-        total += p->cost_nano;
     }
     json_array_end(w);
-    json_put_int(w, "total_nano", total);
+    put_total(w, &total);
     call_send(c);
 }
 
@@ -211,6 +239,27 @@ static void put_usd(struct json_writer *w, const char *key, int64_t femto)
     json_put_c(w, key, text);
 }
 
+/* "0.04 per image_out, 0.01 per search": what is billed besides tokens. */
+static void put_fees(struct json_writer *w, const struct price *p)
+{
+    static const char *const units[] = {
+#define X(name, key, counted) key,
+#include "proxy/config/price_units.def"
+#undef X
+    };
+    struct buf b;
+    buf_init(&b, 1024);
+    for (int i = -2; i < UNIT_COUNT; i++) {
+        int64_t femto = i == -2 ? p->per_request : i == -1 ? p->per_search : p->unit[i];
+        if (femto <= 0)
+            continue;
+        buf_printf(&b, "%s%s ", b.n ? ", " : "", i == -2 ? "per_request" : i == -1 ? "per_search" : units[i]);
+        unit_put_fee(&b, femto);
+    }
+    json_put_str(w, "fees", buf_str(&b));
+    buf_fini(&b);
+}
+
 void price_json(struct json_writer *w, const struct price *p)
 {
     json_object_begin(w, "price");
@@ -218,6 +267,7 @@ void price_json(struct json_writer *w, const struct price *p)
         put_usd(w, "input", p->base[TIER_DEFAULT].input);
         put_usd(w, "output", p->base[TIER_DEFAULT].output);
         put_usd(w, "cached", p->base[TIER_DEFAULT].cached);
+        put_fees(w, p);
     }
     json_object_end(w);
     json_put_int(w, "context_tokens", p ? p->context_tokens : 0);

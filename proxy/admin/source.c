@@ -143,6 +143,7 @@ static int put_override(struct price_list *l, const struct price_override *o, st
     price_init(&p, o->key);
     p.per_request = o->per_request;
     p.per_search = o->per_search;
+    memcpy(p.unit, o->unit, sizeof p.unit);
     p.discount_ppm = o->discount_ppm;
     p.context_tokens = o->context_tokens;
     p.max_output_tokens = o->max_output_tokens;

@@ -319,6 +319,13 @@ static void put_fees(struct exporter *x, const struct price_override *p)
         put_member(x, "per_search");
         unit_put_fee(x->out, p->per_search);
     }
+#define X(name, key, counted)                                                                      \
+    if (p->unit[UNIT_##name] >= 0) {                                                               \
+        put_member(x, key);                                                                        \
+        unit_put_fee(x->out, p->unit[UNIT_##name]);                                                \
+    }
+#include "proxy/config/price_units.def"
+#undef X
     if (p->discount_ppm >= 0) {
         put_member(x, "discount");
         unit_put_percent(x->out, p->discount_ppm);

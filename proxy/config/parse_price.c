@@ -75,6 +75,21 @@ static void step_special(struct reader *r, const struct option *o, const struct 
         read_count(r, n, path, 1, 1000000000, place->above_tokens);
 }
 
+/* The place of a fee by its key; NULL: it is none. */
+static int64_t *fee_named(struct price_override *p, struct str key)
+{
+    static const char *const units[] = {
+#define X(name, key, counted) key,
+#include "proxy/config/price_units.def"
+#undef X
+    };
+    for (size_t i = 0; i < UNIT_COUNT; i++)
+        if (str_eq(key, str_c(units[i])))
+            return &p->unit[i];
+    return str_eq(key, STR("per_request")) ? &p->per_request
+         : str_eq(key, STR("per_search")) ? &p->per_search : NULL;
+}
+
 static void price_special(struct reader *r, const struct option *o, const struct yaml *n,
     struct str path, void *ctx)
 {
@@ -85,10 +100,8 @@ static void price_special(struct reader *r, const struct option *o, const struct
         return;
     if (str_eq(key, STR("above")))
         parse_steps(r, n, path, p);
-    else if (str_eq(key, STR("per_request")))
-        read_fee(r, n, path, &p->per_request);
-    else if (str_eq(key, STR("per_search")))
-        read_fee(r, n, path, &p->per_search);
+    else if (fee_named(p, key))
+        read_fee(r, n, path, fee_named(p, key));
     else if (str_eq(key, STR("context")))
         read_count(r, n, path, 1, 1000000000, &p->context_tokens);
     else if (str_eq(key, STR("max_output")))
@@ -122,6 +135,8 @@ void parse_prices(struct reader *r, const struct yaml *map)
             complain_key(r, n, path, ERR_SYNTAX, "`*` stands at the end only");
         p->key = n->key;
         p->per_request = p->per_search = p->discount_ppm = -1;
+        for (int u = 0; u < UNIT_COUNT; u++)
+            p->unit[u] = -1;
         rates_none(p->base, r);
         for (int s = 0; s < CONFIG_PRICE_STEPS; s++)
             rates_none(p->step[s].rates, r);

@@ -198,6 +198,12 @@ struct price_rates_override {
     int64_t input, output, cached, cache_write, cache_write_1h, reasoning;
     int64_t audio_in, audio_out, image_in, image_out;
 };
+enum price_unit {
+#define X(name, key, counted) UNIT_##name,
+#include "proxy/config/price_units.def"
+#undef X
+    UNIT_COUNT
+};
 struct price_override {
     struct str key;             /* "lab/qwen3", "lab/…*" (a prefix), "gpt-5" */
     struct price_rates_override base[CONFIG_PRICE_TIERS]; /* default, batch, flex, priority */
@@ -206,6 +212,7 @@ struct price_override {
         struct price_rates_override rates[CONFIG_PRICE_TIERS];
     } step[CONFIG_PRICE_STEPS];
     int64_t per_request, per_search; /* -1 = not given */
+    int64_t unit[UNIT_COUNT];   /* -1 = not given */
     int64_t discount_ppm;       /* -1 = not given */
     int64_t context_tokens, max_output_tokens; /* 0 = not given */
 };

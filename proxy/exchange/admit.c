@@ -42,7 +42,7 @@ static void read_raw(struct exchange *x)
     x->facts = (struct request_facts){.n = 1};
     if (str_starts_nocase(x->content_type, STR("multipart/form-data")))
         x->facts.model = x->facts.model_span =
-            raw_multipart_model(buf_str(&x->body), x->content_type, &x->arena);
+            raw_multipart_field(buf_str(&x->body), x->content_type, STR("model"), &x->arena);
 }
 
 enum step_result step_read(struct exchange *x)
@@ -53,6 +53,7 @@ enum step_result step_read(struct exchange *x)
     }
     if (x->ep.wire == WIRE_RAW) {
         read_raw(x);
+        raw_work_read(x);
     } else {
         size_t at = 0;
         const char *field = NULL;

@@ -46,6 +46,10 @@ static int64_t input_bound(const struct exchange *x, const struct price *p)
 /* What this target may cost; -1 where nothing bounds it. *output: tokens of all candidates. */
 static int64_t bound_at(const struct exchange *x, const struct price *p, int64_t *output)
 {
+    if (x->ep.wire == WIRE_RAW) {
+        int64_t nano = raw_bound(x, p);
+        return nano < 0 && x->snapshot->config->unbounded == UNBOUNDED_DEBT ? 0 : nano;
+    }
     int64_t in = input_bound(x, p), out = output_bound(x, p);
     if (in < 0 || out < 0)
         return -1;
@@ -55,7 +59,8 @@ static int64_t bound_at(const struct exchange *x, const struct price *p, int64_t
 
 static const struct price *price_of(const struct exchange *x, const struct candidate *c)
 {
-    return price_find(x->snapshot->config->prices, c->provider->name, c->model);
+    return x->ep.wire == WIRE_RAW ? raw_price(x, c)
+        : price_find(x->snapshot->config->prices, c->provider->name, c->model);
 }
 
 /* Requests of a demo or paid by the caller's own login need no price. */
@@ -72,6 +77,10 @@ static enum step_result refuse_unbounded(struct exchange *x, const struct candid
     struct str model = arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(c->provider->name),
         STR_ARG(str_first(c->model, 100)));
     bool output = output_bound(x, x->price) < 0;
+    if (x->ep.wire == WIRE_RAW)
+        return exchange_refuse(x, 400, "unbounded_cost", -1, "what this request may cost is only known "
+            "after it, and it is charged to a budget; `unbounded: debt` lets it run, and a known "
+            "`max_output` under `prices` of " STR_FMT " bounds it", STR_ARG(model));
     return exchange_refuse(x, 400, "unbounded_cost", -1,
         "what this request may cost has no bound, and it is charged to a budget: %s. The gateway's "
         "owner can allow it: `prices: { " STR_FMT ": { %s } }` says the model's own limit, "

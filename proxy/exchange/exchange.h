@@ -58,6 +58,12 @@ struct capture {
     bool cut;
 };
 
+/* What a raw path (images, sound, documents) asks for; 0 where it says nothing of the kind. */
+struct raw_work {
+    int64_t images, pixels, characters, upload_bytes;
+    struct str size, quality; /* "1024x1024", "hd": part of a price's name */
+};
+
 struct exchange {
     struct worker *worker;
     struct http_request *q;         /* NULL once the client is gone and its request closed */
@@ -111,6 +117,7 @@ struct exchange {
     struct reservation reservation;
     const struct price *price;
     int64_t reserve_nano, reserve_output;
+    struct raw_work raw_work;       /* what a raw path asks for, in units of price_units.def */
     struct slot *slot;
 
     /* the answer */
@@ -213,6 +220,13 @@ bool stream_begin(struct exchange *x, int64_t length);
 void stream_write(struct exchange *x, struct str bytes);
 void stream_abort(struct exchange *x, const char *code, const char *message);
 void stream_finish(struct exchange *x); /* the stream said that it is complete */
+
+/* rawwork.c: what a raw path asks for, read once; at most that many nano-USD (-1: unbounded); what an
+ * answer without (enough of) usage is billed by. */
+void raw_work_read(struct exchange *x);
+const struct price *raw_price(const struct exchange *x, const struct candidate *c);
+int64_t raw_bound(const struct exchange *x, const struct price *p);
+bool raw_usage(const struct exchange *x, struct usage *u, enum usage_source *source);
 
 /* bound.c: what it may cost at most. */
 /* Of the first target, into reserve_nano; refuses what has no bound or no price (else STEP_WAIT). */

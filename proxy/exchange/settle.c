@@ -4,6 +4,7 @@
 
 #include "proxy/event/event.h"
 #include "proxy/event/repeats.h"
+#include "proxy/meter/billed.h"
 #include "proxy/worker.h"
 #include "store/base/clock.h"
 #include "store/base/log.h"
@@ -34,6 +35,8 @@ static bool may_have_cost(const struct exchange *x)
 static struct usage usage_now(const struct exchange *x, enum usage_source *source)
 {
     struct usage u = x->reader.usage;
+    if (raw_usage(x, &u, source))
+        return u;
     if (u.have_usage) {
         bool whole = x->outcome == OUTCOME_OK || x->outcome == OUTCOME_NONE || x->reader.saw_finish;
         *source = whole ? USAGE_MEASURED : USAGE_PARTIAL;
@@ -59,16 +62,17 @@ struct charge {
     struct usage usage;
     enum usage_source usage_source;
     enum cost_source cost_source;
+    enum price_tier tier;
     int64_t cost_nano, list_nano;
 };
 
 static struct charge charge_now(const struct exchange *x)
 {
     struct charge c = {.usage = usage_now(x, &c.usage_source)};
-    enum price_tier tier = price_tier_from(str_c(x->reader.service_tier));
+    c.tier = price_tier_from(str_c(x->reader.service_tier));
     if (c.usage_source == USAGE_NONE)
         return c;
-    c.cost_nano = price_charge(x->price, &c.usage, tier, &c.list_nano, &c.cost_source);
+    c.cost_nano = price_charge(x->price, &c.usage, c.tier, &c.list_nano, &c.cost_source);
     if (c.cost_source == COST_MEASURED && c.usage_source != USAGE_MEASURED)
         c.cost_source = COST_ESTIMATED;
     if (x->target && x->target->provider->client_login && c.cost_source != COST_NONE)
@@ -323,7 +327,10 @@ void settle(struct exchange *x)
         slot_write_end(x->slot);
     }
     struct record r = {0};
+    char billed[200];
     record_texts(x, &r);
+    billed_write(&c.usage, c.tier, billed, sizeof billed);
+    r.billed = str_c(billed);
     record_numbers(x, &c, &r);
     if (spool_append(x->worker->spool, SPOOL_END, &r) < 0) {
         counter_add(COUNTER_records_lost, 1);

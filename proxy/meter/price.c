@@ -15,6 +15,8 @@ void price_init(struct price *p, struct str key)
     str_copy(p->key, sizeof p->key, key);
     for (int i = 0; i < TIER_COUNT; i++)
         p->base[i] = PRICE_RATES_NONE;
+    for (int i = 0; i < UNIT_COUNT; i++)
+        p->unit[i] = -1;
 }
 
 enum price_tier price_tier_from(struct str reported)
@@ -104,14 +106,26 @@ static i128 output_cost(const struct price_rates *r, const struct usage *u)
     return sum + (i128)left * r->output;
 }
 
+/* Thousandths of femto-USD: a price a second times milliseconds must lose nothing. */
+enum { MILLI = 1000 };
+
 /* Less `discount_ppm`, rounded half to even once, at the end. */
-static int64_t discounted_nano(const struct price *p, i128 femto)
+static int64_t discounted_nano(const struct price *p, i128 milli)
 {
+    const i128 one = (i128)1000000000000 * MILLI;
     int64_t keep = 1000000 - MIN(MAX(p->discount_ppm, (int64_t)0), (int64_t)1000000);
-    i128 scaled = femto * keep, nano = scaled / 1000000000000, rest = scaled % 1000000000000;
-    if (rest > 500000000000 || (rest == 500000000000 && (nano & 1)))
+    i128 scaled = milli * keep, nano = scaled / one, rest = scaled % one;
+    if (rest > one / 2 || (rest == one / 2 && (nano & 1)))
         nano++;
     return nano > INT64_MAX ? INT64_MAX : (int64_t)nano;
+}
+
+static i128 units_milli(const struct price *p, const struct usage *u)
+{
+    i128 sum = 0;
+    for (int i = 0; i < UNIT_COUNT; i++)
+        sum += (i128)MAX(p->unit[i], (int64_t)0) * MAX(u->unit_milli[i], (int64_t)0);
+    return sum;
 }
 
 static i128 times_ppm(i128 femto, bool applies, int64_t ppm)
@@ -125,9 +139,9 @@ int64_t price_cost(const struct price *p, const struct usage *u, enum price_tier
     i128 femto = input_cost(&r, u) + output_cost(&r, u);
     femto = times_ppm(femto, u->served_us, p->us_ppm);
     femto = times_ppm(femto, u->served_fast, p->fast_ppm);
-    femto += MAX(p->per_request, (int64_t)0);
+    femto += (i128)MAX(u->requests, (int64_t)1) * MAX(p->per_request, (int64_t)0);
     femto += (i128)u->searches * MAX(p->per_search, (int64_t)0);
-    return discounted_nano(p, femto);
+    return discounted_nano(p, femto * MILLI + units_milli(p, u));
 }
 
 int64_t price_charge(const struct price *p, const struct usage *u, enum price_tier tier,
@@ -164,7 +178,7 @@ int64_t price_bound_tier(const struct price *p, int64_t input_tokens, int64_t ou
     }
     int64_t factor = MAX(MAX(p->us_ppm, p->fast_ppm), (int64_t)1000000);
     most = most * factor / 1000000 + MAX(p->per_request, (int64_t)0);
-    return discounted_nano(p, most + 999999); /* up, not to the nearest */
+    return discounted_nano(p, (most + 999999) * MILLI); /* up, not to the nearest */
 }
 
 int64_t price_bound(const struct price *p, int64_t input_tokens, int64_t output_tokens)

@@ -55,6 +55,8 @@ static int entry_end(struct import *im, struct entry *en)
     const struct price *p = &en->price;
     bool priced = p->base[TIER_DEFAULT].input >= 0 || p->base[TIER_DEFAULT].output >= 0 ||
                   p->per_request >= 0;
+    for (int i = 0; i < UNIT_COUNT; i++)
+        priced |= p->unit[i] >= 0;
     if (en->bad || !priced || !p->key[0]) {
         (*im->skipped)++;
         return 0;
@@ -143,6 +145,56 @@ static void litellm_ranges(struct entry *en, struct json_span v)
     }
 }
 
+static const struct {
+    struct str name;
+    enum price_unit unit;
+} litellm_units[] = {
+#define UNIT(name, unit) {{name, sizeof(name) - 1}, UNIT_##unit},
+    UNIT("input_cost_per_second", second_in)
+    UNIT("input_cost_per_audio_per_second", second_in)
+    UNIT("output_cost_per_second", second_out)
+    UNIT("output_cost_per_video_per_second", second_out)
+    UNIT("input_cost_per_character", character_in)
+    UNIT("input_cost_per_image", image_in)
+    UNIT("output_cost_per_image", image_out)
+    UNIT("input_cost_per_pixel", pixel_out)
+    UNIT("output_cost_per_pixel", pixel_out)
+    UNIT("ocr_cost_per_page", page)
+#undef UNIT
+};
+
+/* The larger of two names for one thing: the other one stands there as 0. */
+static bool litellm_unit(struct entry *en, struct str name, struct json_span v)
+{
+    for (size_t i = 0; i < ARRAY_LEN(litellm_units); i++) {
+        int64_t fee = -1, *to = &en->price.unit[litellm_units[i].unit];
+        if (!str_eq(name, litellm_units[i].name))
+            continue;
+        take_figure(en, &fee, v, 1);
+        *to = MAX(*to, fee);
+        return true;
+    }
+    return false;
+}
+
+/* There images that are made are billed "in", and a transcription's seconds both in and out. */
+static void litellm_sides(struct price *p, struct json_span mode)
+{
+    int64_t *u = p->unit;
+    if (json_text_eq(mode, STR("image_generation")) || json_text_eq(mode, STR("image_edit"))) {
+        u[UNIT_image_out] = MAX(u[UNIT_image_out], u[UNIT_image_in]);
+        u[UNIT_image_in] = -1;
+        if (u[UNIT_image_out] > 0)
+            u[UNIT_pixel_out] = -1; /* the same price said twice */
+        if (p->base[TIER_DEFAULT].output < 0 && p->base[TIER_DEFAULT].image_out >= 0)
+            p->base[TIER_DEFAULT].output = p->base[TIER_DEFAULT].image_out;
+    }
+    if (json_text_eq(mode, STR("audio_transcription"))) {
+        u[UNIT_second_in] = MAX(u[UNIT_second_in], u[UNIT_second_out]);
+        u[UNIT_second_out] = -1;
+    }
+}
+
 static void litellm_member(struct entry *en, struct str name, struct json_span v)
 {
     struct price *p = &en->price;
@@ -150,7 +202,7 @@ static void litellm_member(struct entry *en, struct str name, struct json_span v
         if (str_eq(name, STR("input_cost_per_request")) ||
             str_eq(name, STR("input_cost_per_query")))
             take_figure(en, &p->per_request, v, 1);
-        else
+        else if (!litellm_unit(en, name, v))
             litellm_rate(en, name, v, 0);
     } else if (str_eq(name, STR("max_input_tokens"))) {
         take_count(&p->context_tokens, v);
@@ -190,6 +242,7 @@ static int import_litellm(struct import *im, struct str key, struct json_span mo
     entry_begin(&en, litellm_key(key, &im->arena));
     while (json_next(&it, &k, &v))
         litellm_member(&en, str_n(k.raw.p + 1, k.raw.n - 2), v);
+    litellm_sides(&en.price, json_get(model.raw, STR("mode")));
     return entry_end(im, &en);
 }
 

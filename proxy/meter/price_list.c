@@ -120,6 +120,8 @@ static struct price lay_over(const struct price *below, const struct price *over
 #define OVER(name, given) p.name = over->name given ? over->name : p.name
     OVER(per_request, >= 0);
     OVER(per_search, >= 0);
+    for (int i = 0; i < UNIT_COUNT; i++)
+        OVER(unit[i], >= 0);
     OVER(discount_ppm, >= 0);
     OVER(us_ppm, > 0);
     OVER(fast_ppm, > 0);

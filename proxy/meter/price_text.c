@@ -52,6 +52,11 @@ static int64_t *figure_named(
         return &p->per_request;
     if (str_eq(word, STR("search")))
         return &p->per_search;
+#define X(name, key, counted)                                                                      \
+    if (str_eq(word, STR(key)))                                                                  \
+        return &p->unit[UNIT_##name];
+#include "proxy/config/price_units.def"
+#undef X
     *per = 1000000000; /* "1.1" as parts per million: femto of a billionth */
     return str_eq(word, STR("us")) ? &p->us_ppm : str_eq(word, STR("fast")) ? &p->fast_ppm : NULL;
 }

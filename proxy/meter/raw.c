@@ -1,6 +1,8 @@
 /* raw.c: see raw.h. */
 #include "proxy/meter/raw.h"
 
+#include <stdio.h>
+
 static struct str boundary_of(struct str content_type)
 {
     ptrdiff_t at = str_find_nocase(content_type, STR("boundary="));
@@ -16,9 +18,11 @@ static struct str boundary_of(struct str content_type)
     return str_trim(end < 0 ? b : str_first(b, (size_t)end));
 }
 
-/* Does this part's head name the field `model`? */
-static bool names_model(struct str head)
+/* Does this part's head name the field? */
+static bool names_field(struct str head, struct str field)
 {
+    char wanted[64];
+    int n = snprintf(wanted, sizeof wanted, "name=\"" STR_FMT "\"", STR_ARG(field));
     ptrdiff_t at = str_find_nocase(head, STR("content-disposition:"));
     if (at < 0)
         return false;
@@ -26,11 +30,12 @@ static bool names_model(struct str head)
     ptrdiff_t end = str_chr(line, '\n');
     if (end >= 0)
         line = str_first(line, (size_t)end);
-    return str_find(line, STR("; name=\"model\"")) >= 0 ||
-           str_find(line, STR(";name=\"model\"")) >= 0;
+    ptrdiff_t name = str_find(line, str_n(wanted, (size_t)n));
+    return name > 0 && strchr("; ", line.p[name - 1]);
 }
 
-struct str raw_multipart_model(struct str body, struct str content_type, struct arena *a)
+struct str raw_multipart_field(struct str body, struct str content_type, struct str field,
+    struct arena *a)
 {
     struct str boundary = boundary_of(content_type), found = STR_NULL;
     if (boundary.n == 0 || boundary.n > 70)
@@ -41,8 +46,8 @@ struct str raw_multipart_model(struct str body, struct str content_type, struct 
         body = str_from(body, (size_t)at + mark.n);
         ptrdiff_t head_end = str_find(body, STR("\r\n\r\n"));
         at = str_find(body, mark);
-        if (head_end < 0 || at < 0 || head_end > at || !names_model(str_first(body,
-                (size_t)head_end)))
+        if (head_end < 0 || at < 0 || head_end > at || !names_field(str_first(body,
+                (size_t)head_end), field))
             continue;
         struct str value = str_n(body.p + head_end + 4, (size_t)(at - head_end) - 4);
         if (str_ends(value, STR("\r\n")))

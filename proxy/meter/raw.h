@@ -4,8 +4,9 @@
 
 #include "store/base/arena.h"
 
-/* Value of the field `model` of a multipart/form-data body, wherever it stands; empty when absent,
- * given twice with different values, or broken. */
-struct str raw_multipart_model(struct str body, struct str content_type, struct arena *a);
+/* Value of a field (up to 40 characters) of a multipart/form-data body, wherever it stands; empty when
+ * absent, given twice with different values, or broken. */
+struct str raw_multipart_field(struct str body, struct str content_type, struct str field,
+    struct arena *a) MUST_CHECK;
 
 #endif

@@ -584,6 +584,8 @@ static void read_whole(struct usage_reader *r, struct str body)
         break;
     default:
         read_chat(r, body);
+        if (r->wire == WIRE_RAW)
+            usage_parts_raw(&r->seen, body);
     }
 }
 

@@ -17,6 +17,7 @@
 #ifndef POINTSMAN_USAGE_H
 #define POINTSMAN_USAGE_H
 
+#include "proxy/config/snapshot.h"
 #include "proxy/dialect/dialect.h"
 #include "proxy/meter/request.h"
 #include "proxy/meter/tokens.h"
@@ -34,6 +35,8 @@ struct usage {
     int64_t extra_input;    /* billed as input, not counted in it: tool results that the provider
                                fed itself (Gemini), audio beside the prompt (Mistral) */
     int64_t searches;       /* billed tool uses: web searches */
+    int64_t requests;       /* billed as so many (search units of a rerank); 0 and 1 mean one */
+    int64_t unit_milli[UNIT_COUNT]; /* seconds, pages … in thousandths; not part of the tokens */
     int64_t provider_cost_femto; /* the provider's own figure in 1e-15 USD; valid when have_cost */
     bool served_us, served_fast; /* Anthropic bills these with a factor */
     bool have_cost;         /* stated and believable: a stated 0 with tokens used is not */
@@ -56,7 +59,7 @@ enum usage_seen {
 
 /* What a usage object said, member by member, before it is normalised: Anthropic's two parts are
  * laid over each other here. Private to usage*.c. */
-enum { USAGE_PARTS = 24 };
+enum { USAGE_PARTS = 28 };
 struct usage_parts {
     int64_t v[USAGE_PARTS];
     uint32_t have; /* bit per member */

@@ -26,6 +26,9 @@ enum seen {
     S_IMAGE_OUT,
     S_SEARCHES,
     S_AUDIO_SECONDS, /* Mistral: audio stands beside the prompt */
+    S_SECONDS,       /* a transcription billed by time, in ms */
+    S_PAGES,
+    S_REQUESTS,      /* a rerank's search units */
     S_DETAILS,       /* an OpenAI-like details object came: input includes the cache */
     S_BYOK,
     S_US,            /* Anthropic: inference_geo "us" */
@@ -118,6 +121,17 @@ static void read_audio_seconds(struct usage_parts *s, struct json_span v)
 {
     if (v.type == JSON_NUMBER)
         put(s, S_AUDIO_SECONDS, 1);
+}
+
+/* "3.4" or 3.4 → 3400; up to 4 months. */
+static void put_seconds(struct usage_parts *s, struct json_span v)
+{
+    int64_t ms;
+    bool rounded;
+    struct str text = v.type == JSON_STRING && v.raw.n > 2 ? str_n(v.raw.p + 1, v.raw.n - 2) : v.raw;
+    if ((v.type == JSON_NUMBER || v.type == JSON_STRING) && text.n < 20 &&
+        price_parse_rate(text, 1000000000000, &ms, &rounded) == 0 && ms >= 0)
+        put(s, S_SECONDS, MIN(ms, (int64_t)10000000000));
 }
 
 static void read_geo(struct usage_parts *s, struct json_span v)
@@ -250,6 +264,9 @@ static const struct member_row usage_rows[] = {
     /* one level up where others have it in the details */
     NUMBER("cached_tokens", S_CACHED),           /* Moonshot, Together */
     NUMBER("num_cached_tokens", S_CACHED),       /* Mistral */
+    INSIDE("seconds", put_seconds),              /* OpenAI's whisper */
+    NUMBER("pages_processed", S_PAGES),          /* Mistral's OCR */
+    NUMBER("search_units", S_REQUESTS),          /* Cohere's rerank */
     NUMBER("prompt_cache_hit_tokens", S_CACHED), /* DeepSeek */
     NUMBER("reasoning_tokens", S_REASONING),
     INSIDE("prompt_audio_seconds", read_audio_seconds),
@@ -306,6 +323,20 @@ void usage_parts_read(struct usage_parts *s, struct str object)
         read_iterations(s, iterations);
 }
 
+void usage_parts_raw(struct usage_parts *s, struct str body)
+{
+    struct json_want w[] = {{STR("duration")}, {STR("usage_info")}, {STR("meta")}};
+    if (json_scan(body, w, ARRAY_LEN(w)) < 0)
+        return;
+    if (w[0].count && !has(s, S_SECONDS)) /* a transcription in full words */
+        put_seconds(s, w[0].value);
+    if (w[1].value.type == JSON_OBJECT)
+        usage_parts_read(s, w[1].value.raw);
+    struct json_span units = json_get(w[2].value.raw, STR("billed_units"));
+    if (units.type == JSON_OBJECT)
+        usage_parts_read(s, units.raw);
+}
+
 static void normalise_input(const struct usage_parts *s, struct usage *u)
 {
     bool bare =
@@ -357,10 +388,14 @@ bool usage_parts_normalise(const struct usage_parts *s, unsigned quirks, struct 
 {
     *u = (struct usage){0};
     u->have_input = has(s, S_PROMPT) || has(s, S_INPUT) || has(s, S_INPUT_BARE);
-    u->have_usage = u->have_input || has(s, S_OUTPUT);
+    u->have_usage = u->have_input || has(s, S_OUTPUT) || has(s, S_SECONDS) || has(s, S_PAGES) ||
+                    has(s, S_REQUESTS);
     normalise_input(s, u);
     normalise_output(s, quirks, u);
     u->searches = value(s, S_SEARCHES);
+    u->requests = value(s, S_REQUESTS);
+    u->unit_milli[UNIT_second_in] = value(s, S_SECONDS);
+    u->unit_milli[UNIT_page] = value(s, S_PAGES) * 1000;
     u->served_us = value(s, S_US);
     u->served_fast = value(s, S_FAST);
     normalise_cost(s, u);

@@ -10,6 +10,8 @@
 void usage_parts_read(struct usage_parts *seen, struct str object);
 /* A cost beside the usage: a number of USD, or {"usd":…} / {"total_cost":…}. */
 void usage_parts_cost(struct usage_parts *seen, struct json_span cost);
+/* What a raw body says beside `usage`: the duration of what was heard, pages, search units. */
+void usage_parts_raw(struct usage_parts *seen, struct str body);
 /* False when nothing that counts tokens was seen. */
 bool usage_parts_normalise(const struct usage_parts *seen, unsigned quirks, struct usage *u);
 

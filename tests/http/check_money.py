@@ -4,6 +4,7 @@ empty budget of a key, a team, a tag and a route, with one worker and four; a de
 cheap one; streams that outgrow what is left; requests that nothing bounds; tags that a client says.
 After each: what the key, its rows and the ledger say is one number. Prints TAP."""
 import http.client
+import http.server
 import json
 import os
 import signal
@@ -279,6 +280,134 @@ def a_sliding_minute_can_not_be_pushed():
         return [] if codes.count(200) == 5 else [str(codes)]
 
 
+class Works(http.server.BaseHTTPRequestHandler):
+    """A provider of images, speech, transcriptions, documents and reranking."""
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        kind, text = "application/json", "{}"
+        if self.path.endswith("/images/generations"):
+            text = json.dumps({"created": 1, "data": [{"url": "x"}] * json.loads(body).get("n", 1)})
+        elif self.path.endswith("/audio/speech"):
+            kind, text = "audio/mpeg", "ID3 some sound"
+        elif self.path.endswith("/audio/transcriptions"):
+            text = json.dumps({"text": "hello", "usage": {"type": "duration", "seconds": 7}} if b"said" in body
+                              else {"text": "hello"})
+        elif self.path.endswith("/ocr"):
+            text = json.dumps({"pages": [], "usage_info": {"pages_processed": 3, "doc_size_bytes": 9}})
+        elif self.path.endswith("/rerank"):
+            text = json.dumps({"results": [], "meta": {"billed_units": {"search_units": 2}}})
+        elif self.path.endswith("/chat/completions"):
+            text = json.dumps({"id": "x", "choices": [], "service_tier": "flex", "usage": {
+                "prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100,
+                "server_tool_use": {"web_search_requests": 2}}})
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
+def works():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Works)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"  w: {{ dialect: openai, base_url: 'http://127.0.0.1:{server.server_port}/v1', " \
+                   "models: [dall-e-3, tts-1, whisper-1, rr, mistral-ocr-latest, m], api_key: 'sk-lab-0123456789abcdef0' }\n"
+
+
+def upload(word, size=32000):
+    body = ("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--b\r\n"
+            "Content-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\n" + word + "x" * size +
+            "\r\n--b--\r\n")
+    return body.encode()
+
+
+def images_sound_and_documents_are_billed():
+    server, provider = works()
+    more = f"raw_provider: w\nkeys:\n  ci: {{ secret: {SECRET}, raw: [other], budget: {{ total: $1 }} }}\n"
+    with House(more, providers=provider) as g:
+        faults = []
+
+        def costs(path, body, nano, source, kind="application/json"):
+            c = http.client.HTTPConnection("127.0.0.1", g.port, timeout=30)
+            c.request("POST", path, body if isinstance(body, bytes) else json.dumps(body), {
+                "content-type": kind, "authorization": f"Bearer {SECRET}"})
+            r = c.getresponse()
+            text = r.read()
+            row = g.record(r.getheader("x-request-id"))
+            if r.status != 200 or row["cost_nano"] != nano or row["cost_source"] != source:
+                faults.append(f"{path} {body[:80] if isinstance(body, bytes) else body}: {r.status} {text[:200]} "
+                              f"{row['cost_nano']} {row['cost_source']} {row['billed']}, not {nano} {source}")
+            if row["reserve_nano"] < nano and nano:
+                faults.append(f"{path}: {row['reserve_nano']} was reserved for {nano}")
+        image = {"model": "dall-e-3", "prompt": "a", "n": 2}
+        costs("/v1/images/generations", image, 80_000_000, "measured")
+        costs("/v1/images/generations", {**image, "size": "1024x1024", "quality": "hd"}, 160_000_000, "measured")
+        costs("/v1/audio/speech", {"model": "tts-1", "voice": "v", "input": "grüße"}, 75_000, "measured")
+        form = "multipart/form-data; boundary=b"
+        costs("/v1/audio/transcriptions", upload("said"), 700_000, "measured", form)
+        heard = upload("", 80_000)  # 128 kbit/s, says the guess
+        costs("/v1/audio/transcriptions", heard, len(heard) * 1000 // 16000 * 100, "estimated", form)
+        costs("/v1/rerank", {"model": "rr", "query": "a", "documents": ["b"]}, 0, "none")
+        if (status := g.ask(SECRET, {"model": "mistral-ocr-latest", "document": {}}, "/v1/ocr")[0]) != 400:
+            faults.append(f"a document of unknown length is let through: {status}")
+        faults += g.proves()
+        server.shutdown()
+        return faults
+
+
+def prices_put_right_move_rows_ledger_and_balances():
+    server, provider = works()
+    more = f"keys:\n  ci: {{ secret: {SECRET}, team: red, budget: {{ total: $1 }} }}\n"
+    price = "  w/m: { input: %s, output: 2, per_search: 0.01, flex: { input: %s, output: 1 } }\n"
+    with House(more, providers=provider) as g:
+        faults = []
+        text = open(g.config, encoding="utf-8").read()
+
+        def put(a, b):
+            g.write_config(text.replace("prices:\n", "prices:\n" + price % (a, b)))
+            g.command("config", "apply")
+        put(1, "0.5")
+        for _ in range(3):
+            g.ask(SECRET, chat("w/m", max_tokens=100))
+        before, each = g.rows(), 500 * 1000 + 100 * 1000 + 20_000_000
+        if [r["cost_nano"] for r in before] != [each] * 3 or before[0]["billed"] != "flex searches:2":
+            faults.append(f"{[(r['cost_nano'], r['billed']) for r in before]}")
+        put(2, 3)
+        code, out, err = g.command("prices", "reprice", "--since", "1h", "--json")
+        said = json.loads(out)
+        if said["changed"] != 3 or said["after_nano"] - said["before_nano"] != 3 * 2_500_000 or said["written"]:
+            faults.append(out + err)
+        code, out, err = g.command("prices", "reprice", "--since", "1h")
+        if "w/m" not in out or "nothing was written" not in out:
+            faults.append(out + err)
+        if [r["cost_nano"] for r in g.rows()] != [each] * 3:
+            faults.append("it wrote without --write")
+        g.command("prices", "reprice", "--since", "1h", "--write")
+        rows = g.rows()
+        if [r["cost_nano"] for r in rows] != [each + 2_500_000] * 3:
+            faults.append(f"{[r['cost_nano'] for r in rows]}")
+        for _ in range(2):
+            if window(g.usage(SECRET))["spent_nano"] != 3 * (each + 2_500_000):
+                faults.append(f"the budget says {window(g.usage(SECRET))}")
+            faults += g.proves()
+        book = sum(e["amount_nano"] for e in entries(g, "ci"))
+        if book != -3 * (each + 2_500_000):
+            faults.append(f"the ledger says {book}")
+        code, out, err = g.command("cost", "report", "--sources", "--by", "model")
+        if "w/m" not in out or "By-list" not in out:
+            faults.append(out + err)
+        code, out, err = g.command("cost", "report", "--by", "day", "--csv")
+        if ",3,3000,0,300,0.069300000,0.069300000," not in out:
+            faults.append(out + err)
+        server.shutdown()
+        return faults
+
+
 def entries(g, key, *words):
     code, out, err = g.command("key", "show", key, "--ledger", "--json", "--limit", "1000", *words)
     assert code == 0, err
@@ -343,7 +472,8 @@ def a_budget_near_its_end_is_said_once():
         return [] if len(first) == 1 and not again else [f"said {len(first)} and {len(again)} times"]
 
 
-TESTS = [credit_is_granted_spent_refunded_and_handed_on, a_budget_near_its_end_is_said_once,
+TESTS = [images_sound_and_documents_are_billed, prices_put_right_move_rows_ledger_and_balances,
+         credit_is_granted_spent_refunded_and_handed_on, a_budget_near_its_end_is_said_once,
          a_race_of_64_never_overspends, a_dearer_target_needs_its_own_reserve,
          a_stream_is_cut_where_the_money_ends, what_nothing_bounds_is_refused_and_says_what_to_do,
          an_unknown_price_is_marked_or_refused_everywhere, a_client_can_not_say_another_teams_tag,

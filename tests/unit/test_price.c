@@ -1,4 +1,5 @@
 /* Units of proxy/meter/price.h: bills to the last digit, lists, layers, imports. */
+#include "proxy/meter/billed.h"
 #include "proxy/meter/price.h"
 #include "store/base/err.h"
 #include "store/base/json_span.h"
@@ -55,6 +56,54 @@ static void a_bill_is_the_sum_of_its_parts(void **state)
         30000 + 600000 + 30000 + 7000 + 60000 + 400000);
     u = (struct usage){.input = 10, .searches = 3};
     assert_int_equal(cost("in 1 out 2 search 0.01 request 0.005", u, TIER_DEFAULT), 10000 + 30000000 + 5000000);
+}
+
+static void seconds_pages_and_pixels_are_billed_to_the_last_digit(void **state)
+{
+    (void)state;
+    struct usage u = {.unit_milli[UNIT_second_in] = 12345};
+    assert_int_equal(cost("per_second_in 0.0001", u, TIER_DEFAULT), 1234500);
+    u = (struct usage){.unit_milli[UNIT_pixel_out] = (int64_t)1024 * 1024 * 1000};
+    assert_int_equal(cost("per_pixel_out 0.00000001900001", u, TIER_DEFAULT), 19922954);
+    u = (struct usage){.unit_milli[UNIT_character_in] = 7 * 1000, .unit_milli[UNIT_page] = 3000,
+        .unit_milli[UNIT_image_out] = 2000, .requests = 4, .input = 10};
+    assert_int_equal(cost("in 1 per_character_in 0.000015 per_page 0.004 per_image_out 0.04 request 0.002", u,
+        TIER_DEFAULT), 10000 + 105000 + 12000000 + 80000000 + 8000000);
+    /* a tie at half a nano-dollar goes to the even one */
+    u = (struct usage){.unit_milli[UNIT_second_in] = 500};
+    assert_int_equal(cost("per_second_in 0.000000001", u, TIER_DEFAULT), 0);
+    assert_int_equal(cost("per_second_in 0.000000003", u, TIER_DEFAULT), 2);
+}
+
+static void what_was_billed_is_kept_and_priced_again(void **state)
+{
+    (void)state;
+    static const char *const price = "in 1 out 2 read 0.1 image_in 3 image_out 40; flex in 0.5 out 1; "
+        "search 0.01 request 0.002 per_second_in 0.0001; us 1.1 fast 2";
+    const struct usage uses[] = {{.input = 100, .output = 10},
+        {.input = 1000, .cached = 300, .output = 77, .searches = 2, .image_in = 258, .extra_input = 40},
+        {.input = 7, .output = 1290, .image_out = 1290, .served_us = true, .requests = 3},
+        {.input = 5, .output = 5, .served_fast = true, .unit_milli[UNIT_second_in] = 61234}};
+    struct priced x;
+    read_price(&x, "m", price);
+    for (size_t i = 0; i < ARRAY_LEN(uses) * TIER_COUNT; i++) {
+        const struct usage *u = &uses[i / TIER_COUNT];
+        enum price_tier tier = (enum price_tier)(i % TIER_COUNT), again;
+        char text[200];
+        billed_write(u, tier, text, sizeof text);
+        struct record r = {.input_tokens = u->input, .cached_tokens = u->cached,
+            .output_tokens = u->output, .billed = str_c(text)};
+        struct usage back = billed_record(&r, &again);
+        assert_int_equal(again, tier);
+        assert_int_equal(price_cost(&x.p, &back, again), price_cost(&x.p, u, tier));
+    }
+    char text[200];
+    billed_write(&uses[0], TIER_DEFAULT, text, sizeof text);
+    assert_string_equal(text, "");
+    struct usage u = {0};
+    enum price_tier tier;
+    billed_read(STR("batch searches:-1 searches:x unknown:3 :: us pages:9999999999999999999"), &u, &tier);
+    assert_true(tier == TIER_BATCH && u.served_us && u.searches == 0 && u.unit_milli[UNIT_page] == 0);
 }
 
 static void overlapping_parts_are_never_billed_twice(void **state)
@@ -190,7 +239,10 @@ static void rows_that_say_nonsense_are_refused(void **state)
 static void count_price(void *ctx, const struct price *p)
 {
     size_t *n = ctx;
-    *n += p->base[TIER_DEFAULT].input >= 0 || p->per_request > 0;
+    bool priced = p->base[TIER_DEFAULT].input >= 0 || p->per_request > 0;
+    for (int i = 0; i < UNIT_COUNT; i++)
+        priced |= p->unit[i] > 0;
+    *n += priced;
 }
 
 static void the_built_in_list_is_whole(void **state)
@@ -343,6 +395,35 @@ static void litellms_form_is_imported_exactly(void **state)
     assert_int_equal(p->base[0].input, 1000000000);
     assert_int_equal(p->step[0].above_tokens, 32000);
     assert_int_equal(p->step[0].rates[0].output, 4000000000);
+    price_list_free(l);
+}
+
+static void litellms_units_are_imported(void **state)
+{
+    (void)state;
+    static const struct { const char *model; enum price_unit unit; int64_t femto; } rows[] = {
+        {"whisper-1", UNIT_second_in, 100000000000}, {"whisper-1", UNIT_second_out, -1},
+        {"tts-1", UNIT_character_in, 15000000000}, {"dall-e-3", UNIT_image_out, 40000000000000},
+        {"low/dall", UNIT_image_out, 11000000000000}, {"low/dall", UNIT_pixel_out, -1},
+        {"sized/dall", UNIT_pixel_out, 19000000}, {"ocr", UNIT_page, 4000000000000}};
+    struct err e = {0};
+    size_t taken, rounded, skipped;
+    struct price_list *l = price_list_new(NULL);
+    assert_int_equal(price_import(l, STR("{\"whisper-1\":{\"mode\":\"audio_transcription\","
+        "\"input_cost_per_second\":0.0001,\"output_cost_per_second\":0.0001},"
+        "\"tts-1\":{\"mode\":\"audio_speech\",\"input_cost_per_character\":1.5e-05},"
+        "\"dall-e-3\":{\"mode\":\"image_generation\",\"input_cost_per_image\":0.04},"
+        "\"low/dall\":{\"mode\":\"image_generation\",\"input_cost_per_image\":0.011,"
+        "\"input_cost_per_pixel\":1.0490417e-08,\"output_cost_per_pixel\":0.0},"
+        "\"sized/dall\":{\"mode\":\"image_generation\",\"input_cost_per_pixel\":1.9e-08,"
+        "\"output_cost_per_pixel\":0.0},\"ocr\":{\"mode\":\"ocr\",\"ocr_cost_per_page\":0.004}}"),
+        &taken, &rounded, &skipped, &e), 0);
+    assert_int_equal(taken, 6);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct price *p = price_find(l, STR(""), str_c(rows[i].model));
+        assert_non_null(p);
+        assert_int_equal(p->unit[rows[i].unit], rows[i].femto);
+    }
     price_list_free(l);
 }
 
@@ -508,6 +589,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bill_is_the_sum_of_its_parts),
+        cmocka_unit_test(seconds_pages_and_pixels_are_billed_to_the_last_digit),
+        cmocka_unit_test(what_was_billed_is_kept_and_priced_again),
+        cmocka_unit_test(litellms_units_are_imported),
         cmocka_unit_test(overlapping_parts_are_never_billed_twice),
         cmocka_unit_test(long_input_changes_the_whole_request),
         cmocka_unit_test(factors_and_discounts_apply_before_the_one_rounding),
