@@ -64,7 +64,8 @@ int price_import(struct price_list *l, struct str json, size_t *taken, size_t *r
 /* Reads the text of a row of prices.def, USD per million tokens, clauses parted by ";":
  *     "in 1.25 out 10 read 0.125 write 1.5; >272k in 2.5 out 15; flex in 0.6; >272k priority in 9"
  * names: in out read write write1h reason audio_in audio_out image_in image_out, and for the whole
- * request or tool use in USD: request search, and the keys of price_units.def; factors: us fast. `steps` has PRICE_STEPS places and
+ * request or tool use in USD: request search, and the keys of price_units.def; factors: us fast.
+ * `steps` has PRICE_STEPS places and
  * must live as long as *p. */
 int price_read_text(
     struct price *p, struct price_step *steps, struct str text, struct err *e) MUST_CHECK;
