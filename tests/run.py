@@ -43,6 +43,15 @@ def begin_order(suite):
     return next((n for n, part in enumerate(LONG) if suite[0].startswith(part)), len(LONG))
 
 
+def worth_reading(lines):
+    """The failures with what stands below them, and the end."""
+    wanted = set(range(max(0, len(lines) - 20), len(lines)))
+    for n, line in enumerate(lines):
+        if line.lstrip().startswith("not ok") or "Sanitizer" in line:
+            wanted.update(range(n, min(n + 25, len(lines))))
+    return [lines[n] for n in sorted(wanted)]
+
+
 def run(name, command, env, limit):
     """(passed, failed, skipped, whether a sanitizer spoke)"""
     started = time.time()
@@ -73,7 +82,7 @@ def run(name, command, env, limit):
     said = [f"{'ok  ' if not failed else 'FAIL'} {name:40} {passed:5} passed {failed:3} failed"
             f" {skipped:3} skipped  {time.time() - started:6.1f} s"]
     if failed:
-        said += ["    " + line for line in text.splitlines()[-60:]]
+        said += ["    " + line for line in worth_reading(text.splitlines())]
     for line in text.splitlines():
         if re.match(r"ok\b.*# *SKIP", line, re.I):
             said.append("    skipped: " + line.split("#", 1)[1].strip()[5:].strip())

@@ -37,6 +37,9 @@ static const struct end_row rows[] = {
     {CURLE_UNSUPPORTED_PROTOCOL, UPSTREAM_MALFORMED, NULL},
     {CURLE_HTTP2, UPSTREAM_RESET, NULL},
     {CURLE_HTTP2_STREAM, UPSTREAM_RESET, NULL},
+#if LIBCURL_VERSION_NUM >= 0x080600
+    {CURLE_TOO_LARGE, UPSTREAM_MALFORMED, "a header line of the answer is too large"},
+#endif
     {CURLE_BAD_CONTENT_ENCODING, UPSTREAM_CODING, NULL},
 };
 
@@ -113,12 +116,12 @@ static void ends_judge(struct upstream_call *c, CURLcode code, struct upstream_r
             " (allow_private permits private ones)");
     else if (code == CURLE_COULDNT_CONNECT)
         ends_say_refused(c, r);
-    else if (code == CURLE_RECV_ERROR && strstr(c->error, "chunked"))
+    else if (code == CURLE_RECV_ERROR && strstr(c->error, "chunk"))
         ends_say(r, UPSTREAM_MALFORMED, "the answer's chunks are malformed");
     else if (code == CURLE_RECV_ERROR && c->head_total > 0 && !c->headed && strstr(c->error, "eader"))
         ends_say(r, UPSTREAM_MALFORMED, text);
     else if (code == CURLE_OUT_OF_MEMORY && ends_was_sent(c) && !c->headed)
-        ends_say(r, UPSTREAM_MALFORMED, "a header line of the answer is too large"); /* curl: 100 KB */
+        ends_say(r, UPSTREAM_MALFORMED, "a header line of the answer is too large"); /* 100 KB, before curl 8.6 */
     else if (row && !(code == CURLE_UNSUPPORTED_PROTOCOL && c->opened == 0 && !r->reused))
         ends_say(r, row->end, row->text ? row->text : text);
     else

@@ -164,6 +164,14 @@ static void a_head_of_the_largest_size_still_gets_a_large_answer_head(void **sta
 
 /* ---- bodies ---- */
 
+extern const char *MHD_get_version(void);
+
+/* libmicrohttpd 1.0 refuses chunk extensions, and codings that it does not know, with a 400 */
+static bool library_is_1_0(void)
+{
+    return MHD_get_version()[0] != '0';
+}
+
 static void a_chunked_upload_is_put_together(void **state)
 {
     (void)state;
@@ -171,7 +179,8 @@ static void a_chunked_upload_is_put_together(void **state)
     assert_true(say(fd, "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
                         "5\r\nhello\r\n"));
     turns(5);
-    assert_true(say(fd, "6;x=y\r\n world\r\n0\r\nX-Trailer: t\r\n\r\n"));
+    assert_true(say(fd, library_is_1_0() ? "6\r\n" : "6;x=y\r\n"));
+    assert_true(say(fd, " world\r\n0\r\nX-Trailer: t\r\n\r\n"));
     assert_int_equal(status_of(hear(fd, "hello world")), 200);
     post(fd, "/echo", "kept");
     assert_int_equal(status_of(hear(fd, "kept")), 200);
@@ -330,12 +339,13 @@ static void nothing_is_answered_after_a_refusal(void **state)
         snprintf(text, sizeof text, "%sGET /echo HTTP/1.1\r\n" HOST "\r\n", cases[i].text);
         say(fd, text);
         struct heard *h = hear(fd, NULL);
-        assert_int_equal(status_of(h), cases[i].status);
+        int wanted = cases[i].status == 501 && library_is_1_0() ? 400 : cases[i].status;
+        assert_int_equal(status_of(h), wanted);
         assert_int_equal(answers_in(h), 1);
         assert_non_null(strstr(h->p, "Connection: close\r\n"));
         assert_non_null(strstr(h->p, "{\"error\""));
         assert_true(h->eof);
-        assert_int_equal(app.last_refusal, cases[i].status);
+        assert_int_equal(app.last_refusal, wanted);
         close(fd);
     }
     assert_int_equal(app.heads, 0);

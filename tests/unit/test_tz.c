@@ -17,9 +17,16 @@ static const char *const zones[] = {"UTC", "Europe/Berlin", "America/New_York", 
     "America/Havana", "Pacific/Apia", "Europe/Dublin", "Africa/Casablanca", "America/Nuuk",
     "Pacific/Kiritimati", "EST5EDT"};
 
+static bool have_zone(const char *name)
+{
+    char path[100];
+    snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", name);
+    return access(path, R_OK) == 0;
+}
+
 static bool have_zones(void)
 {
-    return access("/usr/share/zoneinfo/Europe/Berlin", R_OK) == 0;
+    return have_zone("Europe/Berlin");
 }
 
 static void offsets_agree_with_the_c_library(void **state)
@@ -29,6 +36,8 @@ static void offsets_agree_with_the_c_library(void **state)
         skip();
     for (size_t i = 0; i < ARRAY_LEN(zones); i++) {
         struct err e = {0};
+        if (!have_zone(zones[i]))
+            continue; /* newer systems leave the old names out */
         const struct tz *tz = tz_get(str_c(zones[i]), &e);
         assert_int_equal(e.code, 0);
         setenv("TZ", zones[i], 1);
