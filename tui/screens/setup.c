@@ -5,6 +5,9 @@
 #include "tui/widgets/menu.h"
 #include "tui/widgets/pick.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 struct state {
     struct app *app;
     struct pick pick;
@@ -24,10 +27,19 @@ static void draw_item(void *ctx, size_t i, int y, int x, int width)
     ui_put(y, x + 4, width - 4, ROLE_TEXT, setting_rows[i].help);
 }
 
+static const char *below_home(const char *path, char out[520])
+{
+    const char *home = getenv("HOME");
+    size_t n = home ? strlen(home) : 0;
+    bool below = n > 1 && strncmp(path, home, n) == 0 && path[n] == '/';
+    snprintf(out, 520, "%s%s", below ? "~" : "", path + (below ? n : 0));
+    return out;
+}
+
 static void draw(struct app *a, void *state, struct rect r)
 {
     struct state *s = state;
-    char path[512];
+    char path[512], shown[520];
     struct rect box = sheet_rect(r, SETTING_COUNT + 6, 82);
     ui_box(box, "Setup");
     struct rect list = {box.y + 1, box.x + 2, MIN(SETTING_COUNT, box.h - 2), box.w - 4};
@@ -37,8 +49,9 @@ static void draw(struct app *a, void *state, struct rect r)
     int y = box.y + SETTING_COUNT + 2;
     ui_printf(y, box.x + 2, box.w - 4, ROLE_DIM,
         "colours: %s (:theme)   columns: :cols   own keys: keys.conf", app_theme(a)->name);
+    bool kept = settings_path(path, sizeof path, "console.conf");
     ui_printf(y + 1, box.x + 2, box.w - 4, ROLE_DIM, "kept in %s",
-        settings_path(path, sizeof path, "console.conf") ? path : "no file: HOME is not set");
+        kept ? below_home(path, shown) : "no file: HOME is not set");
 }
 
 static bool key(struct app *a, void *state, int key)
