@@ -6,9 +6,13 @@
 #include "tui/launch.h"
 #include "tui/link.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+enum { END_WAIT_MS = 10000 };
 
 int cli_serve(struct cli *c)
 {
@@ -134,6 +138,16 @@ static bool socket_answers(struct cli *c)
     return rc == 0;
 }
 
+/* The socket goes before the lock of the data folder: whoever starts another one next needs that. */
+static void wait_for_end(int process)
+{
+    struct pollfd p = {.fd = process, .events = POLLIN};
+    if (process < 0)
+        return;
+    (void)poll(&p, 1, END_WAIT_MS);
+    close(process);
+}
+
 int cli_down(struct cli *c)
 {
     struct reply r;
@@ -144,8 +158,10 @@ int cli_down(struct cli *c)
     if (!c->quiet && !c->json && live)
         cli_say(c, "%lld requests are still running; waiting for them (Ctrl-C leaves them be)",
             (long long)live);
+    int process = pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
     while (socket_answers(c))
         usleep(100000);
+    wait_for_end(process);
     if (!cli_json(c, &r) && !c->quiet)
         cli_say(c, "gateway %lld has ended", (long long)pid);
     reply_free(&r);

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LOG_MAX = 4 << 20, START_WAIT_MS = 15000, LOOK_EVERY_US = 5000 };
+enum { LOG_MAX = 4 << 20, START_WAIT_MS = 15000, LOOK_EVERY_US = 5000, AGAIN_US = 200000 };
 static const char system_socket[] = "/run/pointsman/control.sock";
 
 /* 0, or the errno of connect(). */
@@ -176,7 +176,7 @@ static int say_reason(const char *log_path, off_t from, struct err *e)
     return err_set(e, ERR_STATE, "the gateway could not start: " STR_FMT, STR_ARG(last));
 }
 
-/* Ours lost the race for the lock: the winner will answer soon. */
+/* Ours did not get the lock of the folder. */
 static bool another_starts(const char *log_path, off_t from)
 {
     struct err e = {0};
@@ -184,23 +184,45 @@ static bool another_starts(const char *log_path, off_t from)
     return strstr(e.text, "another gateway") != NULL;
 }
 
-static int wait_for_it(const struct cli *c, pid_t child, char path[256], const char *log_path,
-    off_t from, struct err *e)
+/* Starts one; its pid, or an error. *from: where what it says begins in the log. */
+static int spawn(const struct cli *c, const char *data, char log_path[300], off_t *from, struct err *e)
+{
+    int log = open_log(data, from, log_path, e);
+    if (log < 0)
+        return log;
+    pid_t child = fork();
+    if (child == 0)
+        become_gateway(c, log);
+    close(log);
+    return child < 0 ? err_set(e, ERR_NOMEM, "fork: %s", strerror(errno)) : (int)child;
+}
+
+/* Ours may meet another gateway on the folder: one that was started in the same moment answers soon;
+ * one that is just ending does not, and then ours is started again. */
+static int wait_for_it(const struct cli *c, const char *data, char path[256], struct err *e)
 {
     int64_t until = clock_mono_us() + START_WAIT_MS * 1000;
-    bool ended = false;
-    while (clock_mono_us() < until) {
+    char log_path[300];
+    off_t from = 0;
+    int child = spawn(c, data, log_path, &from, e);
+    while (child > 0 && clock_mono_us() < until) {
         struct err ignored = {0};
+        int status;
         if (launch_find(c, path, &ignored) == 0)
             return 0; /* ours, or one that was faster */
-        if (ended && !another_starts(log_path, from))
+        if (waitpid(child, &status, WNOHANG) != child) {
+            usleep(LOOK_EVERY_US);
+            continue;
+        }
+        if (launch_find(c, path, &ignored) == 0)
+            return 0;
+        if (!another_starts(log_path, from))
             return say_reason(log_path, from, e);
-        int status;
-        ended = ended || waitpid(child, &status, WNOHANG) == child;
-        usleep(ended ? 20 * LOOK_EVERY_US : LOOK_EVERY_US);
+        usleep(AGAIN_US);
+        child = launch_find(c, path, &ignored) == 0 ? child : spawn(c, data, log_path, &from, e);
     }
-    return err_set(e, ERR_TIMEOUT, "the gateway was started (pid %d) and does not answer; see %s",
-        (int)child, log_path);
+    return child < 0 ? child : err_set(e, ERR_TIMEOUT,
+        "the gateway was started (pid %d) and does not answer; see %s", child, log_path);
 }
 
 int launch_start(const struct cli *c, char path[256], struct err *e)
@@ -209,18 +231,8 @@ int launch_start(const struct cli *c, char path[256], struct err *e)
         return err_set(e, ERR_DENIED,
             "as root a gateway is started only with --data DIR or as a "
             "service (pointsman serve): its files would belong to root");
-    char data[256] = "", own[256] = "", log_path[300];
+    char data[256] = "", own[256] = "";
     c->hooks->where(c, data, own);
-    off_t from = 0;
     int rc = make_folder(data, e);
-    int log = rc == 0 ? open_log(data, &from, log_path, e) : -1;
-    if (log < 0)
-        return rc < 0 ? rc : log;
-    pid_t child = fork();
-    if (child == 0)
-        become_gateway(c, log);
-    close(log);
-    if (child < 0)
-        return err_set(e, ERR_NOMEM, "fork: %s", strerror(errno));
-    return wait_for_it(c, child, path, log_path, from, e);
+    return rc < 0 ? rc : wait_for_it(c, data, path, e);
 }
