@@ -132,7 +132,7 @@ int bodies_trim(struct bodies *b, int64_t older_than_ms, int64_t most_bytes)
     rc = bodies_begin(b);
     if (rc == 0 && b->bytes > most_bytes)
         rc = db_do(b->db, "DELETE FROM body WHERE row <= ?1", "i",
-            last_to_go(b, b->bytes - most_bytes));
+            last_to_go(b, b->bytes - most_bytes / 16 * 15)); /* not a row at each body */
     else if (rc == 0)
         rc = db_do(b->db, "DELETE FROM body WHERE row IN"
                           " (SELECT row FROM body WHERE time_ms < ?1 ORDER BY time_ms LIMIT ?2)",

@@ -248,12 +248,24 @@ static int body_store(struct store *s, struct body_op *op)
     return rc;
 }
 
+/* The caps hold while bodies come faster than old ones go: what waits for room fills the queue, and
+ * what does not fit there is shed. Records go first all the same. */
+static void bodies_make_room(struct store *s)
+{
+    int64_t older = clock_wall_ms() - atomic_load(&s->body_keep_ms);
+    int64_t most = atomic_load(&s->body_keep_bytes);
+    while (bodies_bytes(s->bodies) > most && bodies_trim(s->bodies, older, most) == 1)
+        if (behind(s) > 0 && writer_batch(s) < 0)
+            return;
+}
+
 static void bodies_round(struct store *s)
 {
     struct body_op *list = body_ops_take(s);
     int rc = 0;
     while (list) {
         size_t bytes = 0, shed = 0;
+        bodies_make_room(s);
         rc = bodies_begin(s->bodies);
         for (struct body_op *op; (op = list) && bytes < BODY_BYTES_A_ROUND;) {
             list = op->next;
@@ -278,11 +290,12 @@ static void bodies_round(struct store *s)
 static void bodies_trim_round(struct store *s)
 {
     int64_t older = clock_wall_ms() - atomic_load(&s->body_keep_ms), until = clock_mono_us() + 20000;
-    while (bodies_trim(s->bodies, older, atomic_load(&s->body_keep_bytes)) == 1)
-        if (clock_mono_us() > until && behind(s) > 0)
-            break;
+    bool interrupted = false;
+    while (!interrupted && bodies_trim(s->bodies, older, atomic_load(&s->body_keep_bytes)) == 1)
+        interrupted = clock_mono_us() > until && behind(s) > 0;
     atomic_store(&s->bodies_bytes, bodies_bytes(s->bodies));
-    s->last_trim_us = clock_mono_us();
+    if (!interrupted) /* else it goes on in the next round */
+        s->last_trim_us = clock_mono_us();
 }
 
 static void tell_of_shed_bodies(struct store *s, int64_t *told)

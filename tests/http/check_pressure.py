@@ -20,7 +20,7 @@ import gateway  # noqa: E402
 from peers import Client, Fault, Provider, post  # noqa: E402
 
 MOCK = os.path.join(gateway.BUILD, "tests", "mock", "mock")
-STREAMS = 300
+STREAMS = 500
 
 
 def slack():

@@ -25,6 +25,7 @@ from peers import Client, Fault, Provider, post  # noqa: E402
 NOBODY = 65534
 SANITIZED = "debug" in gateway.BUILD or "tsan" in gateway.BUILD
 CHAT = "/v1/chat/completions"
+ROUNDS = int(os.environ.get("TIMING_ROUNDS", "5000"))
 HOSTILE = ["' OR '1'='1", "'; DROP TABLE exchange; --", "\") UNION SELECT name FROM sqlite_master --", "%n%n%n%s%s",
            "=cmd|' /C calc'!A0", "../../../../etc/passwd", "${jndi:ldap://x/a}", "\u202etxt.exe", "%' ESCAPE '",
            "a\u0000b", "`id`", "<script>alert(1)</script>", "NULL", "\\", "\"", "0x00", "1e999", "*", "\u001b[2J"]
@@ -205,7 +206,7 @@ def t07_canaries_are_seen_nowhere(g):
 
 
 def t04_a_nearly_right_key_takes_as_long_as_a_wrong_one(g):
-    """T4: Welch's t of 2 x 5,000 refusals stays below 4.5."""
+    """T4: Welch's t of 2 x 5,000 refusals (TIMING_ROUNDS) stays below 4.5."""
     if SANITIZED:
         raise Skip("times under a sanitizer say nothing")
     secret = "sk-pm-" + "Kq7" * 14
@@ -216,7 +217,7 @@ def t04_a_nearly_right_key_takes_as_long_as_a_wrong_one(g):
     for attempt in range(3):  # a busy machine may spoil one
         times, link = [[], []], socket.create_connection(("127.0.0.1", g.port))
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        order = [0, 1] * 5000
+        order = [0, 1] * ROUNDS
         random.shuffle(order)
         for kind in order:
             begun = time.perf_counter_ns()
@@ -225,7 +226,7 @@ def t04_a_nearly_right_key_takes_as_long_as_a_wrong_one(g):
             times[kind].append(time.perf_counter_ns() - begun)
             wish(b" 401 " in answer[:20], f"not refused: {answer[:80]!r}")
         link.close()
-        kept = [sorted(t)[:4500] for t in times]
+        kept = [sorted(t)[:ROUNDS * 9 // 10] for t in times]
         mean = [sum(t) / len(t) for t in kept]
         var = [sum((v - m) ** 2 for v in t) / (len(t) - 1) for t, m in zip(kept, mean)]
         t_value = abs(mean[0] - mean[1]) / math.sqrt(sum(v / len(t) for v, t in zip(var, kept)))

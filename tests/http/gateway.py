@@ -21,6 +21,8 @@ BINARY = os.environ.get("POINTSMAN_BIN", os.path.join(BUILD, "pointsman"))
 
 
 class Gateway:
+    prefix = ()  # a program to run it under
+
     def __init__(self, folder=None):
         self.folder = folder or tempfile.mkdtemp(prefix="pointsman-story-")
         self.data = os.path.join(self.folder, "data")
@@ -40,7 +42,7 @@ class Gateway:
 
     def start(self, words=()):
         words = list(words) if "--listen" in words else ["--listen", "127.0.0.1:0", *words]
-        command = [BINARY, "serve", "--config", self.config, "--data", self.data, *words]
+        command = [*self.prefix, BINARY, "serve", "--config", self.config, "--data", self.data, *words]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, env=self.env,
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
