@@ -104,7 +104,7 @@ static struct str normalise(struct str path, struct arena *a, bool *versioned)
         version = STR("v1");
     else if (str_eq(version, STR("v1alpha")))
         version = STR("v1beta");
-    return arena_printf(a, "/" STR_FMT STR_FMT, STR_ARG(version), STR_ARG(path));
+    return ARENA_JOIN(a, STR("/"), version, path);
 }
 
 static bool path_matches(const char *pattern, struct str path, struct str *capture)

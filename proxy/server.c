@@ -31,6 +31,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
@@ -47,6 +48,16 @@
 enum { DRAIN_LIMIT_S = 30, DRAIN_LOOK_MS = 20 };
 
 /* --- the process ------------------------------------------------------------------------------- */
+
+/* Threads of a server take and give back the same sizes all the time: by default glibc returns the
+ * top of an arena to the kernel, and asks for it again, several times a second. */
+static void keep_memory(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
+}
 
 /* Secrets live in this process: no core dump, no ptrace by the same user, no file others can read. */
 static void harden(void)
@@ -493,6 +504,7 @@ int server_main(const struct serve_options *options)
     struct err e = {0};
     sigset_t signals;
     harden();
+    keep_memory();
     block_signals(&signals);
     if (readlink("/proc/self/exe", s.binary, sizeof s.binary - 1) < 0)
         s.binary[0] = '\0';

@@ -49,7 +49,7 @@ static int op_push(struct store *s, struct op *op, store_done done, void *ctx)
     op->next = atomic_load(&s->ops);
     while (!atomic_compare_exchange_weak(&s->ops, &op->next, op))
         ;
-    writer_wake(s);
+    writer_hurry(s);
     return 0;
 }
 

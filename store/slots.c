@@ -93,8 +93,7 @@ static void collect_returned(struct slot_table *t)
 struct slot *slot_take(struct spool *s)
 {
     struct slot_table *t = &s->table;
-    if (t->stacked == 0)
-        collect_returned(t);
+    collect_returned(t); /* each time: few slots are touched again and again, not all in turn */
     if (t->stacked == 0)
         return NULL;
     uint32_t index = t->stack[--t->stacked];

@@ -110,7 +110,8 @@ void body_op_free(struct store *s, struct body_op *op);
 /* writer.c */
 int writer_start(struct store *s, struct err *e);
 void writer_stop(struct store *s);
-void writer_wake(void *store);
+void writer_wake(void *store); /* there are records, or bodies */
+void writer_hurry(struct store *s); /* somebody waits */
 int writer_batch(struct store *s) MUST_CHECK; /* one transaction of what waits */
 
 /* maintain.c */

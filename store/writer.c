@@ -1,7 +1,7 @@
 /* writer.c: the one thread that writes.
  *
- *     wake ─ gather (≤ 50 ms since the last commit) ─ batch ─ bodies ─ one slice of maintenance ─┐
- *       └────────────────────────────────────── nothing waits: sleep on a futex ◀────────────────┘
+ *     wake ─ gather (≤ 200 ms since the last commit) ─ batch ─ bodies ─ one slice of maintenance ─┐
+ *       └────────────────────────────────────── nothing waits: sleep on a futex ◀─────────────────┘
  *
  * A batch is one transaction: what the spools hold, what was appended, rollups, ledger, positions.
  * Only after its commit are slots freed, segments deleted and callbacks told. When it fails nothing
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 enum {
-    GATHER_US = 50000,
+    GATHER_US = 200000,
     RETRY_US = 1000000,
     SLOW_US = 1000000,
     MINUTE_US = 60000000,
@@ -39,11 +39,25 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t us)
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &t, NULL, 0);
 }
 
+/* A record is content to wait for its batch; who waits for an answer is not. */
+enum sleep { AWAKE, RESTING, GATHERING };
+
+static void wake_from(struct store *s, enum sleep deepest)
+{
+    uint32_t was = atomic_load(&s->sleeping);
+    if (was != AWAKE && was <= (uint32_t)deepest &&
+        atomic_compare_exchange_strong(&s->sleeping, &was, AWAKE))
+        syscall(SYS_futex, &s->sleeping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
 void writer_wake(void *store)
 {
-    struct store *s = store;
-    if (atomic_load(&s->sleeping) == 1 && atomic_exchange(&s->sleeping, 0) == 1)
-        syscall(SYS_futex, &s->sleeping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    wake_from(store, RESTING);
+}
+
+void writer_hurry(struct store *s)
+{
+    wake_from(s, GATHERING);
 }
 
 static int64_t behind(const struct store *s)
@@ -326,20 +340,23 @@ static void begin_due_maintenance(struct store *s)
 
 static void rest(struct store *s)
 {
-    atomic_store(&s->sleeping, 1);
+    atomic_store(&s->sleeping, RESTING);
     if (!anything_waits(s) && !atomic_load(&s->stopping))
-        futex_wait(&s->sleeping, 1, MINUTE_US);
-    atomic_store(&s->sleeping, 0);
+        futex_wait(&s->sleeping, RESTING, MINUTE_US);
+    atomic_store(&s->sleeping, AWAKE);
 }
 
-/* What comes within 50 ms of the last commit shares the next one. */
+/* What comes within 200 ms of the last commit shares the next one: its rollups, the pages of its
+ * indexes and its flush to disk are written once for all. */
 static void gather(struct store *s, int64_t last_us)
 {
     int64_t wait = last_us + GATHER_US - clock_mono_us();
-    if (wait > 0 && !atomic_load(&s->stopping)) {
-        struct timespec t = {0, wait * 1000};
-        nanosleep(&t, NULL);
-    }
+    atomic_store(&s->sleeping, GATHERING);
+    bool hurry = s->taken || atomic_load(&s->ops) || atomic_load(&s->stopping) ||
+                 behind(s) > DRAIN_BYTES / 2;
+    if (wait > 0 && !hurry)
+        futex_wait(&s->sleeping, GATHERING, wait);
+    atomic_store(&s->sleeping, AWAKE);
 }
 
 static int one_round(struct store *s)
@@ -413,7 +430,7 @@ void writer_stop(struct store *s)
     if (!s->running)
         return;
     atomic_store(&s->stopping, true);
-    writer_wake(s);
+    writer_hurry(s);
     pthread_join(s->writer, NULL);
     s->running = false;
     atomic_store(&s->stopping, false);

@@ -508,6 +508,18 @@ static void view_money(const struct account_set *s, const struct account *a,
     out->rate_nano_per_hour = MIN(out->rate_nano_per_hour, NANO_MAX) * 6; /* ten minutes' sum */
 }
 
+/* Rates are not looked at: this one is asked for every request. */
+int64_t account_tightest_ppm(struct account_set *s, struct account *a, int64_t wall_ms)
+{
+    struct account_view v = {0};
+    pthread_mutex_lock(&s->lock);
+    tell_time(s, wall_ms);
+    roll(s, a);
+    view_money(s, a, &v);
+    pthread_mutex_unlock(&s->lock);
+    return v.tightest_ppm;
+}
+
 void account_view(struct account_set *s, struct account *a, int64_t wall_ms,
     struct account_view *out)
 {

@@ -95,6 +95,8 @@ struct account_view {
     int64_t tightest_ppm;        /* largest used share of its budgets, reservations counted */
     enum window tightest;        /* which budget that is */
 };
+/* The part of the view that every request asks for. */
+int64_t account_tightest_ppm(struct account_set *s, struct account *a, int64_t wall_ms);
 void account_view(struct account_set *s, struct account *a, int64_t wall_ms,
     struct account_view *out);
 

@@ -145,11 +145,9 @@ enum step_result step_route(struct exchange *x)
             counter_add(COUNTER_requests, 1);
         return result;
     }
-    if (x->key && x->key->account_count) {
-        struct account_view view;
-        account_view(x->worker->shared->accounts, x->key->accounts[0], clock_wall_ms(), &view);
-        request.budget_used_ppm = view.tightest_ppm;
-    }
+    if (x->key && x->key->account_count)
+        request.budget_used_ppm = account_tightest_ppm(x->worker->shared->accounts,
+            x->key->accounts[0], clock_wall_ms());
     int rc = plan_make(&request, x->worker->shared->health, &x->arena, &x->plan, &e);
     if (rc < 0)
         return refuse_plan(x, rc, &e);

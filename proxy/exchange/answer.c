@@ -274,7 +274,7 @@ static size_t our_headers(struct exchange *x, struct http_header *h, size_t n, b
     h[n++] = (struct http_header){STR("x-pointsman-target"),
         arena_str(a, str_c(x->attempts[x->attempt_count - 1].target))};
     h[n++] = (struct http_header){STR("x-pointsman-attempts"),
-        arena_printf(a, "%u", x->attempt_count)};
+        arena_i64(a, x->attempt_count)};
     if (with_cost && x->slot) {
         money_exact(x->slot->cost_nano, cost, sizeof cost);
         h[n++] = (struct http_header){STR("x-pointsman-cost-usd"), arena_str(a, str_c(cost))};
@@ -284,7 +284,7 @@ static size_t our_headers(struct exchange *x, struct http_header *h, size_t n, b
     int64_t now = clock_mono_us();
     x->overhead_us += now - x->received_us;
     h[n++] = (struct http_header){STR("x-pointsman-overhead-us"),
-        arena_printf(a, "%lld", (long long)x->overhead_us)};
+        arena_i64(a, x->overhead_us)};
     return n;
 }
 
@@ -379,7 +379,9 @@ static void held_done(struct exchange *x)
     x->first_token_us = x->received_us;
     health_warm(x->worker->shared->health, x->target->provider, x->target->model, x->session,
         x->received_us);
-    if (!events)
+    if (metered)
+        usage_checked_body(&x->reader, buf_str(&x->held));
+    else if (!events)
         usage_body(&x->reader, buf_str(&x->held));
     int rc = translate_held(x, &e);
     if (rc < 0) { /* where it was answered it is charged: asking again would be paid for twice */

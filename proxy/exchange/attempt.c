@@ -10,7 +10,6 @@
 #include "store/base/log.h"
 #include "store/base/secret.h"
 
-#include <stdio.h>
 
 enum { HEADERS_MAX = 160, RETRY_AFTER_US = 1000000, RETRY_AFTER_LAST_US = 10000000 };
 
@@ -166,8 +165,8 @@ static bool note_attempt(struct exchange *x)
         return false;
     }
     *a = (struct attempt){.started_us = clock_mono_us(), .outcome = "running"};
-    snprintf(a->target, sizeof a->target, STR_FMT "/" STR_FMT, STR_ARG(c->provider->name),
-        STR_ARG(c->model));
+    struct str name = ARENA_JOIN(&x->arena, c->provider->name, STR("/"), c->model);
+    str_copy(a->target, sizeof a->target, name);
     struct slot *s = x->slot;
     slot_write_begin(s);
     str_copy(s->provider, sizeof s->provider, c->provider->name);

@@ -101,7 +101,7 @@ static struct http_header provider_login(const struct exchange *x, const struct 
         return (struct http_header){STR("api-key"), secret};
     default:
         return (struct http_header){STR("Authorization"),
-            arena_printf(a, "Bearer " STR_FMT, STR_ARG(secret))};
+            ARENA_JOIN(a, STR("Bearer "), secret)};
     }
 }
 
@@ -194,7 +194,7 @@ static struct str join(struct str base, struct str path, struct arena *a)
     struct str version = slash < 0 ? path : str_first(path, (size_t)slash + 1);
     if (str_ends(base, version))
         path = str_from(path, version.n);
-    return arena_printf(a, STR_FMT STR_FMT, STR_ARG(base), STR_ARG(path));
+    return ARENA_JOIN(a, base, path);
 }
 
 static bool is_gemini(enum wire w)
@@ -256,8 +256,8 @@ static struct str with_query(struct exchange *x, struct str url)
     if (translating(x) && x->wire == WIRE_STREAM_GENERATE)
         query = STR("?alt=sse");
     if (query.n && str_chr(url, '?') >= 0)
-        query = arena_printf(a, "&" STR_FMT, STR_ARG(str_from(query, 1)));
-    return arena_printf(a, STR_FMT STR_FMT, STR_ARG(url), STR_ARG(query));
+        query = ARENA_JOIN(a, STR("&"), str_from(query, 1));
+    return query.n ? ARENA_JOIN(a, url, query) : url;
 }
 
 struct str upstream_url(struct exchange *x, const struct provider *p, struct str model)
@@ -268,8 +268,8 @@ struct str upstream_url(struct exchange *x, const struct provider *p, struct str
         url = azure_url(p, path, model, a);
     else if (p->dialect == DIALECT_OPENAI || p->dialect == DIALECT_OPENAI_RESPONSES)
         /* an OpenAI base carries its own version, or none: the path goes on behind it */
-        url = arena_printf(a, STR_FMT STR_FMT, STR_ARG(p->base_url),
-            STR_ARG(str_starts(path, STR("/v1/")) ? str_from(path, 3) : path));
+        url = ARENA_JOIN(a, p->base_url,
+            str_starts(path, STR("/v1/")) ? str_from(path, 3) : path);
     else
         url = join(p->base_url, path, a);
     return with_query(x, url);

@@ -61,7 +61,7 @@ void translate_free(struct exchange *x)
  * own maker alone may get it back, so the body can't pass as it is. */
 static bool holds_sealed(const struct exchange *x)
 {
-    return spoke_of(x->ep.wire) && str_find(buf_str(&x->body), STR("\"cG0x")) >= 0;
+    return spoke_of(x->ep.wire) && x->facts.sealed;
 }
 
 static int read_request(struct exchange *x, struct translation *t, struct err *e)

@@ -13,11 +13,22 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+void conn_wake(struct conn *c)
+{
+    c->suspended = c->quiet = false;
+    c->shard->awake++;
+}
 
 static void on_socket(void *ctx, uint32_t events)
 {
     struct conn *c = ctx;
+    if (c->quiet && (events & ~(uint32_t)EPOLLOUT)) {
+        conn_wake(c);
+        c->shard->run = true;
+    }
     if (events & EPOLLIN) {
         if (!c->input && !c->q)
             conn_deadline(c, loop_now_us(c->s->l) + c->s->config.head_deadline_us);
@@ -95,14 +106,30 @@ void conn_deadline(struct conn *c, int64_t due_us)
     }
 }
 
-void conn_idle(struct conn *c)
+/* libmicrohttpd would now look at the socket again, find nothing, put it into its own epoll, and take
+ * it out at the next request: four calls. While the socket is empty our own watch does instead: the
+ * connection is quiet, and its shard need not run for its sake. What libmicrohttpd has in its buffer
+ * (a pipelined request) it goes on with by itself, before it returns from the run. */
+void conn_idle(struct conn *c, bool kept)
 {
     struct http_server *s = c->s;
-    if (s->draining || c->left)
+    int unread = 0;
+    if (s->draining || c->left) {
         conn_kill(c);
-    else
-        conn_deadline(c, loop_now_us(s->l) +
-            (c->input ? s->config.head_deadline_us : HTTP_IDLE_US));
+        return;
+    }
+    conn_deadline(c, loop_now_us(s->l) + (c->input ? s->config.head_deadline_us : HTTP_IDLE_US));
+    if (kept && !c->input && ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0) {
+        c->quiet = true;
+        c->shard->awake--;
+    }
+}
+
+void conn_suspend(struct conn *c)
+{
+    MHD_suspend_connection(c->mhd);
+    c->suspended = true;
+    c->shard->awake--;
 }
 
 /* ---- marks: what the phase has to look at ---- */
@@ -155,7 +182,7 @@ void conn_resume(struct conn *c)
 {
     if (!c->suspended)
         return;
-    c->suspended = false;
+    conn_wake(c);
     MHD_resume_connection(c->mhd);
     c->shard->run = true; /* libmicrohttpd does not ask for a run by itself after this */
 }
@@ -206,6 +233,7 @@ static void conn_begin(struct conn *c, struct MHD_Connection *mhd)
     s->conns = c;
     s->stats.connections++;
     c->shard->connections++;
+    c->shard->awake++;
     c->watch = loop_fd_add(s->l, c->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_socket, c);
     if (c->watch)
         conn_deadline(c, c->accepted_us + s->config.head_deadline_us);
@@ -238,6 +266,7 @@ void conn_gone(struct conn *c)
         c->next->prev = c->prev;
     s->stats.connections--;
     c->shard->connections--;
+    c->shard->awake -= !c->suspended && !c->quiet;
     c->next = s->dead_conns;
     s->dead_conns = c;
     server_reap_later(s);

@@ -23,29 +23,6 @@ static void refuse(struct gate_facts *f, int status, const char *reason)
     f->reason = reason;
 }
 
-/* RFC 9110 token bytes, one bit each. */
-static const uint64_t token_bits[4] = {0x03ff6cfa00000000, 0x57ffffffc7fffffe, 0, 0};
-
-static bool is_token(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (!(token_bits[c >> 6] >> (c & 63) & 1))
-            return false;
-    }
-    return s.n > 0;
-}
-
-static bool has_control(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return true;
-    }
-    return false;
-}
-
 /* Does a comma-separated header value hold this word? */
 static bool lists(struct str value, struct str word)
 {
@@ -64,9 +41,9 @@ static bool named(const struct http_header *h, struct str name)
 static void note_header(const struct http_header *h, struct seen *s, struct gate_facts *f)
 {
     s->bytes += h->name.n + h->value.n + 4;
-    if (!is_token(h->name))
+    if (!str_is_token(h->name))
         refuse(f, 400, "a header name holds bytes that names cannot have");
-    if (has_control(h->value))
+    if (!str_is_field(h->value))
         refuse(f, 400, "a header value holds control bytes");
     switch (h->name.n) { /* most headers are none of these: one compare by length */
     case 4:
@@ -211,7 +188,7 @@ static void check_target(struct str target, struct str host, struct gate_facts *
     if (f->path.n == 0 || f->path.p[0] != '/')
         refuse(f, 400, "the request target is not a path");
     check_path(f->path, f);
-    if (has_control(f->query))
+    if (!str_is_field(f->query))
         refuse(f, 400, "the query holds control bytes");
 }
 

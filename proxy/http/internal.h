@@ -54,6 +54,7 @@ struct shard {
     struct MHD_Daemon *d;
     loop_id watch;
     size_t connections;
+    size_t awake;                 /* of them: neither suspended nor quiet */
     bool run;                     /* has something to do in this turn's phase */
 };
 
@@ -91,6 +92,7 @@ struct conn {
     int64_t deadline_us;          /* 0: none */
     int64_t accepted_us;
     bool marked, suspended;
+    bool quiet;                   /* kept, and all that came is read: see conn_idle() */
     bool left;                    /* the client closed or half-closed */
     bool input;                   /* bytes came since the request's end (or since the last one's) */
     bool writable;
@@ -161,11 +163,13 @@ void conn_free(struct conn *c);
 void conn_mark(struct conn *c);   /* act on it in this turn's phase */
 void conn_unmark(struct conn *c);
 void conn_act(struct conn *c);
+void conn_suspend(struct conn *c);
 void conn_resume(struct conn *c);
 void conn_kill(struct conn *c);   /* ends it without a word */
 void conn_reset(struct conn *c);  /* the client gets RST, not FIN */
 void conn_deadline(struct conn *c, int64_t due_us); /* 0: none */
-void conn_idle(struct conn *c);   /* between requests */
+void conn_idle(struct conn *c, bool kept); /* between requests; kept: whole, and goes on */
+void conn_wake(struct conn *c);   /* no longer suspended or quiet */
 void conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
     enum MHD_ConnectionNotificationCode code);
 struct conn *conn_of(struct MHD_Connection *mhd);

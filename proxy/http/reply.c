@@ -21,12 +21,7 @@ bool reply_header_bad(const struct http_header *h)
     for (size_t i = 0; i < h->name.n; i++)
         if (h->name.p[i] <= 0x20 || h->name.p[i] == 0x7f || h->name.p[i] == ':')
             return true;
-    for (size_t i = 0; i < h->value.n; i++) {
-        unsigned char c = (unsigned char)h->value.p[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return true;
-    }
-    return false;
+    return !str_is_field(h->value);
 }
 
 bool reply_header_ours(struct str name)
@@ -77,7 +72,11 @@ static void put_header(struct buf *out, struct str name, struct str value)
 static void put_status(struct buf *out, int status)
 {
     const char *phrase = MHD_get_reason_phrase_for((unsigned)status);
-    buf_printf(out, "HTTP/1.1 %d %s\r\n", status, phrase ? phrase : "Unknown");
+    buf_puts(out, "HTTP/1.1 ");
+    buf_put_i64(out, status);
+    buf_putc(out, ' ');
+    buf_puts(out, phrase ? phrase : "Unknown");
+    buf_puts(out, "\r\n");
 }
 
 void reply_head(struct request *q, struct buf *out, int status, const struct http_header *headers,
@@ -99,8 +98,11 @@ void reply_head(struct request *q, struct buf *out, int status, const struct htt
         put_header(out, STR("Date"), str_c(date_now(q->c->s)));
     if (chunked)
         buf_puts(out, "Transfer-Encoding: chunked\r\n");
-    else if (length >= 0)
-        buf_printf(out, "Content-Length: %lld\r\n", (long long)length);
+    if (!chunked && length >= 0) {
+        buf_puts(out, "Content-Length: ");
+        buf_put_i64(out, length);
+        buf_puts(out, "\r\n");
+    }
     buf_puts(out, "Connection: close\r\n\r\n");
 }
 

@@ -89,9 +89,10 @@ void request_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
     bool held = q->state == REQUEST_HELD && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
     if (q->told)
         s->ev.closed(s->ctx, &q->pub, held || q->clean);
+    bool kept = held && !q->facts.wants_close;
     request_release(q);
     parser_reads(c); /* a pipelined request may follow at once */
-    conn_idle(c);
+    conn_idle(c, kept);
 }
 
 /* ---- the head ---- */
@@ -174,6 +175,8 @@ static enum MHD_Result on_head(struct conn *c, struct MHD_Connection *mhd, const
 {
     struct http_server *s = c->s;
     c->q = q;
+    if (c->quiet)
+        conn_wake(c);
     if (take_headers(q, mhd) < 0)
         return MHD_NO;
     describe(q, method, version);
@@ -276,13 +279,12 @@ static enum MHD_Result send_held(struct request *q, struct MHD_Connection *mhd)
 }
 
 /* Rests the connection until there is an answer. */
-static enum MHD_Result rest(struct request *q, struct MHD_Connection *mhd)
+static enum MHD_Result rest(struct request *q)
 {
     struct conn *c = q->c;
     conn_deadline(c, q->state == REQUEST_RAW && q->blocked
         ? now_us(q) + c->s->config.write_stall_us : 0);
-    MHD_suspend_connection(mhd);
-    c->suspended = true;
+    conn_suspend(c);
     if (c->left || q->head_waits)
         conn_mark(c);
     return MHD_YES;
@@ -328,7 +330,7 @@ static enum MHD_Result on_whole(struct request *q, struct MHD_Connection *mhd)
     if (q->state == REQUEST_DISCARD || q->state == REQUEST_HELD)
         return send_held(q, mhd);
     if (q->state == REQUEST_REST || q->state == REQUEST_RAW)
-        return rest(q, mhd);
+        return rest(q);
     return MHD_NO; /* LEAVING and ABORT end here */
 }
 

@@ -67,8 +67,8 @@ static void shard_run(struct shard *d)
     MHD_UNSIGNED_LONG_LONG wait_ms;
     d->run = false;
     MHD_run(d->d);
-    if (MHD_get_timeout(d->d, &wait_ms) == MHD_YES && wait_ms == 0)
-        d->run = true; /* a pipelined request waits in its buffer */
+    if (d->awake && MHD_get_timeout(d->d, &wait_ms) == MHD_YES && wait_ms == 0)
+        d->run = true; /* somebody who is not quiet is still being read from, or written to */
 }
 
 static bool shards_run(struct http_server *s)

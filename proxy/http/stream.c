@@ -17,10 +17,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/sockios.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+
+enum { CHUNK_SIZE_TEXT = 2 * sizeof(size_t) + 2 };
 
 static int64_t now_us(const struct request *q)
 {
@@ -233,6 +234,18 @@ int http_stream_begin(struct http_request *pub, int status, const struct http_he
     return 0;
 }
 
+/* "1a\r\n", at the end of `memory`: once an event, so no format is parsed. */
+static struct iovec chunk_size(size_t n, char memory[CHUNK_SIZE_TEXT])
+{
+    char *p = memory + CHUNK_SIZE_TEXT;
+    *--p = '\n';
+    *--p = '\r';
+    do
+        *--p = "0123456789abcdef"[n & 15];
+    while (n >>= 4);
+    return (struct iovec){p, (size_t)(memory + CHUNK_SIZE_TEXT - p)};
+}
+
 int http_stream_write(struct http_request *pub, struct str bytes)
 {
     struct request *q = request_of(pub);
@@ -244,11 +257,11 @@ int http_stream_write(struct http_request *pub, struct str bytes)
         q->length_left -= (int64_t)bytes.n;
     if (q->head_only || bytes.n == 0)
         return 0;
-    char size[24];
+    char size[CHUNK_SIZE_TEXT];
     struct iovec v[4]; /* 0 is for a waiting head */
     size_t pieces = 1;
     if (q->chunked)
-        v[pieces++] = (struct iovec){size, (size_t)snprintf(size, sizeof size, "%zx\r\n", bytes.n)};
+        v[pieces++] = chunk_size(bytes.n, size);
     v[pieces++] = (struct iovec){(char *)(uintptr_t)bytes.p, bytes.n};
     if (q->chunked)
         v[pieces++] = (struct iovec){"\r\n", 2};

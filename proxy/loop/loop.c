@@ -19,7 +19,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { BATCH = 256, PHASES_MAX = 16, SLOW_TURN_US = 50000, WAIT_MAX_MS = 3600000 };
+enum { BATCH = 256, PHASES_MAX = 16, ROUNDS = 4, SLOW_TURN_US = 50000, WAIT_MAX_MS = 3600000 };
 
 struct watch {
     int fd;              /* -1: free */
@@ -361,6 +361,16 @@ int loop_defer(struct loop *l, void (*fn)(void *ctx), void *ctx)
 
 /* ---- the turn ---- */
 
+/* The least of `us` and what the phases allow. */
+static int64_t phases_wait_us(struct loop *l, int64_t us)
+{
+    for (size_t i = 0; i < l->waiter_count && us > 0; i++) {
+        int64_t wanted_us = l->waiters[i].fn(l->waiters[i].ctx);
+        us = MIN(us, wanted_us);
+    }
+    return us;
+}
+
 /* How long epoll may sleep: the least of what the caller, the timers and the phases allow. */
 static int wait_ms(struct loop *l, int64_t most_us)
 {
@@ -369,10 +379,7 @@ static int wait_ms(struct loop *l, int64_t most_us)
     int64_t us = most_us;
     if (l->timer_count)
         us = MIN(us, l->heap[0]->due_us - l->now_us);
-    for (size_t i = 0; i < l->waiter_count && us > 0; i++) {
-        int64_t wanted_us = l->waiters[i].fn(l->waiters[i].ctx);
-        us = MIN(us, wanted_us);
-    }
+    us = phases_wait_us(l, us);
     if (us <= 0)
         return 0;
     return us > WAIT_MAX_MS * 1000LL ? WAIT_MAX_MS : (int)((us + 999) / 1000);
@@ -405,6 +412,19 @@ void loop_on_slow(struct loop *l, void (*fn)(void *ctx, int64_t took_us), void *
     l->slow_ctx = ctx;
 }
 
+/* What a later phase leaves for an earlier one (an answer for its client) is done in the same turn:
+ * asking epoll in between would cost a call for nothing. A few rounds, so that descriptors get theirs. */
+static void run_phases(struct loop *l)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        l->again = false;
+        for (size_t i = 0; i < l->phase_count; i++)
+            l->again |= l->phases[i].fn(l->phases[i].ctx);
+        if (!l->again && phases_wait_us(l, 1) > 0)
+            return;
+    }
+}
+
 void loop_turn(struct loop *l, int64_t wait_us)
 {
     l->now_us = clock_mono_us();
@@ -412,9 +432,7 @@ void loop_turn(struct loop *l, int64_t wait_us)
     int64_t began_us = l->now_us = clock_mono_us();
     run_descriptors(l, n);
     run_messages(l);
-    l->again = false;
-    for (size_t i = 0; i < l->phase_count; i++)
-        l->again |= l->phases[i].fn(l->phases[i].ctx);
+    run_phases(l);
     run_timers(l);
     run_deferred(l);
     count_turn(l, began_us);

@@ -68,8 +68,9 @@ void loop_wake(struct loop *l);
  * before what they lead to is freed. */
 void loop_settle(struct loop *l);
 
-/* Phases: run once in each turn, in order of registration, after descriptors and messages.
- * A phase that returns true asks for another turn without waiting. */
+/* Phases: run in each turn, in order of registration, after descriptors and messages. While one
+ * returns true, or a wait function 0, they run again: a few rounds in the same turn, then in another
+ * turn without waiting. */
 typedef bool loop_phase_fn(void *ctx);
 int loop_phase_add(struct loop *l, const char *name, loop_phase_fn *fn, void *ctx) MUST_CHECK;
 

@@ -5,6 +5,8 @@
  * provider will fetch by itself. The bound takes every string of the body, so that a field unknown
  * to us can't carry a prompt past a budget. */
 #include "proxy/meter/request.h"
+
+#include "proxy/dialect/ir.h"
 #include "store/base/err.h"
 #include "store/base/json_span.h"
 
@@ -381,6 +383,7 @@ static void hash_prefix(struct reading *r, struct str in)
 static void count_string(struct reading *r, const struct json_token *t, struct str key)
 {
     struct str in = {t->raw.p + 1, t->raw.n - 2};
+    r->f->sealed |= ir_is_sealed(in);
     bool walked = t->depth > 1 &&
                   (r->section == IN_PROMPT || r->section == IN_TOOLS || r->section == IN_FORMAT);
     if (walked && r->section == IN_PROMPT && media_string(r, t, key, in))

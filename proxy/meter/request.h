@@ -26,6 +26,7 @@ struct request_facts {
     bool include_usage;      /* the client asked for usage itself */
     struct str stream_options; /* raw value, empty when absent; "null" is possible */
     bool tools, images, json_schema, audio;
+    bool sealed;             /* a string holds somebody's reasoning under our seal (ir.h) */
     bool background;         /* Responses: billed later than its answer */
     int64_t max_output;      /* largest of the asked maxima of output tokens; 0 = none */
     int64_t n;               /* candidates asked for, at least 1 */

@@ -49,8 +49,10 @@ static int64_t run_cost(const struct tokens_counter *c, enum kind next)
     }
 }
 
-/* What is not named here is a sign. */
-static const unsigned char ascii_kind[128] = {
+/* The kind of each byte; what is not named here is a sign. A backslash, which may begin an escape,
+ * and the bytes above ASCII end every run. */
+enum { BACKSLASH = K_OTHER + 1, WIDE };
+static const unsigned char byte_kind[256] = {
     ['a' ... 'z'] = K_LOWER,
     ['A' ... 'Z'] = K_UPPER,
     ['0' ... '9'] = K_DIGIT,
@@ -58,12 +60,14 @@ static const unsigned char ascii_kind[128] = {
     ['\r'] = K_LINE,
     [' '] = K_SPACE,
     ['\t'] = K_SPACE,
+    ['\\'] = BACKSLASH,
+    [0x80 ... 0xff] = WIDE,
 };
 
 static enum kind wide_kind(unsigned cp)
 {
     if (cp < 0x80)
-        return (enum kind)ascii_kind[cp];
+        return cp == '\\' ? K_SIGN : (enum kind)byte_kind[cp];
     if (cp < 0x2000)
         return K_LATIN;
     return cp >= 0x2E80 && cp < 0x10000 ? K_CJK : K_OTHER;
@@ -123,21 +127,21 @@ static size_t feed_escape(struct tokens_counter *c, const unsigned char *p, size
 
 static void feed(struct tokens_counter *c, struct str text, bool escapes)
 {
-    const unsigned char *p = (const unsigned char *)text.p;
-    for (size_t i = 0, from; i < text.n;) {
-        if (p[i] >= 0x80) {
-            i += feed_wide(c, p + i, text.n - i);
+    const unsigned char *p = (const unsigned char *)text.p, *end = p + text.n, *from;
+    while (p < end) {
+        unsigned char kind = byte_kind[*p];
+        if (kind == WIDE) {
+            p += feed_wide(c, p, (size_t)(end - p));
             continue;
         }
-        if (escapes && p[i] == '\\') {
-            i += feed_escape(c, p + i, text.n - i);
+        if (kind == BACKSLASH && escapes) {
+            size_t n = feed_escape(c, p, (size_t)(end - p));
+            p += MIN(n, (size_t)(end - p));
             continue;
         }
-        unsigned char kind = ascii_kind[p[i]];
-        for (from = i++; i < text.n && p[i] < 0x80 && ascii_kind[p[i]] == kind; i++)
-            if (escapes && p[i] == '\\')
-                break;
-        feed_run(c, (enum kind)kind, (uint32_t)(i - from));
+        for (from = p++; p < end && byte_kind[*p] == kind; p++)
+            ;
+        feed_run(c, kind == BACKSLASH ? K_SIGN : (enum kind)kind, (uint32_t)(p - from));
     }
 }
 

@@ -104,11 +104,7 @@ static void read_usage(struct usage_reader *r, struct json_span v, bool merge)
         return;
     if (!merge)
         r->seen.have = 0;
-    usage_parts_read(&r->seen, v.raw);
-    struct json_want tier[] = {{STR("service_tier")}, {STR("serviceTier")}, {STR("trafficType")}};
-    if (json_scan(v.raw, tier, ARRAY_LEN(tier)) == 0)
-        for (size_t i = 0; i < ARRAY_LEN(tier); i++)
-            TAKE(service_tier, tier[i].value);
+    TAKE(service_tier, usage_parts_read(&r->seen, v.raw));
 }
 
 static unsigned read_error(struct usage_reader *r, struct str object)
@@ -563,7 +559,8 @@ static enum wire body_wire(struct str body)
     return json_text_eq(w[3].value, STR("message")) ? WIRE_MESSAGES : WIRE_CHAT;
 }
 
-static void read_whole(struct usage_reader *r, struct str body)
+/* True when every error that the body may hold was looked for. */
+static bool read_whole(struct usage_reader *r, struct str body)
 {
     enum wire wire = r->wire == WIRE_RAW ? body_wire(body) : r->wire;
     switch (wire) {
@@ -586,23 +583,27 @@ static void read_whole(struct usage_reader *r, struct str body)
         read_chat(r, body);
         if (r->wire == WIRE_RAW)
             usage_parts_raw(&r->seen, body);
+        return true;
     }
+    return r->saw_error;
+}
+
+void usage_checked_body(struct usage_reader *r, struct str body)
+{
+    struct json_iter it = json_iter(body);
+    struct json_span k, element;
+    if (it.object && !read_whole(r, body)) {
+        struct json_span error = json_get(body, STR("error"));
+        if (error.type == JSON_OBJECT || error.type == JSON_STRING)
+            read_error(r, body);
+    }
+    while (!it.object && json_next(&it, &k, &element)) /* Gemini without alt=sse */
+        read_whole(r, element.raw);
 }
 
 void usage_body(struct usage_reader *r, struct str body)
 {
-    struct json_span whole = json_value(body);
-    if (whole.type == JSON_OBJECT)
-        read_whole(r, whole.raw);
-    struct json_iter it = json_iter(whole.raw);
-    struct json_span k, element;
-    while (whole.type == JSON_ARRAY && json_next(&it, &k, &element)) /* Gemini without alt=sse */
-        read_whole(r, element.raw);
-    if (whole.type == JSON_OBJECT && !r->saw_error) {
-        struct json_span error = json_get(whole.raw, STR("error"));
-        if (error.type == JSON_OBJECT || error.type == JSON_STRING)
-            read_error(r, whole.raw);
-    }
+    usage_checked_body(r, json_value(body).raw);
 }
 
 void usage_finish(struct usage_reader *r)

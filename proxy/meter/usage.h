@@ -90,6 +90,8 @@ void usage_reader_init(struct usage_reader *r, enum wire wire, unsigned quirks);
 unsigned usage_event(struct usage_reader *r, struct str name, struct str data);
 /* A whole JSON answer (Gemini's streamed array too). Unreadable bodies leave all at zero. */
 void usage_body(struct usage_reader *r, struct str body);
+/* The same for one that json_check() has found good: not walked over a second time. */
+void usage_checked_body(struct usage_reader *r, struct str body);
 /* Reads one usage object of any known shape into *u; false when it is none. */
 bool usage_object(struct str object, unsigned quirks, struct usage *u);
 void usage_finish(struct usage_reader *r);

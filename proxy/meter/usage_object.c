@@ -183,23 +183,30 @@ struct member_row {
 #define NUMBER(key, to) {{key, sizeof(key) - 1}, to, NULL}
 #define INSIDE(key, read) {{key, sizeof(key) - 1}, S_COUNT, read}
 
+/* False: no row has that name. */
+static bool read_member(struct usage_parts *s, struct json_span k, struct json_span v,
+    const struct member_row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (k.raw.n != rows[i].key.n + 2 ||
+            memcmp(k.raw.p + 1, rows[i].key.p, rows[i].key.n) != 0)
+            continue;
+        if (rows[i].read)
+            rows[i].read(s, v);
+        else
+            put_number(s, rows[i].to, v);
+        return true;
+    }
+    return false;
+}
+
 static void read_members(struct usage_parts *s, struct str object, const struct member_row *rows,
     size_t n)
 {
     struct json_iter it = json_iter(object);
     struct json_span k, v;
-    while (it.object && json_next(&it, &k, &v)) {
-        for (size_t i = 0; i < n; i++) {
-            if (k.raw.n != rows[i].key.n + 2 ||
-                memcmp(k.raw.p + 1, rows[i].key.p, rows[i].key.n) != 0)
-                continue;
-            if (rows[i].read)
-                rows[i].read(s, v);
-            else
-                put_number(s, rows[i].to, v);
-            break;
-        }
-    }
+    while (it.object && json_next(&it, &k, &v))
+        read_member(s, k, v, rows, n);
 }
 
 static void read_input_details(struct usage_parts *s, struct json_span v)
@@ -315,12 +322,27 @@ static void read_iterations(struct usage_parts *s, struct json_span v)
             put(s, summed[i], sum.v[summed[i]]);
 }
 
-void usage_parts_read(struct usage_parts *s, struct str object)
+static bool names_tier(struct json_span k)
 {
-    read_members(s, object, usage_rows, ARRAY_LEN(usage_rows));
-    struct json_span iterations = json_get(object, STR("iterations"));
+    return json_text_eq(k, STR("service_tier")) || json_text_eq(k, STR("serviceTier")) ||
+           json_text_eq(k, STR("trafficType"));
+}
+
+struct json_span usage_parts_read(struct usage_parts *s, struct str object)
+{
+    struct json_span iterations = {0}, tier = {0}, k, v;
+    struct json_iter it = json_iter(object);
+    while (it.object && json_next(&it, &k, &v)) {
+        if (read_member(s, k, v, usage_rows, ARRAY_LEN(usage_rows)))
+            continue;
+        if (json_text_eq(k, STR("iterations")))
+            iterations = v;
+        else if (v.type == JSON_STRING && names_tier(k))
+            tier = v;
+    }
     if (iterations.type == JSON_ARRAY) /* after the outer members, whatever their order */
         read_iterations(s, iterations);
+    return tier;
 }
 
 void usage_parts_raw(struct usage_parts *s, struct str body)

@@ -6,8 +6,9 @@
 #include "proxy/meter/usage.h"
 #include "store/base/json_span.h"
 
-/* Lays the members of a usage object over *seen; absent and null members leave what was there. */
-void usage_parts_read(struct usage_parts *seen, struct str object);
+/* Lays the members of a usage object over *seen; absent and null members leave what was there.
+ * Returns the service tier that stands among them, type JSON_NONE when there is none. */
+struct json_span usage_parts_read(struct usage_parts *seen, struct str object);
 /* A cost beside the usage: a number of USD, or {"usd":…} / {"total_cost":…}. */
 void usage_parts_cost(struct usage_parts *seen, struct json_span cost);
 /* What a raw body says beside `usage`: the duration of what was heard, pages, search units. */

@@ -46,7 +46,7 @@ static void order_PRIORITY(struct planner *pl, struct option *o, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         o[i].score = (double)i;
-        o[i].reason = arena_printf(pl->a, "priority %zu", i + 1);
+        o[i].reason = ARENA_JOIN(pl->a, STR("priority "), arena_i64(pl->a, (int64_t)i + 1));
     }
 }
 

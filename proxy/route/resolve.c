@@ -40,7 +40,7 @@ const struct route *plan_find_route(const struct config *c, struct str name)
 
 struct str target_text(struct planner *pl, const struct provider *p, struct str model)
 {
-    return arena_printf(pl->a, STR_FMT "/" STR_FMT, STR_ARG(p->name), STR_ARG(model));
+    return ARENA_JOIN(pl->a, p->name, STR("/"), model);
 }
 
 /* "provider/model"; a model may hold further slashes. */

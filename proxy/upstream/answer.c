@@ -40,26 +40,6 @@ static int answer_status(struct str line)
     return status >= 100 && status <= 599 ? (int)status : 0;
 }
 
-static bool answer_is_clean(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char ch = (unsigned char)s.p[i];
-        if ((ch < ' ' && ch != '\t') || ch == 0x7f)
-            return false;
-    }
-    return true;
-}
-
-static bool answer_is_name(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char ch = (unsigned char)s.p[i];
-        if (ch <= ' ' || ch >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", ch))
-            return false;
-    }
-    return s.n > 0;
-}
-
 static struct http_header *answer_add(struct upstream_call *c, size_t n)
 {
     if (n == c->header_cap) {
@@ -85,7 +65,7 @@ static bool answer_split(struct upstream_call *c, struct str lines, size_t *coun
             continue;
         ptrdiff_t colon = str_chr(line, ':');
         struct str name = str_first(line, colon < 0 ? 0 : (size_t)colon);
-        if (!answer_is_name(name) || !answer_is_clean(line)) {
+        if (!str_is_token(name) || !str_is_field(line)) {
             call_fail(c, UPSTREAM_MALFORMED, "header line %zu of the answer is malformed",
                 *count + 1);
             return false;

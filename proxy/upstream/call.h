@@ -54,7 +54,8 @@ struct upstream_call {
     struct buf small;       /* a small body, copied: goes out in one write with the head */
     struct curl_slist *lines;
     size_t line_cap;
-    char *proxy, *ca_file;  /* as last set on the handle */
+    char *proxy, *ca_file, *method, *url; /* as last set on the handle */
+    CURLU *parsed_url;      /* of url; NULL: curl could not read it, and will say so */
     bool written, allow_private, plain;
     char host[128];         /* to be looked up; empty: needs no lookup, or too long to be a name */
     bool leads, followed, waits_for_name, name_known; /* see names.c */
@@ -105,6 +106,7 @@ struct upstream {
 
 /* options.c */
 CURL *options_new_handle(struct upstream_call *c);
+void options_forget_texts(struct upstream_call *c); /* before the handle is reset or freed */
 bool options_renew_handle(struct upstream_call *c); /* false: the handle is of no use any more */
 int options_apply(struct upstream_call *c, const struct upstream_request *r,
     struct err *e) MUST_CHECK;

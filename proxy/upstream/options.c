@@ -149,35 +149,23 @@ CURL *options_new_handle(struct upstream_call *c)
     return NULL;
 }
 
+void options_forget_texts(struct upstream_call *c)
+{
+    char **const texts[] = {&c->proxy, &c->ca_file, &c->method, &c->url};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        free(*texts[i]);
+        *texts[i] = NULL;
+    }
+    curl_url_cleanup(c->parsed_url);
+    c->parsed_url = NULL;
+}
+
 bool options_renew_handle(struct upstream_call *c)
 {
     curl_easy_reset(c->easy);
-    free(c->proxy);
-    free(c->ca_file);
-    c->proxy = c->ca_file = NULL;
+    options_forget_texts(c);
     return options_set_callbacks(c->easy, c) && options_set_defences(c->easy) &&
            options_set_transport(c->easy);
-}
-
-static bool is_token(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char ch = (unsigned char)s.p[i];
-        if (ch <= ' ' || ch >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", ch))
-            return false;
-    }
-    return s.n > 0;
-}
-
-/* curl hands CR and LF through to the wire (T11). */
-static bool is_value(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char ch = (unsigned char)s.p[i];
-        if ((ch < ' ' && ch != '\t') || ch == 0x7f)
-            return false;
-    }
-    return true;
 }
 
 static bool is_ours(struct str name)
@@ -197,17 +185,18 @@ struct said {
     bool accept, type;
 };
 
+/* curl hands CR and LF through to the wire (T11). */
 static int options_check(const struct upstream_request *r, struct err *e)
 {
-    if (!is_token(r->method))
+    if (!str_is_token(r->method))
         return err_set(e, ERR_RANGE, "the request method is not a token");
-    if (!is_value(r->url) || r->url.n == 0 || r->url.n > 16384)
+    if (!str_is_field(r->url) || r->url.n == 0 || r->url.n > 16384)
         return err_set(e, ERR_RANGE, "the URL is empty, too long or holds control bytes");
     for (size_t i = 0; i < r->header_count; i++) {
         const struct http_header *h = &r->headers[i];
-        if (!is_token(h->name))
+        if (!str_is_token(h->name))
             return err_set(e, ERR_RANGE, "header %zu towards the provider has a bad name", i + 1);
-        if (!is_value(h->value))
+        if (!str_is_field(h->value))
             return err_set(e, ERR_RANGE, "the value of header %.*s holds control bytes",
                 (int)MIN(h->name.n, (size_t)64), h->name.p);
     }
@@ -281,6 +270,20 @@ static int options_take_body(struct upstream_call *c, const struct upstream_requ
     return c->small.err;
 }
 
+/* Sets a text option only when it differs from what the handle has. */
+static CURLcode options_set_text(CURL *e, CURLoption option, char **have, const char *want)
+{
+    if ((!*have && !want) || (*have && want && strcmp(*have, want) == 0))
+        return CURLE_OK;
+    char *copy = want ? str_dup(str_c(want)) : NULL;
+    if (want && !copy)
+        return CURLE_OUT_OF_MEMORY;
+    free(*have);
+    *have = copy;
+    const char *none = option == CURLOPT_PROXY ? "" : NULL;
+    return curl_easy_setopt(e, option, want ? want : none);
+}
+
 static CURLcode options_set_method(struct upstream_call *c, const struct upstream_request *r,
     const char *method)
 {
@@ -298,22 +301,27 @@ static CURLcode options_set_method(struct upstream_call *c, const struct upstrea
     } else if (!c->is_head) {
         rc |= curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
     }
-    rc |= curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
-    return rc;
+    return rc | options_set_text(e, CURLOPT_CUSTOMREQUEST, &c->method, method);
 }
 
-/* Sets a text option only when it differs from what the handle has. */
-static CURLcode options_set_text(CURL *e, CURLoption option, char **have, const char *want)
+/* Handed over parsed: the few URLs of a provider come again and again, and curl would take each
+ * apart, and put it together again, for every transfer. */
+static CURLcode options_set_url(struct upstream_call *c, const char *url)
 {
-    if ((!*have && !want) || (*have && want && strcmp(*have, want) == 0))
+    const unsigned flags = CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME | CURLU_DISALLOW_USER |
+                           CURLU_PATH_AS_IS;
+    if (c->url && strcmp(c->url, url) == 0)
         return CURLE_OK;
-    char *copy = want ? str_dup(str_c(want)) : NULL;
-    if (want && !copy)
-        return CURLE_OUT_OF_MEMORY;
-    free(*have);
-    *have = copy;
-    const char *none = option == CURLOPT_PROXY ? "" : NULL;
-    return curl_easy_setopt(e, option, want ? want : none);
+    CURLcode rc = options_set_text(c->easy, CURLOPT_URL, &c->url, url);
+    CURLU *parsed = curl_url();
+    if (parsed && curl_url_set(parsed, CURLUPART_URL, url, flags) != CURLUE_OK) {
+        curl_url_cleanup(parsed);
+        parsed = NULL;
+    }
+    rc |= curl_easy_setopt(c->easy, CURLOPT_CURLU, parsed);
+    curl_url_cleanup(c->parsed_url);
+    c->parsed_url = parsed;
+    return rc;
 }
 
 int options_apply(struct upstream_call *c, const struct upstream_request *r, struct err *e)
@@ -333,7 +341,7 @@ int options_apply(struct upstream_call *c, const struct upstream_request *r, str
 
     const char *ca = r->ca_file ? r->ca_file : c->u->ca_file[0] ? c->u->ca_file : NULL;
     CURLcode rc = options_set_method(c, r, c->text.p);
-    rc |= curl_easy_setopt(c->easy, CURLOPT_URL, c->text.p + url_at);
+    rc |= options_set_url(c, c->text.p + url_at);
     rc |= curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->lines);
     rc |= curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS,
         (long)MAX(r->connect_timeout_us / 1000, 1));

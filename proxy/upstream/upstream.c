@@ -36,14 +36,13 @@ static void call_free(struct upstream_call *c)
     if (!c)
         return;
     curl_easy_cleanup(c->easy);
+    options_forget_texts(c);
     coding_free(c->coding);
     buf_fini(&c->text);
     buf_fini(&c->small);
     buf_fini(&c->head);
     free(c->lines);
     free(c->headers);
-    free(c->proxy);
-    free(c->ca_file);
     free(c);
 }
 

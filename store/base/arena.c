@@ -92,16 +92,40 @@ struct str arena_str(struct arena *a, struct str s)
     return c ? str_n(c, s.n) : STR_NULL;
 }
 
+/* Into what is left of the block; measured first only where that was too little. */
 struct str arena_printf(struct arena *a, const char *fmt, ...)
 {
     va_list ap, again;
+    struct arena_block *b = a->head;
+    size_t room = b ? b->size - b->used : 0;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vsnprintf(room ? b->bytes + b->used : NULL, room, fmt, ap);
     va_end(ap);
     char *c = n < 0 ? NULL : arena_alloc(a, (size_t)n + 1);
-    if (c)
+    if (c && (size_t)n >= room)
         vsnprintf(c, (size_t)n + 1, fmt, again);
     va_end(again);
     return c ? str_n(c, (size_t)n) : STR_NULL;
+}
+
+struct str arena_join(struct arena *a, const struct str *pieces, size_t n)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += pieces[i].n;
+    char *c = arena_alloc(a, total + 1), *at = c;
+    if (!c)
+        return STR_NULL;
+    for (size_t i = 0; i < n; i++)
+        if (pieces[i].n)
+            at = (char *)memcpy(at, pieces[i].p, pieces[i].n) + pieces[i].n;
+    *at = '\0';
+    return str_n(c, total);
+}
+
+struct str arena_i64(struct arena *a, int64_t v)
+{
+    char memory[STR_I64_SIZE];
+    return arena_str(a, str_of_i64(v, memory));
 }

@@ -32,5 +32,11 @@ void *arena_zalloc(struct arena *a, size_t n);
 struct str arena_str(struct arena *a, struct str s);
 char *arena_c(struct arena *a, struct str s);
 struct str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Pieces one behind the other: ARENA_JOIN(a, provider, STR("/"), model). */
+struct str arena_join(struct arena *a, const struct str *pieces, size_t n);
+#define ARENA_JOIN(a, ...)                                                                         \
+    arena_join(a, (const struct str[]){__VA_ARGS__},                                               \
+        sizeof((const struct str[]){__VA_ARGS__}) / sizeof(struct str))
+struct str arena_i64(struct arena *a, int64_t v);
 
 #endif

@@ -64,23 +64,26 @@ void buf_puts(struct buf *b, const char *c)
     buf_put(b, c, strlen(c));
 }
 
-void buf_putc(struct buf *b, char c)
+void buf_put_i64(struct buf *b, int64_t v)
 {
-    buf_put(b, &c, 1);
+    char memory[STR_I64_SIZE];
+    buf_put_str(b, str_of_i64(v, memory));
 }
 
+/* Into the room that is there; measured first only where that was too little. */
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
     va_list ap, again;
+    size_t room = b->err ? 0 : b->cap - b->n;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vsnprintf(room ? b->p + b->n : NULL, room, fmt, ap);
     va_end(ap);
     char *to = n < 0 ? NULL : buf_reserve(b, (size_t)n);
-    if (to) {
+    if (to && (size_t)n >= room)
         vsnprintf(to, (size_t)n + 1, fmt, again);
+    if (to)
         b->n += (size_t)n;
-    }
     va_end(again);
 }
 

@@ -36,7 +36,7 @@ void buf_reset(struct buf *b); /* forgets bytes and error, keeps the memory */
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_put_str(struct buf *b, struct str s);
 void buf_puts(struct buf *b, const char *c);
-void buf_putc(struct buf *b, char c);
+void buf_put_i64(struct buf *b, int64_t v);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Makes room for n more bytes and returns where they go (then add to b->n), or NULL. */
@@ -44,6 +44,15 @@ char *buf_reserve(struct buf *b, size_t n);
 
 /* Drops n bytes from the front. */
 void buf_drop(struct buf *b, size_t n);
+
+static inline void buf_putc(struct buf *b, char c)
+{
+    if (!b->err && b->n + 1 < b->cap && b->n < b->max) {
+        b->p[b->n++] = c;
+        return;
+    }
+    buf_put(b, &c, 1);
+}
 
 static inline struct str buf_str(const struct buf *b)
 {

@@ -85,7 +85,7 @@ void json_put_c(struct json_writer *w, const char *key, const char *value)
 void json_put_int(struct json_writer *w, const char *key, int64_t value)
 {
     value_begin(w, key);
-    buf_printf(w->out, "%lld", (long long)value);
+    buf_put_i64(w->out, value);
 }
 
 void json_put_double(struct json_writer *w, const char *key, double value)

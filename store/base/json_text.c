@@ -236,14 +236,22 @@ static void quote_byte(struct buf *out, unsigned char c)
         buf_puts(out, "\xEF\xBF\xBD");
 }
 
+static const bool passes_as_it_is[256] = {
+    [' ' ... '!'] = true, ['#' ... '['] = true, [']' ... 0x7f] = true, /* but " and \ */
+};
+
 void json_quote(struct buf *out, struct str s)
 {
     const unsigned char *p = (const unsigned char *)(s.p ? s.p : "");
     size_t from = 0, i = 0;
     buf_putc(out, '"');
     while (i < s.n) {
-        size_t len = utf8_length(p + i, s.n - i);
-        if (len && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\') {
+        if (passes_as_it_is[p[i]]) {
+            i++;
+            continue;
+        }
+        size_t len = p[i] < 0x80 ? 0 : utf8_length(p + i, s.n - i);
+        if (len) {
             i += len;
             continue;
         }

@@ -8,18 +8,51 @@ static unsigned char lower(char c)
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
 
-bool str_eq_nocase(struct str a, struct str b)
-{
-    return a.n == b.n && str_starts_nocase(a, b);
-}
-
 bool str_starts_nocase(struct str s, struct str prefix)
 {
     if (s.n < prefix.n)
         return false;
     for (size_t i = 0; i < prefix.n; i++)
-        if (lower(s.p[i]) != lower(prefix.p[i]))
+        if (s.p[i] != prefix.p[i] && lower(s.p[i]) != lower(prefix.p[i]))
             return false;
+    return true;
+}
+
+bool str_is_token(struct str s)
+{
+    static const bool allowed[256] = {
+        ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true,
+        ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true, ['\''] = true,
+        ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true, ['^'] = true, ['_'] = true,
+        ['`'] = true, ['|'] = true, ['~'] = true,
+    };
+    for (size_t i = 0; i < s.n; i++)
+        if (!allowed[(unsigned char)s.p[i]])
+            return false;
+    return s.n > 0;
+}
+
+/* Is one of eight bytes below a blank, or DEL? (The usual trick with the carry of each byte.) */
+static bool word_has_control(uint64_t w)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    uint64_t del = w ^ 0x7f * ones;
+    return (((w - ' ' * ones) & ~w) | ((del - ones) & ~del)) & high;
+}
+
+bool str_is_field(struct str s)
+{
+    uint64_t word;
+    for (; s.n >= sizeof word; s = str_from(s, sizeof word)) {
+        memcpy(&word, s.p, sizeof word);
+        if (word_has_control(word)) /* a tab is one that may stand there */
+            break;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f)
+            return false;
+    }
     return true;
 }
 
@@ -128,6 +161,19 @@ bool str_to_i64(struct str s, int64_t *out)
     return true;
 }
 
+struct str str_of_i64(int64_t v, char memory[STR_I64_SIZE])
+{
+    char *end = memory + STR_I64_SIZE - 1, *p = end;
+    uint64_t rest = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    *end = '\0';
+    do
+        *--p = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (v < 0)
+        *--p = '-';
+    return str_n(p, (size_t)(end - p));
+}
+
 void str_copy(char *dst, size_t size, struct str s)
 {
     if (size == 0)
@@ -174,9 +220,19 @@ unsigned str_distance(struct str a, struct str b, unsigned max)
 
 uint64_t str_hash(struct str s)
 {
-    /* FNV-1a: for in-process tables only, never for anything that an outsider must not forge. */
-    uint64_t h = 1469598103934665603u;
-    for (size_t i = 0; i < s.n; i++)
-        h = (h ^ (unsigned char)s.p[i]) * 1099511628211u;
-    return h;
+    /* Eight bytes a step: prompts pass here too. For in-process tables only, never for anything that
+     * an outsider must not forge. */
+    const uint64_t odd = 0x9fb21c651e98df25u;
+    uint64_t h = 1469598103934665603u ^ s.n * odd, word;
+    for (; s.n >= sizeof word; s = str_from(s, sizeof word)) {
+        memcpy(&word, s.p, sizeof word);
+        h = (h ^ word) * odd;
+        h ^= h >> 29;
+    }
+    word = 0;
+    if (s.n)
+        memcpy(&word, s.p, s.n);
+    h = (h ^ word) * odd;
+    h = (h ^ h >> 32) * odd;
+    return h ^ h >> 29;
 }

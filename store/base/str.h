@@ -66,14 +66,21 @@ static inline struct str str_first(struct str s, size_t n)
 }
 
 /* ASCII only; locale never matters. */
-bool str_eq_nocase(struct str a, struct str b);
 bool str_starts_nocase(struct str s, struct str prefix);
+static inline bool str_eq_nocase(struct str a, struct str b)
+{
+    return a.n == b.n && str_starts_nocase(a, b);
+}
 int str_cmp(struct str a, struct str b);
 
 /* Offset of the first `c` or of `needle`, or -1. */
 ptrdiff_t str_chr(struct str s, char c);
 ptrdiff_t str_find(struct str s, struct str needle);
 ptrdiff_t str_find_nocase(struct str s, struct str needle);
+
+/* What HTTP takes as a name (a token), and as a value: no control bytes but the tab. */
+bool str_is_token(struct str s);
+bool str_is_field(struct str s);
 
 /* Without blanks and tabs at both ends. */
 struct str str_trim(struct str s);
@@ -86,6 +93,10 @@ bool str_glob(struct str pattern, struct str s);
 
 bool str_to_u64(struct str s, uint64_t *out);
 bool str_to_i64(struct str s, int64_t *out);
+
+/* A number as text, written to `memory`; no format is parsed. */
+enum { STR_I64_SIZE = 24 };
+struct str str_of_i64(int64_t v, char memory[STR_I64_SIZE]);
 
 /* Copies into a fixed buffer, always ended by NUL, cut where a UTF-8 sequence ends. */
 void str_copy(char *dst, size_t size, struct str s);

@@ -78,6 +78,25 @@ static void pipelined_requests_are_answered_in_order(void **state)
     close(fd);
 }
 
+/* libmicrohttpd reads half of its memory at once. A request that ends there to the byte leaves the one
+ * behind it in the socket, whose arrival was told of long before. */
+static void what_lies_in_the_socket_is_read_after_an_answer(void **state)
+{
+    (void)state;
+    enum { READ_AT_ONCE = 12288 / 2 * 3 / 2 };
+    static const char format[] = "POST /echo HTTP/1.1\r\n" HOST "Content-Length: %04d\r\n\r\n%0*d"
+                                 "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\nlast";
+    const int head = snprintf(NULL, 0, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1234\r\n\r\n");
+    int fd = client();
+    for (int first = READ_AT_ONCE - 2; first <= READ_AT_ONCE + 2; first++) {
+        static char both[READ_AT_ONCE + 200];
+        int n = snprintf(both, sizeof both, format, first - head, first - head, 7);
+        assert_int_equal(send(fd, both, (size_t)n, MSG_NOSIGNAL), n);
+        assert_int_equal(answers_in(hear_for(fd, "last", 2000)), 2);
+    }
+    close(fd);
+}
+
 static void an_answer_may_come_later(void **state)
 {
     (void)state;
@@ -1008,6 +1027,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_connection_is_kept_for_many_requests),
         T(pipelined_requests_are_answered_in_order),
+        T(what_lies_in_the_socket_is_read_after_an_answer),
         T(an_answer_may_come_later),
         T(head_sends_the_length_and_no_body),
         T(http_1_0_clients_are_served),

@@ -31,7 +31,8 @@ static bool holds(struct condition c, const struct plan_request *r)
 {
     struct arena a;
     arena_init(&a, 1024, 4096);
-    struct planner pl = {.r = r, .facts = &facts, .a = &a};
+    struct plan out = {0};
+    struct planner pl = {.r = r, .facts = &facts, .a = &a, .out = &out};
     struct str seen = STR("");
     bool yes = condition_holds(&c, &pl, &seen);
     arena_fini(&a);
