@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 static const int64_t week_ms = 7LL * 86400000, two_gib = 2LL << 30;
-enum { SLOTS = 8192, SLOTS_LEAST = 64, SPOOL_BYTES = 256 << 20, QUEUE_BYTES = 64 << 20 };
+enum { SLOTS = 16384, SLOTS_LEAST = 64, SPOOL_BYTES = 256 << 20, QUEUE_BYTES = 64 << 20 };
 
 void store_notify(struct store *s, enum store_notice what, const char *fmt, ...)
 {

@@ -37,7 +37,7 @@ enum store_notice {
 struct store_config {
     const char *dir;          /* the data folder; made with 0700 when it does not exist */
     unsigned workers, slots;  /* slots: most running exchanges of one worker (ended ones
-                                 hold theirs for some 200 ms more); 0: 8,192 */
+                                 hold theirs for some 100 ms more); 0: 16,384 */
     size_t spool_bytes;       /* ceiling of all workers' segments together; 0: 256 MiB */
     size_t queue_bytes;       /* bodies waiting to be written; 0: 64 MiB */
     int64_t body_keep_ms, body_keep_bytes; /* 0: 7 days, 2 GiB */

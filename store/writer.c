@@ -1,6 +1,6 @@
 /* writer.c: the one thread that writes.
  *
- *     wake ─ gather (≤ 200 ms since the last commit) ─ batch ─ bodies ─ one slice of maintenance ─┐
+ *     wake ─ gather (≤ 100 ms since the last commit) ─ batch ─ bodies ─ one slice of maintenance ─┐
  *       └────────────────────────────────────── nothing waits: sleep on a futex ◀─────────────────┘
  *
  * A batch is one transaction: what the spools hold, what was appended, rollups, ledger, positions.
@@ -19,11 +19,12 @@
 #include <unistd.h>
 
 enum {
-    GATHER_US = 200000,
+    GATHER_US = 100000,
     RETRY_US = 1000000,
     SLOW_US = 1000000,
     MINUTE_US = 60000000,
-    DRAIN_BYTES = 1 << 20,     /* of one spool in one batch */
+    DRAIN_BYTES = 4 << 20,     /* of one spool in one batch */
+    HURRY_BYTES = 1 << 20,     /* waiting: no gathering, slots are freed by the commit only */
     OPS_A_BATCH = 2000,
     BODY_BYTES_A_ROUND = 8 << 20,
     CHECKPOINT_BYTES = 16 << 20,
@@ -346,14 +347,14 @@ static void rest(struct store *s)
     atomic_store(&s->sleeping, AWAKE);
 }
 
-/* What comes within 200 ms of the last commit shares the next one: its rollups, the pages of its
+/* What comes within 100 ms of the last commit shares the next one: its rollups, the pages of its
  * indexes and its flush to disk are written once for all. */
 static void gather(struct store *s, int64_t last_us)
 {
     int64_t wait = last_us + GATHER_US - clock_mono_us();
     atomic_store(&s->sleeping, GATHERING);
     bool hurry = s->taken || atomic_load(&s->ops) || atomic_load(&s->stopping) ||
-                 behind(s) > DRAIN_BYTES / 2;
+                 behind(s) > HURRY_BYTES;
     if (wait > 0 && !hurry)
         futex_wait(&s->sleeping, GATHERING, wait);
     atomic_store(&s->sleeping, AWAKE);
