@@ -235,6 +235,7 @@ static void send_now(struct exchange *x)
         .body_count = x->piece_count,
         .connect_timeout_us = c->provider->timeouts.connect,
         .http2 = c->provider->http2,
+        .streamed = x->facts.stream,
         .allow_private = c->provider->allow_private,
         .proxy = c->provider->proxy,
         .ca_file = c->provider->ca_file,

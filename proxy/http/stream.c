@@ -65,14 +65,12 @@ static int gone(struct request *q)
     return -ERR_STATE;
 }
 
-/* Forgets what the kernel has taken; keeps the memory when it is small. */
+/* Forgets what the kernel has taken, and the memory too: a stream that is read needs none. */
 static void compact(struct request *q)
 {
     if (q->sent == q->out.n) {
-        buf_reset(&q->out);
+        buf_fini(&q->out);
         q->sent = 0;
-        if (q->out.cap > HTTP_KEEP_BYTES)
-            buf_fini(&q->out);
     } else if (q->sent > q->out.n / 2) { /* amortised: moves at most what was sent */
         buf_drop(&q->out, q->sent);
         q->sent = 0;

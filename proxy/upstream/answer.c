@@ -11,17 +11,18 @@
 #define DECODED_PIECE_BYTES 32768
 #define HEAD_KEEP_BYTES 8192
 
+static void answer_drop_head(struct upstream_call *c, size_t keep_bytes)
+{
+    if (c->head.cap > keep_bytes)
+        buf_fini(&c->head);
+    buf_reset(&c->head);
+}
+
 void answer_reset(struct upstream_call *c)
 {
     coding_free(c->coding);
     c->coding = NULL;
-    if (c->head.cap > HEAD_KEEP_BYTES) {
-        buf_fini(&c->head);
-        free(c->headers);
-        c->headers = NULL;
-        c->header_cap = 0;
-    }
-    buf_reset(&c->head);
+    answer_drop_head(c, HEAD_KEEP_BYTES);
     c->head_total = 0;
     c->status_seen = c->headed = c->body_unframed = false;
 }
@@ -40,17 +41,18 @@ static int answer_status(struct str line)
     return status >= 100 && status <= 599 ? (int)status : 0;
 }
 
-static struct http_header *answer_add(struct upstream_call *c, size_t n)
+/* One table for all calls: the owner copies what it keeps before its head() returns. */
+static struct http_header *answer_add(struct upstream *u, size_t n)
 {
-    if (n == c->header_cap) {
+    if (n == u->header_cap) {
         size_t cap = MAX(n * 2, (size_t)32);
-        struct http_header *more = realloc(c->headers, cap * sizeof *more);
+        struct http_header *more = realloc(u->headers, cap * sizeof *more);
         if (!more)
             return NULL;
-        c->headers = more;
-        c->header_cap = cap;
+        u->headers = more;
+        u->header_cap = cap;
     }
-    return &c->headers[n];
+    return &u->headers[n];
 }
 
 /* The lines behind the status line, in place. False: the call has failed. */
@@ -70,7 +72,7 @@ static bool answer_split(struct upstream_call *c, struct str lines, size_t *coun
                 *count + 1);
             return false;
         }
-        struct http_header *h = answer_add(c, *count);
+        struct http_header *h = answer_add(c->u, *count);
         if (!h) {
             call_fail(c, UPSTREAM_INTERNAL, "no memory for the answer's headers");
             return false;
@@ -122,9 +124,9 @@ static bool answer_set_coding(struct upstream_call *c, struct str coding, size_t
     }
     size_t kept = 0;
     for (size_t i = 0; i < *n; i++)
-        if (!str_eq_nocase(c->headers[i].name, STR("content-encoding")) &&
-            !str_eq_nocase(c->headers[i].name, STR("content-length")))
-            c->headers[kept++] = c->headers[i];
+        if (!str_eq_nocase(c->u->headers[i].name, STR("content-encoding")) &&
+            !str_eq_nocase(c->u->headers[i].name, STR("content-length")))
+            c->u->headers[kept++] = c->u->headers[i];
     *n = kept;
     return true;
 }
@@ -147,7 +149,7 @@ static bool answer_head_done(struct upstream_call *c)
     size_t n;
     if (!answer_split(c, all, &n))
         return false;
-    struct framing f = answer_framing(c->headers, n);
+    struct framing f = answer_framing(c->u->headers, n);
     bool bodyless = c->is_head || status == 204 || status == 304;
     if ((f.conflict || f.other_coding) && !bodyless) {
         call_fail(c, UPSTREAM_MALFORMED, "the answer contradicts itself about its length or coding");
@@ -160,7 +162,8 @@ static bool answer_head_done(struct upstream_call *c)
         return false;
     c->headed = true;
     if (c->events.head)
-        c->events.head(c->ctx, status, c->headers, n);
+        c->events.head(c->ctx, status, c->u->headers, n);
+    answer_drop_head(c, c->streamed ? 0 : HEAD_KEEP_BYTES); /* a stream may last for an hour */
     return !c->cancelled;
 }
 

@@ -56,7 +56,7 @@ struct upstream_call {
     size_t line_cap;
     char *proxy, *ca_file, *method, *url; /* as last set on the handle */
     CURLU *parsed_url;      /* of url; NULL: curl could not read it, and will say so */
-    bool written, allow_private, plain;
+    bool written, allow_private, plain, streamed;
     char host[128];         /* to be looked up; empty: needs no lookup, or too long to be a name */
     bool leads, followed, waits_for_name, name_known; /* see names.c */
     struct upstream_call *next_leader;
@@ -69,8 +69,6 @@ struct upstream_call {
 
     /* the answer */
     struct buf head;        /* lines of the head under way */
-    struct http_header *headers;
-    size_t header_cap;
     size_t head_total;      /* head bytes so far, those of 1xx and trailers too */
     bool is_head;           /* the request was HEAD */
     bool status_seen, headed, body_unframed;
@@ -100,6 +98,8 @@ struct upstream {
     size_t pooled;
     struct upstream_call *marked, *running;
     struct upstream_call *leaders; /* whose names are being looked up */
+    struct http_header *headers; /* of the head that is being read: head() is over before the next */
+    size_t header_cap;
     unsigned in_curl; /* > 0: inside a curl call, multi calls are refused */
     struct upstream_stats stats;
 };

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #define SMALL_BODY_BYTES ((size_t)32 << 10)
+#define READ_BYTES 16384L
+#define READ_BYTES_STREAMED 2048L /* held for as long as a stream runs; an event is smaller */
 #define AGE_MAX_S 90L       /* an idle connection older than this is not reused */
 #define LIFETIME_MAX_S 1800L /* follow the provider's DNS and load balancers now and then */
 
@@ -134,7 +136,6 @@ static bool options_set_transport(CURL *e)
     rc |= curl_easy_setopt(e, CURLOPT_NOPROGRESS, 1L);
     rc |= curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
     rc |= curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-    rc |= curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 16384L);
     rc |= curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, AGE_MAX_S);
     rc |= curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, LIFETIME_MAX_S);
     return rc == CURLE_OK;
@@ -348,6 +349,8 @@ int options_apply(struct upstream_call *c, const struct upstream_request *r, str
     rc |= curl_easy_setopt(c->easy, CURLOPT_HTTP_VERSION,
         (long)(r->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
     rc |= curl_easy_setopt(c->easy, CURLOPT_PIPEWAIT, r->http2 ? 1L : 0L); /* share, don't dial */
+    /* refused, and no harm done, where a call that failed early has left its buffer on the handle */
+    curl_easy_setopt(c->easy, CURLOPT_BUFFERSIZE, r->streamed ? READ_BYTES_STREAMED : READ_BYTES);
     rc |= curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, 0L);
     rc |= options_set_text(c->easy, CURLOPT_PROXY, &c->proxy, r->proxy);
     rc |= options_set_text(c->easy, CURLOPT_CAINFO, &c->ca_file, ca);
@@ -356,6 +359,7 @@ int options_apply(struct upstream_call *c, const struct upstream_request *r, str
     /* what a proxy of the configuration dials is its affair; its own address is meant */
     c->written = r->proxy || address_written(r->url);
     c->allow_private = r->allow_private;
+    c->streamed = r->streamed;
     c->plain = !address_is_https(r->url);
     bool brackets;
     struct str host = address_host(r->url, &brackets);

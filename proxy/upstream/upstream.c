@@ -42,7 +42,6 @@ static void call_free(struct upstream_call *c)
     buf_fini(&c->small);
     buf_fini(&c->head);
     free(c->lines);
-    free(c->headers);
     free(c);
 }
 
@@ -334,6 +333,7 @@ void upstream_free(struct upstream *u)
     for (size_t i = 0; i < u->socket_cap; i++)
         free(u->sockets[i]);
     free(u->sockets);
+    free(u->headers);
     free(u->shards);
     free(u);
 }

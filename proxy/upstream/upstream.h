@@ -53,6 +53,7 @@ struct upstream_request {
     size_t body_count;
     int64_t connect_timeout_us;
     bool http2;
+    bool streamed;                      /* the answer comes in small pieces, over a long time */
     bool allow_private;                 /* the NAME may resolve to a private address */
     const char *proxy, *ca_file;        /* NULL: none / the system's bundle; copied */
 };
