@@ -31,7 +31,9 @@
 
 #include <dirent.h>
 #include <errno.h>
+#ifdef __GLIBC__
 #include <malloc.h>
+#endif
 #include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
@@ -50,12 +52,14 @@ enum { DRAIN_LIMIT_S = 30, DRAIN_LOOK_MS = 20 };
 /* --- the process ------------------------------------------------------------------------------- */
 
 /* Threads of a server take and give back the same sizes all the time: by default glibc returns the
- * top of an arena to the kernel, and asks for it again, several times a second. */
+ * top of an arena to the kernel, and asks for it again, several times a second. What is large, queues
+ * of slow clients and uploads, is mapped one by one and goes back at once: by default the mark moves up
+ * with the first of them, and 2,000 clients that do not read cost 464 instead of 322 KiB each, for good. */
 static void keep_memory(void)
 {
 #ifdef __GLIBC__
     mallopt(M_TRIM_THRESHOLD, 1 << 20);
-    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
 #endif
 }
 
