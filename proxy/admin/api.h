@@ -51,7 +51,8 @@
  *                            → {revision, marker, preview:{keys, live, requests_5min, too_long_ppm,
  *                               tools_ppm, cost_24h_nano, cold_cache_nano, sentence}}
  * POST routes/NAME/set       {revision, route:{…as in the configuration…}} → {revision, diff}
- * POST routes/NAME/explain   {request id or {model,key,session,…}} → {asked, plan:{route, rule, override,
+ * POST routes/NAME/explain   NAME or a request's id; {model, key, session, …, or route and set: as if that
+ *                               staged route were in force} → {asked, plan:{route, rule, override,
  *                               candidates:[{target, reason, score}], rejected:[{target, reason}],
  *                               steps, error}}; for an id also went_to, attempts, why
  * GET  undo                  → {changes:[{revision, time_ms, who, text, before, after, mine, undoable}]}

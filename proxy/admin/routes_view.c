@@ -387,13 +387,32 @@ static void put_plan(struct call *c, struct json_writer *w, const struct plan *p
     json_object_end(w);
 }
 
+/* The routes as they are, or as they would be with the staged one that is being tested. */
+static struct snapshot *proposed(struct call *c, struct err *e)
+{
+    struct json_span set = json_get(buf_str(&c->q->body), STR("set"));
+    struct str route = call_text(c, "route");
+    struct snapshot *s = NULL;
+    if (set.type != JSON_OBJECT)
+        return snapshot_current();
+    struct live_part part = {.object = call_printf(c, "route/" STR_FMT, STR_ARG(route)),
+        .after = set.raw};
+    int rc = route.n ? live_trial(c->admin->live, &part, 1, &s, e)
+                     : err_set(e, ERR_MISSING, "set needs route: the name that it is for");
+    return rc == 0 ? s : NULL;
+}
+
 /* What would happen now to a request such as this; r holds what is asked. */
 static void explain(struct call *c, struct plan_request *r, struct str key, const struct record *was)
 {
     struct err e = {0};
     struct plan plan = {0};
-    struct snapshot *s = snapshot_current();
     struct account_view account;
+    struct snapshot *s = proposed(c, &e);
+    if (!s) {
+        call_failed(c, -(int)e.code, &e);
+        return;
+    }
     r->snapshot = s;
     r->random = 1;
     r->now_us = clock_mono_us();
@@ -473,7 +492,7 @@ static bool looks_like_id(struct str s)
 void post_explain(struct call *c)
 {
     struct str asked = c->args[0];
-    if (!call_allows(c, "model key session tags client prompt_tokens stream tools images"))
+    if (!call_allows(c, "model key session tags client prompt_tokens stream tools images route set"))
         return;
     if (looks_like_id(asked)) {
         call_with_record(c, explain_record);

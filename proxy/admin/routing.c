@@ -171,6 +171,8 @@ static bool concerns(const struct preview *p, const struct record *r)
 
 static void count_key(struct preview *p, struct str key)
 {
+    if (key.n == 0)
+        return; /* open: nobody's key */
     for (size_t i = 0; i < p->key_count; i++)
         if (str_eq(p->keys[i], key))
             return;
@@ -248,8 +250,12 @@ static void put_preview(struct preview *p, struct json_writer *w, int64_t cost_2
     json_put_int(w, "cold_cache_nano", p->cold_nano);
     if (cost_24h_nano > 0)
         money_show(cost_24h_nano, money, sizeof money);
-    struct str sentence = call_printf(p->call, "%zu key%s, %lld live, %lld requests in 5 min%s%s%s",
-        p->key_count, p->key_count == 1 ? "" : "s", (long long)p->live, (long long)p->requests,
+    struct str keys = p->key_count
+        ? call_printf(p->call, "%zu key%s, ", p->key_count, p->key_count == 1 ? "" : "s")
+        : STR("");
+    struct str sentence = call_printf(p->call,
+        STR_FMT "%lld live, %lld requests in 5 min%s%s%s", STR_ARG(keys), (long long)p->live,
+        (long long)p->requests,
         money[0] ? "; the last 24 h would have cost $" : "", money, p->too_long
             ? "; some would not fit" : "");
     json_put_str(w, "sentence", sentence);

@@ -166,7 +166,7 @@ void tally_row(struct tally *t, const struct store_step *s)
     }
     if (s->ttft_us > 0)
         histogram_add(&t->was_ttft, s->ttft_us, 1);
-    if (s->ttft_us > 0 && s->total_us > 0)
+    if (s->provider && s->total_us > 0)
         histogram_add(&t->was_total, s->total_us, 1);
 }
 

@@ -39,7 +39,8 @@ static bool match_SESSION(const struct condition *c, const struct planner *pl, s
 /* Records hold no headers and no budgets of their time: a replay says where it had to guess. */
 static void guess(const struct planner *pl)
 {
-    pl->out->guessed |= pl->r->trial;
+    if (pl->r->trial)
+        pl->out->guessed = true;
 }
 
 static bool match_HEADER(const struct condition *c, const struct planner *pl, struct str *seen)
@@ -69,7 +70,7 @@ static bool match_MODEL(const struct condition *c, const struct planner *pl, str
 static bool in_range(const struct condition *c, int64_t v, const struct planner *pl,
     struct str *seen)
 {
-    if (pl->r->explain)
+    if (!pl->r->trial)
         *seen = arena_printf(pl->a, "%lld", (long long)v);
     return v >= c->low && v <= c->high;
 }
@@ -116,7 +117,7 @@ static struct tz_local local_now(const struct planner *pl)
 static bool match_HOUR(const struct condition *c, const struct planner *pl, struct str *seen)
 {
     struct tz_local l = local_now(pl);
-    if (pl->r->explain)
+    if (!pl->r->trial)
         *seen = arena_printf(pl->a, "%02d:%02d", l.hour, l.minute);
     return (uint64_t)c->low >> l.hour & 1;
 }
@@ -132,7 +133,7 @@ static bool match_WEEKDAY(const struct condition *c, const struct planner *pl, s
 static bool match_BUDGET_USED(const struct condition *c, const struct planner *pl, struct str *seen)
 {
     guess(pl);
-    if (pl->r->explain)
+    if (!pl->r->trial)
         *seen = arena_printf(pl->a, "%lld %%", (long long)(pl->r->budget_used_ppm / 10000));
     return pl->r->budget_used_ppm >= c->low && pl->r->budget_used_ppm <= c->high;
 }

@@ -408,7 +408,8 @@ static int tell_candidates(struct planner *pl)
         json_put_int(&pl->w, "place", (int64_t)i + 1);
         json_put_str(&pl->w, "target", target_text(pl, o->provider, o->model));
         json_put_str(&pl->w, "reason", str_first(o->reason, 200));
-        if (pl->r->explain && isfinite(o->score))
+        bool says_something = o->score < (double)i || o->score > (double)i; /* not just its place */
+        if (isfinite(o->score) && says_something)
             json_put_double(&pl->w, "score", o->score);
         plan_log_end(pl);
     }

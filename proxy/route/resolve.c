@@ -267,6 +267,17 @@ static int try_overrides(struct planner *pl, struct str name, const struct route
 
 /* --- rules --- */
 
+/* "prompt_tokens >150k, has 812" */
+static struct str why_not(struct planner *pl, const struct condition *failed, struct str seen)
+{
+    struct str name = str_c(condition_name(failed->kind));
+    struct str wanted = failed->shown.n ? failed->shown : failed->text;
+    bool named = str_starts(wanted, name);
+    return arena_printf(pl->a, STR_FMT "%s" STR_FMT ", has " STR_FMT, STR_ARG(named ? STR("") : name),
+        named ? "" : " ", STR_ARG(str_first(wanted, 80)),
+        STR_ARG(seen.n ? str_first(seen, 80) : STR("none")));
+}
+
 static void log_rule(struct planner *pl, const struct rule *rule, const struct condition *failed,
     struct str seen)
 {
@@ -277,11 +288,7 @@ static void log_rule(struct planner *pl, const struct rule *rule, const struct c
     if (!rule->enabled)
         json_put_c(&pl->w, "because", "switched off");
     else if (failed)
-        json_put_str(&pl->w, "because",
-            arena_printf(pl->a, "%s wants " STR_FMT ", has \"" STR_FMT "\"",
-                condition_name(failed->kind),
-                STR_ARG(str_first(failed->shown.n ? failed->shown : failed->text, 80)),
-                STR_ARG(str_first(seen, 80))));
+        json_put_str(&pl->w, "because", why_not(pl, failed, seen));
     plan_log_end(pl);
 }
 

@@ -355,6 +355,7 @@ static const struct {
     {"models", {"3", NULL}},
     {"routes", {"4", NULL}},
     {"why", {"4", "T", NULL}},
+    {"rules", {"4", "j", "e", NULL}},
     {"keys", {"5", NULL}},
     {"key-form", {"5", "a", "bob 20/week", NULL}},
     {"key-once", {"5", "a", "bob 20/week", "\r", NULL}},

@@ -3,6 +3,7 @@
 #include "tui/app.h"
 
 #include "tui/screens/sheets.h"
+#include "tui/screens/why.h"
 #include "tui/widgets/listing.h"
 #include "tui/widgets/note.h"
 
@@ -11,48 +12,6 @@
 struct state {
     struct subject subject;
 };
-
-static void lay_list(struct text *t, struct str list, const char *glyph, enum role role)
-{
-    struct json_iter it = json_iter(list);
-    struct json_span k, v;
-    char target[280], reason[400];
-    while (json_next(&it, &k, &v)) {
-        listing_text(v.raw, "target", target, sizeof target);
-        listing_text(v.raw, "reason", reason, sizeof reason);
-        text_printf(t, role, "  %s %-36s  %s", glyph, target, reason);
-    }
-}
-
-/* {"step":"rule","name":"long","taken":false} → "rule  name long  taken false" */
-static void lay_step(struct text *t, struct str step, struct arena *a)
-{
-    struct json_iter it = json_iter(step);
-    struct json_span k, v;
-    text_add(t, ROLE_DIM, "  ");
-    while (it.object && json_next(&it, &k, &v)) {
-        struct str key = json_text(k, a);
-        if (!str_eq(key, STR("step"))) {
-            text_extend(t, ROLE_DIM, STR("  "));
-            text_extend(t, ROLE_DIM, key);
-            text_extend(t, ROLE_DIM, STR(" "));
-        }
-        text_extend(t, ROLE_DIM, v.type == JSON_STRING ? json_text(v, a) : v.raw);
-    }
-    if (!it.object)
-        text_extend(t, ROLE_DIM, step);
-}
-
-static void lay_steps(struct text *t, struct str steps)
-{
-    struct json_iter it = json_iter(steps);
-    struct json_span k, v;
-    struct arena a;
-    arena_init(&a, 4096, 1 << 20);
-    while (json_next(&it, &k, &v))
-        lay_step(t, v.type == JSON_STRING ? json_text(v, &a) : v.raw, &a);
-    arena_fini(&a);
-}
 
 static void fill(struct text *t, void *ctx)
 {
@@ -71,13 +30,8 @@ static void fill(struct text *t, void *ctx)
         rule[0] ? ", rule " : "", rule, by[0] ? ", switched for " : "", by);
     if (error[0])
         text_printf(t, ROLE_BAD, "%s", error);
-    lay_list(t, json_path(reply, "plan.candidates").raw, "✓", ROLE_OK);
-    lay_list(t, json_path(reply, "plan.rejected").raw, "✗", ROLE_WARN);
-    if (json_count(json_path(reply, "plan.steps"))) {
-        text_add(t, ROLE_TEXT, "");
-        text_add(t, ROLE_HEADING, "looked at, in this order");
-        lay_steps(t, json_path(reply, "plan.steps").raw);
-    }
+    text_add(t, ROLE_TEXT, "");
+    why_lay(t, json_path(reply, "plan.steps").raw);
 }
 
 static void on_plan(struct app *a, void *state, int status, struct str reply)

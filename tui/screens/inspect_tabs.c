@@ -6,6 +6,7 @@
 
 #include "tui/format.h"
 #include "tui/screens/columns.h"
+#include "tui/screens/why.h"
 
 #include <stdio.h>
 
@@ -63,7 +64,7 @@ static void lay_way(struct text *t, const struct row *row)
     pair(t, "route", line);
     pair_str(t, "switched by", r->override_by);
     if (row_attempts(row) > 1) {
-        snprintf(line, sizeof line, "%u, see Attempts", row_attempts(row));
+        snprintf(line, sizeof line, "%u, see Why", row_attempts(row));
         pair(t, "attempts", line);
     }
     pair_str(t, "dropped", r->dropped);
@@ -300,7 +301,7 @@ static void lay_timing(struct inspector *i, struct app *a)
     text_add(&i->text, r->max_gap_us > 1000000 ? ROLE_WARN : ROLE_TEXT, line);
 }
 
-/* ---- Attempts ---- */
+/* ---- Why ---- */
 
 static void lay_attempts(struct inspector *i)
 {
@@ -313,10 +314,11 @@ static void lay_attempts(struct inspector *i)
         struct str outcome = json_get_str(v.raw, STR("outcome"), &a);
         struct str reason = json_get_str(v.raw, STR("reason"), &a);
         struct str target = json_get_str(v.raw, STR("target"), &a);
+        struct str status = json_get(v.raw, STR("status")).raw; /* 0: nothing came */
         text_printf(&i->text, str_eq(outcome, STR("ok")) ? ROLE_OK : ROLE_BAD,
             "%2zu  " STR_FMT "  " STR_FMT "  " STR_FMT "  " STR_FMT " ms  " STR_FMT, ++n,
-            STR_ARG(target), STR_ARG(json_get(v.raw, STR("status")).raw), STR_ARG(outcome),
-            STR_ARG(json_get(v.raw, STR("ms")).raw), STR_ARG(reason));
+            STR_ARG(target), STR_ARG(str_eq(status, STR("0")) ? STR("-") : status),
+            STR_ARG(outcome), STR_ARG(json_get(v.raw, STR("ms")).raw), STR_ARG(reason));
     }
     arena_fini(&a);
     if (!n)
@@ -324,7 +326,7 @@ static void lay_attempts(struct inspector *i)
     if (i->row->r.why.n) {
         text_add(&i->text, ROLE_TEXT, "");
         text_add(&i->text, ROLE_HEADING, "why it went there");
-        text_json(&i->text, i->row->r.why);
+        why_lay(&i->text, i->row->r.why);
     }
 }
 

@@ -11,7 +11,7 @@
 enum { REST_US = 120000, DETAIL_MAX = 80 << 20, AGAIN_US = 500000, KEPT_WITHIN_MS = 5000 };
 
 static const char *const tab_titles[] = {
-    "Summary", "Request", "Messages", "Stream", "Response", "Headers", "Timing", "Attempts", "Raw"};
+    "Summary", "Request", "Messages", "Stream", "Response", "Headers", "Timing", "Why", "Raw"};
 static const char *const form_names[] = {"text", "events", "raw"};
 static const char *const said_names[] = {"readable", "raw", "beside what was sent"};
 

@@ -1,4 +1,4 @@
-/* route_edit.c: see route_edit.h. */
+/* route_edit.c: the staged diff and the person's own editor; see route_edit.h. */
 #include "tui/screens/route_edit.h"
 
 #include "tui/widgets/listing.h"
@@ -16,12 +16,6 @@
 
 enum { EDIT_BYTES_MAX = 1 << 20 };
 
-struct arg {
-    const char *name;
-    struct str before, after;
-    int64_t revision;
-};
-
 struct state {
     char name[200];
     struct buf before, after;
@@ -29,6 +23,7 @@ struct state {
     int64_t revision;
     char trouble[480];
     bool checked, sending;
+    const void *below;
 };
 
 static const enum context place[] = {CONTEXT_TEXT, CONTEXT_END};
@@ -112,10 +107,14 @@ static void on_applied(struct app *a, void *state, int status, struct str reply)
     s->sending = false;
     if (status != 200) {
         say_trouble(s, status, reply);
+        if (status == 409 && s->below)
+            app_say(a, ROLE_WARN, "Esc, then R lays your edits over what is there now");
         return;
     }
     app_say(a, ROLE_SWITCH, "rules of %s are in force, rev %lld   (u undoes)", s->name,
         (long long)listing_i64(reply, "revision"));
+    if (s->below)
+        app_pop(a, s->below);
     app_pop(a, s);
 }
 
@@ -142,9 +141,10 @@ static void send(struct app *a, struct state *s, bool dry, app_answer done)
 static void open_sheet(struct app *a, void *state, const void *arg)
 {
     struct state *s = state;
-    const struct arg *given = arg;
+    const struct route_stage *given = arg;
     str_copy(s->name, sizeof s->name, str_c(given->name));
     s->revision = given->revision;
+    s->below = given->below;
     buf_init(&s->before, EDIT_BYTES_MAX);
     buf_init(&s->after, EDIT_BYTES_MAX);
     buf_put_str(&s->before, given->before);
@@ -200,8 +200,8 @@ static bool action(struct app *a, void *state, enum action action)
 static const char *hint(struct app *a, void *state)
 {
     (void)a;
-    (void)state;
-    return "↑↓ scroll  Enter apply  Esc drop it";
+    return ((struct state *)state)->below ? "↑↓ scroll  Enter apply  Esc back to the edits"
+                                          : "↑↓ scroll  Enter apply  Esc drop it";
 }
 
 static const struct screen sheet_staged = {.name = "staged",
@@ -265,10 +265,15 @@ static void read_back(const char *path, struct buf *out)
         close(fd);
 }
 
-void route_edit(struct app *a, const char *name, struct str object, int64_t revision)
+void route_stage(struct app *a, const struct route_stage *stage)
+{
+    app_push(a, &sheet_staged, stage);
+}
+
+void route_edit(struct app *a, const struct route_stage *stage)
 {
     char path[] = "/tmp/pointsman-route-XXXXXX";
-    struct buf before, after;
+    struct buf after;
     size_t at = 0;
     if (!app_may_change(a))
         return;
@@ -279,10 +284,8 @@ void route_edit(struct app *a, const char *name, struct str object, int64_t revi
         app_say(a, ROLE_BAD, "no file for the editor: %s", strerror(errno));
         return;
     }
-    buf_init(&before, EDIT_BYTES_MAX);
     buf_init(&after, EDIT_BYTES_MAX);
-    buf_put_str(&before, object);
-    bool written = write_file(fd, object);
+    bool written = write_file(fd, stage->after);
     close(fd);
     if (written && run_editor(path))
         read_back(path, &after);
@@ -293,9 +296,10 @@ void route_edit(struct app *a, const char *name, struct str object, int64_t revi
     } else if (json_check(text, &at) < 0) {
         app_say(a, ROLE_BAD, "not JSON at byte %zu; the text is kept in %s", at, path);
     } else {
+        struct route_stage edited = *stage;
+        edited.after = text;
         unlink(path);
-        app_push(a, &sheet_staged, &(struct arg){name, buf_str(&before), text, revision});
+        route_stage(a, &edited);
     }
-    buf_fini(&before);
     buf_fini(&after);
 }

@@ -168,15 +168,39 @@ static void lay_target(struct text *t, struct str v)
         open_us > 0 ? format_duration(open, open_us / 1000) : "");
 }
 
+/* "a, b and c" of names or of NAME VALUE. */
+static void put_list(struct text *t, enum role role, struct str list, const char *between)
+{
+    struct json_iter it = json_iter(list);
+    struct json_span k, v;
+    struct arena a;
+    bool first = true;
+    arena_init(&a, 1024, 65536);
+    for (; json_next(&it, &k, &v); first = false) {
+        if (!first)
+            text_extend(t, role, str_c(between));
+        if (it.object) {
+            text_extend(t, role, json_text(k, &a));
+            text_extend(t, role, STR(" "));
+        }
+        text_extend(t, role, v.type == JSON_STRING ? json_text(v, &a) : v.raw);
+    }
+    arena_fini(&a);
+}
+
+/* "2 long: if prompt_tokens >150k → anthropic/claude-sonnet-4-5" */
 static void lay_rule(struct text *t, struct str v, size_t n)
 {
-    char name[96];
+    char name[96], usual[32];
     bool on = json_get(v, STR("enabled")).type != JSON_FALSE;
+    enum role role = on ? ROLE_TEXT : ROLE_DIM;
     listing_text(v, "name", name, sizeof name);
-    text_printf(t, on ? ROLE_TEXT : ROLE_DIM, "rule %zu %s%s  if ", n, name, on ? "" : " (off)");
-    text_extend(t, ROLE_TEXT, json_get(v, STR("if")).raw);
-    text_extend(t, ROLE_TEXT, STR("  use "));
-    text_extend(t, ROLE_TEXT, json_get(v, STR("use")).raw);
+    snprintf(usual, sizeof usual, "rule %zu", n);
+    text_printf(t, role, "rule %zu%s%s%s: if ", n, strcmp(name, usual) == 0 ? "" : " ",
+        strcmp(name, usual) == 0 ? "" : name, on ? "" : " (off)");
+    put_list(t, role, json_get(v, STR("if")).raw, " and ");
+    text_extend(t, role, STR(" → "));
+    put_list(t, role, json_get(v, STR("use")).raw, ", ");
 }
 
 static void lay_override(struct text *t, struct str v)
@@ -222,7 +246,7 @@ static void lay_detail(struct state *s)
     each(&s->detail, json_get(row, STR("targets")).raw, lay_target);
     if (json_count(json_get(row, STR("fallback")))) {
         text_add(&s->detail, ROLE_DIM, "then ");
-        text_extend(&s->detail, ROLE_DIM, json_get(row, STR("fallback")).raw);
+        put_list(&s->detail, ROLE_DIM, json_get(row, STR("fallback")).raw, ", ");
     }
 }
 
@@ -257,7 +281,7 @@ static bool action(struct app *a, void *state, enum action action)
     }
     if (action == ACTION_EDIT) {
         listing_text(row, "name", name, sizeof name);
-        route_edit(a, name, json_get(row, STR("object")).raw,
+        rules_open(a, name, json_get(row, STR("object")).raw,
             listing_i64(buf_str(&s->list.reply), "revision"));
         return true;
     }

@@ -180,8 +180,8 @@ static void add_route(struct state *s, struct arena *a)
             continue;
         if (asked && json_get(v.raw, STR("override")).type == JSON_OBJECT)
             s->overridden = true;
-        add_own(s, json_get(v.raw, STR("targets")).raw, "of this route", a);
-        add_own(s, json_get(v.raw, STR("fallback")).raw, "its fallback", a);
+        add_own(s, json_get(v.raw, STR("targets")).raw, "own", a);
+        add_own(s, json_get(v.raw, STR("fallback")).raw, "fallback", a);
     }
 }
 
@@ -426,7 +426,7 @@ static void draw_choice(void *ctx, size_t i, int y, int x, int width)
     static const char *const kinds[] = {"", "", "goal", "profile", "back"};
     bool now = strcmp(c->to, s->subject.target) == 0;
     char b[FORMAT_MAX], line[80];
-    int w = MAX(18, MIN(38, width - 40));
+    int w = MAX(18, MIN(38, width - 45));
     bool ok = !c->health[0] || strcmp(c->health, "ok") == 0;
     ui_text_middle(y, x, w, now ? ROLE_DIM : ROLE_TEXT, str_c(c->to));
     x += w + 1;

@@ -115,19 +115,59 @@ static void draw_change(void *ctx, size_t i, int y, int x, int width)
     ui_put(y, x + 23, width - 23, c->undoable ? ROLE_TEXT : ROLE_DIM, c->text);
 }
 
-/* What the objects were and are: one line each way. */
+/* "override/key/alice/fast" with {"to":"lab/m"} → "fast → lab/m, key alice"; what is no switch and no
+ * drain shows its object and the JSON. */
+static void describe(struct str object, struct json_span value, struct buf *out)
+{
+    struct str rest = object, kind, scope, name;
+    bool set = value.type == JSON_OBJECT;
+    struct arena a;
+    arena_init(&a, 1024, 65536);
+    str_cut(&rest, '/', &kind);
+    if (str_eq(kind, STR("override")) && str_cut(&rest, '/', &scope) && str_cut(&rest, '/', &name)) {
+        struct str to = json_get_str(value.raw, STR("to"), &a);
+        buf_printf(out, STR_FMT " → " STR_FMT ", " STR_FMT "%s" STR_FMT, STR_ARG(rest),
+            STR_ARG(set ? to : STR("as configured")), STR_ARG(scope), name.n ? " " : "",
+            STR_ARG(name));
+    } else if (str_eq(kind, STR("drain"))) {
+        buf_printf(out, STR_FMT " %s", STR_ARG(rest), set ? "drained" : "takes requests");
+    } else {
+        buf_printf(out, STR_FMT " " STR_FMT " " STR_FMT, STR_ARG(kind), STR_ARG(rest),
+            STR_ARG(set ? value.raw : STR("as before, or gone")));
+    }
+    arena_fini(&a);
+}
+
+static void draw_objects(struct str objects, int y, int x, int width, enum role role)
+{
+    struct json_iter it = json_iter(objects);
+    struct json_span k, v;
+    struct arena a;
+    struct buf line;
+    size_t n = 0;
+    arena_init(&a, 1024, 65536);
+    buf_init(&line, 8192);
+    while (json_next(&it, &k, &v)) {
+        if (n++)
+            buf_puts(&line, "; ");
+        if (line.n < 1000)
+            describe(json_text(k, &a), v, &line);
+    }
+    ui_put(y, x, 2, role, role == ROLE_REMOVED ? "−" : "+");
+    ui_text(y, x + 2, width - 2, role, buf_str(&line));
+    buf_fini(&line);
+    arena_fini(&a);
+}
+
+/* What the objects are and would be again: one line each. */
 static void draw_diff(const struct state *s, int y, int x, int width)
 {
     if (s->pick.selected >= s->count)
         return;
     const struct change *c = &s->changes[s->pick.selected];
     struct str all = buf_str(&s->reply);
-    ui_put(y, x, 2, ROLE_REMOVED, "−");
-    ui_text(y, x + 2, width - 2, ROLE_REMOVED,
-        c->after_n ? str_first(str_from(all, c->after_at), c->after_n) : STR("{}"));
-    ui_put(y + 1, x, 2, ROLE_ADDED, "+");
-    ui_text(y + 1, x + 2, width - 2, ROLE_ADDED,
-        c->before_n ? str_first(str_from(all, c->before_at), c->before_n) : STR("{}"));
+    draw_objects(str_first(str_from(all, c->after_at), c->after_n), y, x, width, ROLE_REMOVED);
+    draw_objects(str_first(str_from(all, c->before_at), c->before_n), y + 1, x, width, ROLE_ADDED);
 }
 
 static void draw(struct app *a, void *state, struct rect r)
