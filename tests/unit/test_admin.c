@@ -39,7 +39,7 @@ struct world {
     struct admin *admin;
     pthread_t thread;
     struct link *link;
-    int downs;
+    _Atomic int downs; /* counted by the admin thread */
 };
 static struct world w;
 
