@@ -43,6 +43,7 @@ struct app {
     int64_t frame_us, poll_us, status_us, resize_us; /* last frame; when to ask next; 0: not */
     bool polling;
     int cursor_y, cursor_x;
+    int tab_x[APP_SCREENS_MAX], tab_end; /* where the header has the screens; -1: not */
     int64_t seen_marker;
     bool version_said;
     struct settings settings;

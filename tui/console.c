@@ -25,7 +25,8 @@ enum {
     RETRY_US = 1000000,
     STATUS_US = 30000000,
     RESIZE_US = 30000,
-    WAIT_MS = 20000 /* how long the gateway may hold the answer */
+    MESSAGE_READ_US = 3500000, /* before its end a message leaves at the next key */
+    WAIT_MS = 20000            /* how long the gateway may hold the answer */
 };
 
 #define X(it) extern const struct screen it;
@@ -123,8 +124,7 @@ static void on_status(void *arg, int status, struct str reply, const struct err 
         return;
     if (!a->version_said && strcmp(a->model.gateway.version, POINTSMAN_VERSION) != 0)
         app_say(a, ROLE_WARN,
-            "the gateway is version %s, this console %s: `pointsman restart` "
-            "drains it and starts the new one",
+            "the gateway is version %s, this console %s: :restart drains it and starts the new one",
             a->model.gateway.version, POINTSMAN_VERSION);
     else if (!a->version_said && handover_variable(a))
         app_say(a, ROLE_WARN,
@@ -278,14 +278,32 @@ void app_do(struct app *a, enum action action)
     a->urgent = true;
 }
 
+/* Names of screens in the header. */
+static void click_tab(struct app *a)
+{
+    int y, x;
+    terminal_click(&y, &x);
+    for (size_t i = a->screen_count; y == 0 && i-- > 0;)
+        if (a->tab_x[i] >= 0 && x >= a->tab_x[i] && x < a->tab_end) {
+            show_screen(a, i);
+            return;
+        }
+}
+
 static void one_key(struct app *a, int key)
 {
     struct shown *top = app_top(a);
     a->urgent = true;
+    if (a->message[0] && clock_mono_us() > a->message_until_us - MESSAGE_READ_US)
+        a->message[0] = '\0'; /* read by now: the keys stand there again */
     if (top->screen->key && top->screen->key(a, top->state, key))
         return;
-    if (key == KEY_N_CLICK)
+    if (key == KEY_N_CLICK) {
+        click_tab(a);
         return;
+    }
+    if (key == KEY_N_WHEEL_UP || key == KEY_N_WHEEL_DOWN)
+        key = key == KEY_N_WHEEL_UP ? KEY_N_UP : KEY_N_DOWN;
     enum action action = keymap_action(app_place(a, top), key);
     if (action && top->screen->action && top->screen->action(a, top->state, action))
         return;

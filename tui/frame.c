@@ -116,13 +116,15 @@ static int draw_tabs(struct app *a, int width)
         const struct screen *s = a->screens[i].screen;
         bool on = i == a->current;
         char label[48];
-        if (width < 70 && !on)
+        a->tab_x[i] = width < 70 && !on ? -1 : x;
+        if (a->tab_x[i] < 0)
             continue;
         snprintf(label, sizeof label, width >= 150 ? "%c %s" : "%c%s", s->digit,
             width >= 150 ? s->title : s->brief);
         x += ui_put(0, x, width - x, on ? ROLE_TAB_ON : ROLE_TAB, label);
         x += ui_put(0, x, 1, ROLE_TAB, " ");
     }
+    a->tab_end = x;
     return x;
 }
 

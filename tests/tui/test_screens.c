@@ -367,6 +367,8 @@ static const struct {
     {"people", {":", "people", "\r", NULL}},
     {"sideways", {"l", "l", "l", NULL}},
     {"setup", {"\033OQ", NULL}},
+    {"export", {"k", "k", "k", "x", NULL}},
+    {"pipe", {"k", "k", "k", "|", NULL}},
 };
 
 static void paint_all(int columns, int rows, const char *name, const struct console_options *o,
@@ -547,6 +549,53 @@ static void what_a_person_sets_stays(void **state)
     expect(&t, "/ st:>=400");
     type(&t, ":forget bad ones\r");
     expect(&t, "forgotten: bad ones");
+    stop(&t);
+    stop_gateway(&g);
+}
+
+static void the_mouse_finds_screens_and_rows(void **state)
+{
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 100, 30, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    type(&t, "\033OQ");
+    type(&t, "\r\033");
+    expect_not(&t, "Setup");
+    type(&t, "\033[<0;23;1M\033[<0;23;1m"); /* 3Mod */
+    expect(&t, "window 1h");
+    type(&t, "\033[<0;9;5M\033[<0;9;5m");
+    expect(&t, "» ");
+    type(&t, "1");
+    expect(&t, "FOLLOW");
+    type(&t, "\033[<0;9;6M\033[<0;9;6m");
+    expect_not(&t, "FOLLOW");
+    type(&t, "\033[<0;9;6M\033[<0;9;6m");
+    expect(&t, "Summary");
+    type(&t, "\033OQ");
+    type(&t, "\r");
+    expect(&t, "[ ] mouse");
+    stop(&t);
+    stop_gateway(&g);
+}
+
+static void a_filter_is_completed_and_comes_back(void **state)
+{
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 100, 30, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    type(&t, "/key:al");
+    expect(&t, "Tab  alice");
+    type(&t, "\t\r");
+    expect(&t, "/ key:alice");
+    type(&t, "/\025");
+    type(&t, "\r");
+    expect(&t, "(no filter)");
+    type(&t, "/");
+    type(&t, UP);
+    expect(&t, "/ key:alice");
+    type(&t, "\r");
     stop(&t);
     stop_gateway(&g);
 }
@@ -805,6 +854,8 @@ int main(void)
         cmocka_unit_test(a_paste_outside_a_field_does_nothing),
         cmocka_unit_test(a_secret_is_gone_when_its_sheet_closes),
         cmocka_unit_test(what_a_person_sets_stays),
+        cmocka_unit_test(the_mouse_finds_screens_and_rows),
+        cmocka_unit_test(a_filter_is_completed_and_comes_back),
         cmocka_unit_test(readonly_sends_no_change),
         cmocka_unit_test(an_idle_console_sends_nothing),
         cmocka_unit_test(any_size_is_survived),

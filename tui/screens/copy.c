@@ -1,10 +1,10 @@
 /* copy.c: the copy menu: body, curl, headers, response text, id, base URL; on the first screen its
  * blocks.
  *
- * What the row does not hold is asked for when it is chosen. A curl line carries no secret: it
- * names the variable that holds the key; every byte outside printable ASCII is quoted. */
+ * What the row does not hold is asked for when it is chosen; its forms are export_forms.c. */
 #include "tui/app.h"
 
+#include "tui/screens/export_forms.h"
 #include "tui/screens/sheets.h"
 #include "tui/screens/transcript.h"
 #include "tui/screens/welcome.h"
@@ -84,80 +84,6 @@ static void draw(struct app *a, void *state, struct rect r)
     }
 }
 
-/* 'single quoted' for a shell; control bytes as $'\xNN', so that a paste can't run or hide
- * anything. */
-static void put_quoted(struct buf *out, struct str s)
-{
-    buf_puts(out, "$'");
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c == '\'' || c == '\\')
-            buf_putc(out, '\\');
-        if (c == '\n')
-            buf_puts(out, "\\n");
-        else if (c < 0x20 || c >= 0x7F)
-            buf_printf(out, "\\x%02x", c);
-        else
-            buf_putc(out, (char)c);
-    }
-    buf_putc(out, '\'');
-}
-
-static void write_curl(struct app *a, struct str detail, struct buf *out, struct arena *mem)
-{
-    const struct gateway *g = &app_model(a)->gateway;
-    struct str endpoint = json_get_str(detail, STR("endpoint"), mem);
-    struct str dialect = json_get_str(detail, STR("dialect"), mem);
-    struct str body = json_text(json_path(detail, "request.body"), mem);
-    buf_printf(out, "curl %s", g->listen[0] ? g->listen : "http://127.0.0.1:4141");
-    buf_put_str(out, endpoint);
-    buf_puts(out, " -H 'content-type: application/json'");
-    if (str_eq(dialect, STR("anthropic")))
-        buf_puts(out, " -H \"x-api-key: $ANTHROPIC_API_KEY\" -H 'anthropic-version: 2023-06-01'");
-    else if (str_eq(dialect, STR("gemini")))
-        buf_puts(out, " -H \"x-goog-api-key: $GEMINI_API_KEY\"");
-    else
-        buf_puts(out, " -H \"authorization: Bearer $OPENAI_API_KEY\"");
-    buf_puts(out, " --data-binary ");
-    put_quoted(out, body);
-    buf_putc(out, '\n');
-}
-
-static void write_headers(struct str detail, const char *side, struct buf *out, struct arena *mem)
-{
-    struct json_iter it =
-        json_iter(json_get(json_get(detail, str_c(side)).raw, STR("headers")).raw);
-    struct json_span k, v;
-    buf_printf(out, "# %s\n", side);
-    while (json_next(&it, &k, &v)) {
-        bool pair = v.type == JSON_OBJECT;
-        buf_put_str(out, it.object ? json_text(k, mem)
-                         : pair    ? json_get_str(v.raw, STR("name"), mem)
-                                   : json_text(json_path(v.raw, "0"), mem));
-        buf_puts(out, ": ");
-        buf_put_str(out, it.object ? json_text(v, mem)
-                         : pair    ? json_get_str(v.raw, STR("value"), mem)
-                                   : json_text(json_path(v.raw, "1"), mem));
-        buf_putc(out, '\n');
-    }
-}
-
-/* What the answer says: of a stream its text, of a chat answer its message, else the body. */
-static void put_response(struct buf *out, struct str body, struct arena *mem)
-{
-    static const char *const paths[] = {"choices.0.message.content", "content.0.text",
-        "candidates.0.content.parts.0.text", "output.0.content.0.text", "choices.0.text"};
-    struct transcript s = {0};
-    transcript_reset(&s);
-    if (transcript_body(&s, body))
-        transcript_plain(&s, out);
-    transcript_fini(&s);
-    for (size_t i = 0; !out->n && i < ARRAY_LEN(paths); i++)
-        buf_put_str(out, json_text(json_path(body, paths[i]), mem));
-    if (!out->n)
-        buf_put_str(out, body);
-}
-
 static void on_detail(struct app *a, void *state, int status, struct str reply)
 {
     struct state *s = state;
@@ -169,12 +95,12 @@ static void on_detail(struct app *a, void *state, int status, struct str reply)
         if (s->asked == COPY_BODY)
             buf_put_str(&out, json_text(json_path(reply, "request.body"), &mem));
         else if (s->asked == COPY_RESPONSE)
-            put_response(&out, json_text(json_path(reply, "response.body"), &mem), &mem);
+            form_response(&out, reply, &mem);
         else if (s->asked == COPY_CURL)
-            write_curl(a, reply, &out, &mem);
+            form_curl(&out, reply, app_model(a)->gateway.listen, &mem);
         else {
-            write_headers(reply, "request", &out, &mem);
-            write_headers(reply, "response", &out, &mem);
+            form_headers(&out, reply, "request", &mem);
+            form_headers(&out, reply, "response", &mem);
         }
         app_copy(a, buf_str(&out),
             s->asked == COPY_BODY       ? "body"

@@ -181,4 +181,5 @@ const struct screen screen_cost = {.name = "cost",
     .draw = draw,
     .action = action,
     .columns = listing_columns,
+    .key = listing_key,
     .tick = listing_tick};

@@ -25,6 +25,7 @@ static void apply(struct filter_line *f, struct app *a, const char *text)
 void filter_line_edit(struct filter_line *f)
 {
     f->editing = true;
+    f->back = f->kept_count && strcmp(f->kept[0], f->text) == 0;
     edit_set(&f->edit, f->text);
 }
 
@@ -50,15 +51,46 @@ void filter_line_toggle(struct filter_line *f)
     f->generation++;
 }
 
+static void keep(struct filter_line *f)
+{
+    size_t at = 0;
+    while (at < f->kept_count && strcmp(f->kept[at], f->text) != 0)
+        at++;
+    if (!f->text[0])
+        return;
+    if (at == f->kept_count)
+        at = f->kept_count < FILTERS_KEPT ? f->kept_count++ : FILTERS_KEPT - 1;
+    memmove(f->kept[1], f->kept[0], at * sizeof f->kept[0]);
+    str_copy(f->kept[0], sizeof f->kept[0], str_c(f->text));
+}
+
+/* ↑ and ↓: one further back, or nearer; nearer than the newest is an empty line. */
+static void recall(struct filter_line *f, struct app *a, bool earlier)
+{
+    if (earlier && f->back < f->kept_count)
+        f->back++;
+    else if (!earlier && f->back)
+        f->back--;
+    else
+        return;
+    edit_set(&f->edit, f->back ? f->kept[f->back - 1] : "");
+    apply(f, a, f->edit.text);
+}
+
 bool filter_line_key(struct filter_line *f, struct app *a, int key)
 {
     if (key == '\t') {
-        if (filter_complete(&f->edit))
+        if (filter_complete(&f->edit, a))
             apply(f, a, f->edit.text);
+        return true;
+    }
+    if (key == KEY_N_UP || key == KEY_N_DOWN) {
+        recall(f, a, key == KEY_N_UP);
         return true;
     }
     if (key == '\r') {
         f->editing = false;
+        keep(f);
         if (f->error[0])
             app_say(a, ROLE_WARN, "filter: %s (the one before stays)", f->error);
         return true;

@@ -4,10 +4,11 @@
 
 #include "tui/widgets/edit.h"
 
-/* Completes the field whose name begins as the last word does. False: there is none. */
-bool filter_complete(struct edit *e);
+/* Completes the last word: the field whose name begins so, or behind `field:` a value that the rows
+ * of the list have. False: there is nothing to add. */
+bool filter_complete(struct edit *e, struct app *a);
 
 /* What the last word means, or may become: one line, valid until the next call. */
-const char *filter_hint(const struct edit *e);
+const char *filter_hint(const struct edit *e, struct app *a);
 
 #endif

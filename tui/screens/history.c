@@ -27,6 +27,18 @@ static void put_older(struct history *h, struct row *row)
     h->rows[0] = row;
 }
 
+void history_stop(struct history *h)
+{
+    app_forget(h->app, h);
+    h->asked = false;
+    h->stopped = true;
+}
+
+void history_resume(struct history *h)
+{
+    h->stopped = false;
+}
+
 void history_forget(struct history *h)
 {
     app_forget(h->app, h);
@@ -37,7 +49,7 @@ void history_forget(struct history *h)
     h->rows = NULL;
     h->count = h->room = 0;
     h->cursor[0] = h->searched_back[0] = '\0';
-    h->done = false;
+    h->done = h->stopped = false;
 }
 
 static void on_older(struct app *a, void *state, int status, struct str reply)
@@ -70,7 +82,7 @@ void history_ask(struct history *h, const char *filter)
 {
     const struct model *m = app_model(h->app);
     struct buf path;
-    if (h->asked || h->done)
+    if (h->asked || h->done || h->stopped)
         return;
     buf_init(&path, 2000);
     buf_printf(&path, "exchanges?limit=%d", PAGE_ROWS);

@@ -17,10 +17,12 @@ struct history {
     struct row **rows;
     size_t count, room;
     char cursor[128], searched_back[40];
-    bool asked, done, fresh;
+    bool asked, done, fresh, stopped;
 };
 
 void history_ask(struct history *h, const char *filter);
+void history_stop(struct history *h); /* what runs; not asked again before history_resume() */
+void history_resume(struct history *h);
 void history_forget(struct history *h);
 
 #endif

@@ -386,10 +386,13 @@ bool inspector_action(struct inspector *i, struct app *a, enum action action)
         edit_set(&i->search, i->text.find);
         return true;
     case ACTION_SCROLL_UP:
+    case ACTION_SCROLL_DOWN:
     case ACTION_PAGE_UP:
+    case ACTION_PAGE_DOWN:
     case ACTION_HALF_UP:
+    case ACTION_HALF_DOWN:
     case ACTION_TOP:
-        i->follow = false;
+        i->follow = false; /* reading: the next turn must not take the page away */
         return text_action(&i->text, action);
     default:
         return text_action(&i->text, action);

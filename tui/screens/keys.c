@@ -256,5 +256,6 @@ const struct screen screen_keys = {.name = "keys",
     .draw = draw,
     .action = action,
     .columns = listing_columns,
+    .key = listing_key,
     .tick = listing_tick,
     .subject = subject};

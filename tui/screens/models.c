@@ -145,5 +145,6 @@ const struct screen screen_models = {.name = "models",
     .draw = draw,
     .action = action,
     .columns = listing_columns,
+    .key = listing_key,
     .tick = listing_tick,
     .subject = subject};

@@ -234,5 +234,6 @@ const struct screen screen_providers = {.name = "providers",
     .draw = draw,
     .action = action,
     .columns = listing_columns,
+    .key = listing_key,
     .tick = listing_tick,
     .subject = subject};

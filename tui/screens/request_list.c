@@ -196,6 +196,17 @@ int request_list_tick(struct request_list *l)
     return LIVE_TICK_MS;
 }
 
+bool request_list_stop(struct request_list *l)
+{
+    const struct history *h = &l->older;
+    bool short_of = h->asked || l->count < (size_t)MAX(l->table.page, 1);
+    if (!filter_line_narrows(&l->filter) || h->done || h->stopped || !short_of)
+        return false;
+    history_stop(&l->older);
+    app_say(l->app, ROLE_MESSAGE, "search stopped; g or a page up at the top goes on");
+    return true;
+}
+
 bool request_list_none(const struct request_list *l)
 {
     const struct model *m = app_model(l->app);
@@ -405,8 +416,10 @@ static bool move_action(struct request_list *l, enum action action)
     if (sort != l->table.sort || descending != l->table.descending)
         l->stale = true;
     note_selected(l);
-    if (by_time(l) && !l->table.descending && l->table.selected <= 1 && action != ACTION_DOWN)
+    if (by_time(l) && !l->table.descending && l->table.selected <= 1 && action != ACTION_DOWN) {
+        history_resume(&l->older);
         history_ask(&l->older, filter_line_active(&l->filter));
+    }
     return true;
 }
 
@@ -416,6 +429,16 @@ void request_list_step(struct request_list *l, int by)
     l->table.follow = false;
     table_action(&l->table, &v, by > 0 ? ACTION_DOWN : ACTION_UP);
     note_selected(l);
+}
+
+bool request_list_click(struct request_list *l, int y)
+{
+    struct table_view v = view_of(l);
+    if (!table_click(&l->table, &v, y))
+        return false;
+    l->table.follow = false;
+    note_selected(l);
+    return true;
 }
 
 bool request_list_columns(struct request_list *l, struct str names, struct str *unknown)

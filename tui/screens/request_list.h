@@ -54,10 +54,12 @@ void request_list_draw(struct request_list *l, struct rect r);
 void request_list_draw_counts(struct request_list *l, int y, int width); /* filter, counts, state */
 
 bool request_list_action(struct request_list *l, enum action action);
+bool request_list_click(struct request_list *l, int y); /* false: no row is there */
 bool request_list_columns(struct request_list *l, struct str names, struct str *unknown);
 struct row *request_list_row(const struct request_list *l);
 void request_list_select(struct request_list *l, struct str id);
 void request_list_step(struct request_list *l, int by);
+bool request_list_stop(struct request_list *l);       /* a search that runs; false: none does */
 bool request_list_none(const struct request_list *l); /* there is no request at all yet */
 
 #endif

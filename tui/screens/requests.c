@@ -2,6 +2,7 @@
  * much room each, and the ways that lead here from other screens. The rows are request_list.c. */
 #include "tui/screens/requests.h"
 
+#include "tui/app.h"
 #include "tui/screens/filter_words.h"
 #include "tui/screens/inspector.h"
 #include "tui/screens/request_list.h"
@@ -97,6 +98,7 @@ static void open_pane(struct state *s, bool whole)
 
 static void step_row(struct state *s, int by)
 {
+    s->inspector.follow = false;
     request_list_step(&s->list, by);
     inspector_set(&s->inspector, s->app, request_list_row(&s->list));
 }
@@ -177,17 +179,34 @@ static bool action(struct app *a, void *state, enum action action)
     return s->pane && s->focus_pane ? pane_action(s, action) : list_action(s, action);
 }
 
+/* On a row: the cursor; on the row under the cursor: its inspector. */
+static bool click(struct state *s)
+{
+    int y, x, was = s->list.table.selected;
+    terminal_click(&y, &x);
+    if (s->zoom || !request_list_click(&s->list, y))
+        return false;
+    s->focus_pane = false;
+    if (s->list.table.selected == was)
+        open_pane(s, !s->pane);
+    return true;
+}
+
 static bool key(struct app *a, void *state, int key)
 {
     struct state *s = state;
     if (s->list.filter.editing)
         return filter_line_key(&s->list.filter, a, key);
+    if (key == 3 && request_list_stop(&s->list))
+        return true;
     if (s->pane && s->focus_pane && inspector_key(&s->inspector, a, key))
         return true;
     if (key == 27 && s->pane) {
         s->pane = s->focus_pane = s->zoom = false;
         return true;
     }
+    if (key == KEY_N_CLICK)
+        return click(s);
     if (key == KEY_N_WHEEL_UP || key == KEY_N_WHEEL_DOWN) {
         bool up = key == KEY_N_WHEEL_UP;
         if (s->focus_pane)
@@ -216,8 +235,7 @@ static bool typing(struct app *a, void *state)
 static const char *hint(struct app *a, void *state)
 {
     const struct state *s = state;
-    (void)a;
-    return s->list.filter.editing ? filter_hint(&s->list.filter.edit) : NULL;
+    return s->list.filter.editing ? filter_hint(&s->list.filter.edit, a) : NULL;
 }
 
 static void open(struct app *a, void *state, const void *arg)
@@ -291,6 +309,15 @@ void requests_filter(struct app *a, const char *filter)
     s->pane = s->focus_pane = s->zoom = false;
     filter_line_set(&s->list.filter, a, filter);
     s->list.table.follow = true;
+}
+
+size_t requests_marked(struct app *a, char ids[][40])
+{
+    const struct state *s = app_state(a, "requests");
+    if (!s || app_current(a)->state != s)
+        return 0; /* marks count where they are seen */
+    memcpy(ids, s->list.marks, s->list.mark_count * sizeof s->list.marks[0]);
+    return s->list.mark_count;
 }
 
 const char *requests_filter_text(struct app *a)

@@ -7,6 +7,9 @@
 /* Shows the screen with this filter ("model:gpt-5"). */
 void requests_filter(struct app *a, const char *filter);
 
+/* Ids of the marked requests, oldest mark first; how many. */
+size_t requests_marked(struct app *a, char ids[][40]);
+
 /* The filter that is there, in force or not; "": none. */
 const char *requests_filter_text(struct app *a);
 

@@ -325,5 +325,6 @@ const struct screen screen_routes = {.name = "routes",
     .action = action,
     .data = data,
     .columns = listing_columns,
+    .key = listing_key,
     .tick = listing_tick,
     .subject = subject};

@@ -158,5 +158,6 @@ const struct screen screen_sessions = {.name = "sessions",
     .draw = draw,
     .action = action,
     .columns = listing_columns,
+    .key = listing_key,
     .tick = listing_tick,
     .subject = subject};

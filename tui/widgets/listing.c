@@ -328,6 +328,22 @@ bool listing_columns(struct app *a, void *list, struct str names, struct str *un
     return table_choose(&l->table, &v, names, unknown);
 }
 
+bool listing_key(struct app *a, void *list, int key)
+{
+    struct listing *l = list;
+    struct table_view v = view_of(l);
+    int y, x, was = l->table.selected;
+    if (key != KEY_N_CLICK)
+        return false;
+    terminal_click(&y, &x);
+    if (!table_click(&l->table, &v, y))
+        return false;
+    note_selected(l);
+    if (l->table.selected == was)
+        app_do(a, ACTION_OPEN);
+    return true;
+}
+
 static void on_order(void *ctx, int column)
 {
     struct listing *l = ctx;

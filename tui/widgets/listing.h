@@ -83,10 +83,11 @@ void listing_refresh(struct listing *l); /* asks now: something changed */
 struct str listing_row(const struct listing *l);
 void listing_select(struct listing *l, const char *name);
 
-/* As screen.close, screen.tick and screen.columns: `list` is a struct listing, or a state that
- * begins with one. */
+/* As screen.close, screen.tick, screen.key and screen.columns: `list` is a struct listing, or a
+ * state that begins with one. */
 void listing_close(struct app *a, void *list);
-int listing_tick(struct app *a, void *list); /* asks when it is time */
+int listing_tick(struct app *a, void *list);          /* asks when it is time */
+bool listing_key(struct app *a, void *list, int key); /* clicks: the second one opens */
 
 bool listing_columns(struct app *a, void *list, struct str names, struct str *unknown);
 

@@ -207,6 +207,7 @@ void table_draw(struct table *t, const struct table_view *v, struct rect r, stru
     t->more = fit.more;
     t->rows = v->rows;
     t->page = page;
+    t->y = r.y + 1;
     if (t->follow)
         t->selected = v->rows - 1;
     settle(t, v, t->follow ? -1 : 1);
@@ -218,6 +219,15 @@ void table_draw(struct table *t, const struct table_view *v, struct rect r, stru
         ui_put(r.y + 1, r.x + LEAD, r.w - LEAD, ROLE_DIM, v->empty);
     if (v->rows)
         app_cursor(a, r.y + 1 + t->selected - t->top, r.x);
+}
+
+bool table_click(struct table *t, const struct table_view *v, int y)
+{
+    int row = t->top + y - t->y;
+    if (y < t->y || y >= t->y + t->page || row >= v->rows || skip_rule(v, row))
+        return false;
+    t->selected = row;
+    return true;
 }
 
 static bool move_sort(struct table *t, const struct table_view *v, int by)

@@ -31,6 +31,7 @@ struct table_column {
 
 struct table {
     int selected, top, rows, page; /* row numbers; rows and page are of the last drawing */
+    int y;                         /* where its first row was painted */
     int sort;                      /* index of the ordering column, -1: none */
     bool descending, follow;
     int shift; /* columns scrolled over */
@@ -58,6 +59,9 @@ void table_draw(struct table *t, const struct table_view *v, struct rect r, stru
 
 /* Cursor and order keys. True when the action was one of them. */
 bool table_action(struct table *t, const struct table_view *v, enum action action);
+
+/* A click on line y of the screen. False: no row is there. */
+bool table_click(struct table *t, const struct table_view *v, int y);
 
 /* Puts the cursor on a row, scrolling as little as needed. */
 void table_select(struct table *t, int row);
