@@ -20,28 +20,67 @@ static int64_t number_at(struct str s, size_t at)
     return v;
 }
 
-/* By the model's name: "claude-opus-4-6-20260204", "claude-3-5-haiku". Other houses' models that
- * speak this dialect take a budget. */
-static enum thinks thinks(struct str model)
+/* By the model's name: "claude-opus-4-6-20260204", "claude-3-5-haiku". False: another house's. */
+struct version {
+    bool claude, opus;
+    int64_t major, minor; /* major -1: in a form that we don't know */
+};
+
+static struct version version_of(struct str model)
 {
     ptrdiff_t at = str_find(model, STR("claude-"));
+    struct version v = {.claude = at >= 0, .major = -1};
     if (at < 0)
-        return THINKS_BUDGET;
+        return v;
     struct str rest = str_from(model, (size_t)at + 7);
-    int64_t major = number_at(rest, 0), minor = 0;
-    if (major < 0) { /* the family comes first */
+    v.opus = str_find(rest, STR("opus")) >= 0;
+    v.major = number_at(rest, 0);
+    if (v.major < 0) { /* the family comes first */
         ptrdiff_t dash = str_chr(rest, '-');
         if (dash < 0)
-            return THINKS_BUDGET;
+            return v;
         rest = str_from(rest, (size_t)dash + 1);
-        major = number_at(rest, 0);
+        v.major = number_at(rest, 0);
     }
     ptrdiff_t dash = str_chr(rest, '-');
     if (dash > 0)
-        minor = MAX(number_at(rest, (size_t)dash + 1), 0);
-    if (major < 3 || (major == 3 && minor < 7))
-        return major < 0 ? THINKS_BUDGET : THINKS_NOT;
-    return major >= 5 || (major == 4 && minor >= 6) ? THINKS_ADAPTIVE : THINKS_BUDGET;
+        v.minor = MAX(number_at(rest, (size_t)dash + 1), 0);
+    return v;
+}
+
+/* Other houses' models that speak this dialect take a budget. */
+static enum thinks thinks(struct str model)
+{
+    struct version v = version_of(model);
+    if (!v.claude || v.major < 0)
+        return THINKS_BUDGET;
+    if (v.major < 3 || (v.major == 3 && v.minor < 7))
+        return THINKS_NOT;
+    return v.major >= 5 || (v.major == 4 && v.minor >= 6) ? THINKS_ADAPTIVE : THINKS_BUDGET;
+}
+
+/* Structured output of its own came with opus 4.1 and sonnet and haiku 4.5. */
+static bool takes_schema(struct str model)
+{
+    struct version v = version_of(model);
+    if (!v.claude || v.major < 0)
+        return v.claude;
+    return v.major >= 5 || (v.major == 4 && v.minor >= (v.opus ? 1 : 5));
+}
+
+/* Is a schema asked for by a tool? Not where the client names the tool itself, nor for a schema that
+ * no object has. */
+static bool schema_by_tool(const struct ir_request *r, const struct spoke_target *t)
+{
+    struct str type = ir_text(json_get(r->format.schema, STR("type")));
+    return r->format.kind == IR_FORMAT_SCHEMA && r->origin != WIRE_MESSAGES &&
+           !takes_schema(t->model) && r->tool_choice.mode != IR_CHOICE_NAMED &&
+           (!type.p || ir_is(type, "object"));
+}
+
+static struct str schema_name(const struct ir_request *r)
+{
+    return r->format.name.n ? r->format.name : STR("answer");
 }
 
 /* In the middle of a tool turn thinking may not be switched on: the API wants the thoughts that led
@@ -76,7 +115,7 @@ static bool may_think(const struct ir_request *r, const struct spoke_target *t,
     if (!asked)
         return false;
     bool forced = r->tool_choice.mode == IR_CHOICE_REQUIRED ||
-                  r->tool_choice.mode == IR_CHOICE_NAMED;
+                  r->tool_choice.mode == IR_CHOICE_NAMED || schema_by_tool(r, t);
     if (forced || thinks(t->model) == THINKS_NOT || turn_without_thoughts(r)) {
         ir_changed(notes, "reasoning_effort");
         return false;
@@ -156,7 +195,19 @@ static bool is_allowed(const struct ir_request *r, struct str name)
     return false;
 }
 
-static size_t put_tools(struct json_writer *w, const struct ir_request *r, struct ir_notes *notes)
+/* The tool whose call is the answer: see unwrap.h. */
+static void put_schema_tool(struct json_writer *w, const struct ir_request *r)
+{
+    json_object_begin(w, NULL);
+    ir_put_text(w, "name", schema_name(r));
+    ir_put_text(w, "description", r->format.description.n ? r->format.description
+        : STR("Gives the answer: call it once, with the whole answer as its input."));
+    put_schema(w, r->format.schema);
+    json_object_end(w);
+}
+
+static size_t put_tools(struct json_writer *w, const struct ir_request *r, bool schema,
+    struct ir_notes *notes)
 {
     size_t n = 0;
     for (const struct ir_tool *t = r->tools; t; t = t->next) {
@@ -177,9 +228,25 @@ static size_t put_tools(struct json_writer *w, const struct ir_request *r, struc
         ir_put_raw(w, "cache_control", t->cache);
         json_object_end(w);
     }
+    if (schema && n++ == 0)
+        json_array_begin(w, "tools");
+    if (schema)
+        put_schema_tool(w, r);
     if (n)
         json_array_end(w);
     return n;
+}
+
+/* One of the tools must be called, and the answer is one of them. */
+static void put_schema_choice(struct json_writer *w, const struct ir_request *r, bool alone)
+{
+    json_object_begin(w, "tool_choice");
+    json_put_c(w, "type", alone ? "tool" : "any");
+    if (alone)
+        ir_put_text(w, "name", schema_name(r));
+    if (alone || r->parallel == IR_NO)
+        json_put_bool(w, "disable_parallel_tool_use", true);
+    json_object_end(w);
 }
 
 static void put_choice(struct json_writer *w, const struct ir_request *r)
@@ -254,14 +321,15 @@ static void put_tier(struct json_writer *w, struct str tier, struct ir_notes *no
         ir_dropped(notes, "service_tier");
 }
 
-static void put_output(struct json_writer *w, const struct ir_request *r, const char *effort)
+static void put_output(struct json_writer *w, const struct ir_request *r, const char *effort,
+    bool schema)
 {
-    if (!effort && r->format.kind != IR_FORMAT_SCHEMA)
+    if (!effort && !schema)
         return;
     json_object_begin(w, "output_config");
     if (effort)
         json_put_c(w, "effort", effort);
-    if (r->format.kind == IR_FORMAT_SCHEMA) {
+    if (schema) {
         json_object_begin(w, "format");
         json_put_c(w, "type", "json_schema");
         ir_put_raw(w, "schema", r->format.schema.p ? r->format.schema : STR("{}"));
@@ -288,7 +356,7 @@ int messages_write_request(const struct ir_request *r, const struct spoke_target
     struct json_writer w = json_writer(out);
     if (rest_check_state(r, "Anthropic", e) < 0)
         return -ERR_UNSUPPORTED;
-    bool thinking = may_think(r, t, notes);
+    bool thinking = may_think(r, t, notes), by_tool = schema_by_tool(r, t);
     json_object_begin(&w, NULL);
     json_put_str(&w, "model", t->model);
     json_put_int(&w, "max_tokens", thinking ? put_thinking(&w, r, t) : max_output(r, t));
@@ -297,10 +365,15 @@ int messages_write_request(const struct ir_request *r, const struct spoke_target
     messages_put_system(&w, r, r->format.kind == IR_FORMAT_JSON
         ? STR("Answer with one JSON object and nothing else.") : STR_NULL, notes);
     messages_put_turns(&w, r, thinking || !turn_without_thoughts(r), notes);
-    if (put_tools(&w, r, notes))
+    size_t tools = put_tools(&w, r, by_tool, notes);
+    if (by_tool)
+        put_schema_choice(&w, r, tools == 1 || r->tool_choice.mode == IR_CHOICE_NONE);
+    else if (tools)
         put_choice(&w, r);
+    if (by_tool && notes)
+        notes->schema_tool = schema_name(r);
     put_sampling(&w, r, thinking, notes);
-    put_output(&w, r, effort_name(r, t));
+    put_output(&w, r, effort_name(r, t), r->format.kind == IR_FORMAT_SCHEMA && !by_tool);
     if (r->user.p) {
         json_object_begin(&w, "metadata");
         ir_put_text(&w, "user_id", r->user);

@@ -223,6 +223,8 @@ struct ir_event {
 struct ir_notes {
     char dropped[200];
     unsigned count;           /* dropped where a route may refuse it */
+    struct str schema_tool;   /* text: structured output is asked for by a tool of this name; its
+                               * call is the answer's text (unwrap.h). Absent: it is not */
 };
 /* `what` was asked for and is left out. */
 void ir_dropped(struct ir_notes *notes, const char *what);

@@ -335,11 +335,27 @@ static void put_plain(struct put *p, const struct ir_message *m)
     json_object_end(p->w);
 }
 
+/* For those whose JSON mode knows no schema, and wants to hear the word JSON. */
+static void put_schema_words(struct put *p, const struct ir_request *r)
+{
+    struct buf words;
+    buf_init(&words, r->format.schema.n + 256);
+    buf_puts(&words, "Answer with one JSON object of this JSON schema and nothing else: ");
+    buf_put_str(&words, r->format.schema);
+    json_object_begin(p->w, NULL);
+    json_put_c(p->w, "role", "system");
+    json_put_str(p->w, "content", buf_str(&words));
+    json_object_end(p->w);
+    buf_fini(&words);
+}
+
 void chat_put_messages(struct json_writer *w, const struct ir_request *r,
     const struct spoke_target *t, struct ir_notes *notes)
 {
     struct put p = {w, t->quirks, notes, r->origin == WIRE_CHAT};
     json_array_begin(w, "messages");
+    if (r->format.kind == IR_FORMAT_SCHEMA && t->quirks->bits & SPOKE_NO_SCHEMA)
+        put_schema_words(&p, r);
     for (const struct ir_message *m = r->messages; m;) {
         if (m->role == IR_TOOL) {
             m = put_results(&p, m);

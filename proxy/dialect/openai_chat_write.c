@@ -193,8 +193,8 @@ static void put_format(struct json_writer *w, const struct ir_request *r,
     json_object_begin(w, "response_format");
     if (r->format.kind == IR_FORMAT_JSON || q->bits & SPOKE_NO_SCHEMA) {
         json_put_c(w, "type", "json_object");
-        if (r->format.kind == IR_FORMAT_SCHEMA)
-            ir_dropped(notes, "json_schema");
+        if (r->format.kind == IR_FORMAT_SCHEMA) /* told in words: chat_put_messages() */
+            ir_changed(notes, "json_schema");
     } else {
         json_put_c(w, "type", "json_schema");
         json_object_begin(w, "json_schema");

@@ -125,6 +125,7 @@ static int write_request(struct exchange *x, const struct provider *p, struct st
         return rc;
     x->usage_asked = target.ask_usage && x->facts.stream && x->wire == WIRE_CHAT;
     str_copy(x->dropped, sizeof x->dropped, str_c(t->notes.dropped));
+    t->unwrap = (struct unwrap){.tool = t->notes.schema_tool};
     x->pieces[0] = buf_str(&t->body);
     x->piece_count = 1;
     return 0;
@@ -188,11 +189,13 @@ static const struct spoke_quirks *quirks_here(const struct exchange *x)
 }
 
 /* x->held becomes that answer in the client's dialect; NULL: embeddings, which have no such form. */
-static int hold_answer(struct exchange *x, const struct ir_answer *answer, struct err *e)
+static int hold_answer(struct exchange *x, struct ir_answer *answer, struct err *e)
 {
     struct translation *t = x->translation;
     struct buf out;
     buf_init(&out, OUT_BOUND);
+    if (answer)
+        unwrap_answer(answer, t->notes.schema_tool, &t->arena);
     int rc = !answer ? embed_answer(x, &out, e)
         : spoke_of(x->ep.wire)->write_answer(answer, &t->client, &t->arena, &out, &t->notes, e);
     if (rc < 0) {
@@ -240,9 +243,11 @@ static void put(void *ctx, const struct ir_event *ev)
 {
     struct exchange *x = ctx;
     struct translation *t = x->translation;
+    struct ir_event said = *ev;
     t->over |= ev->kind == IR_EV_DONE;
     t->failed |= ev->kind == IR_EV_ERROR;
-    stream_write_event(t->to, ev, &t->out);
+    if (unwrap_event(&t->unwrap, &said))
+        stream_write_event(t->to, &said, &t->out);
 }
 
 int translate_told(struct exchange *x, struct err *e)

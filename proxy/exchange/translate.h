@@ -14,6 +14,7 @@
 #define POINTSMAN_TRANSLATE_H
 
 #include "proxy/dialect/spoke.h"
+#include "proxy/dialect/unwrap.h"
 #include "proxy/exchange/exchange.h"
 
 struct translation {
@@ -26,6 +27,7 @@ struct translation {
     struct stream_reader *from;
     struct stream_writer *to;
     struct ir_notes notes;
+    struct unwrap unwrap;        /* of a stream: structured output that came as a call */
     bool over, failed;           /* the client was told that all is said; that it failed */
     bool told;                   /* it gets as a stream what came in one piece */
 };

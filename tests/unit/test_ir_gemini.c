@@ -88,7 +88,7 @@ static void request_over(const struct fixture *f, void *ctx)
     enum wire other = *(enum wire *)ctx;
     struct str body = shared_read(f->dir, "request.json");
     struct ir_request one, two, three;
-    struct spoke_target t = target_of(STR("some-model"));
+    struct spoke_target t = target_of(other == WIRE_MESSAGES ? STR("claude-sonnet-4-5") : STR("some-model"));
     struct ir_notes notes = {0};
     struct err e = {0};
     struct arena a;

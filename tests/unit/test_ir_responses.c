@@ -237,7 +237,8 @@ static void request_over(const struct fixture *f, void *ctx)
     buf_init(&x, 64 << 20);
     buf_init(&y, 64 << 20);
     assert_int_equal(responses_read_request(body, &a, &one, &e), 0);
-    int rc = write_as(other, &one, "gemini-3-pro-preview", &there, &notes, &e);
+    int rc = write_as(other, &one, other == WIRE_MESSAGES ? "claude-sonnet-4-5" : "gemini-3-pro-preview", &there,
+        &notes, &e);
     if (rc < 0) {
         assert_int_equal(rc, -ERR_UNSUPPORTED);
     } else {
