@@ -14,6 +14,12 @@
 
 bool gemini_key(struct json_span key, const char *camel);
 struct json_span gemini_get(struct str object, const char *camel);
+/* Several members in one pass: where each event is looked into. */
+struct gemini_want {
+    const char *camel;
+    struct json_span value;
+};
+void gemini_scan(struct str object, struct gemini_want *wants, size_t n);
 
 /* One element of `parts`. A part without anything gives TEXT with an absent text. NULL: no memory. */
 struct ir_part *gemini_read_part(struct json_span part, struct arena *a);

@@ -30,6 +30,18 @@ struct json_span gemini_get(struct str object, const char *camel)
     return (struct json_span){JSON_NONE, {NULL, 0}};
 }
 
+void gemini_scan(struct str object, struct gemini_want *wants, size_t n)
+{
+    struct json_iter it = json_iter(object);
+    struct json_span k, v;
+    while (it.object && json_next(&it, &k, &v))
+        for (size_t i = 0; i < n; i++)
+            if (wants[i].value.type == JSON_NONE && gemini_key(k, wants[i].camel)) {
+                wants[i].value = v;
+                break;
+            }
+}
+
 /* --- reading parts -------------------------------------------------------------------------- */
 
 static enum ir_media_kind kind_of(struct str mime)

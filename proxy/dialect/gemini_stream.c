@@ -165,24 +165,27 @@ static void keep_word(char *to, size_t size, struct str text, const char *otherw
 static void read_candidate(struct stream_reader *s, struct json_span candidate, int64_t place)
 {
     struct gemini_reader *r = s->state;
-    struct json_span k, v, index = gemini_get(candidate.raw, "index");
+    enum { INDEX, CONTENT, FINISH, LOGPROBS, GROUNDING };
+    struct gemini_want w[] = {[INDEX] = {.camel = "index"}, [CONTENT] = {.camel = "content"},
+        [FINISH] = {.camel = "finishReason"}, [LOGPROBS] = {.camel = "logprobsResult"},
+        [GROUNDING] = {.camel = "groundingMetadata"}};
+    struct json_span k, v, index;
     int64_t i = place;
+    gemini_scan(candidate.raw, w, ARRAY_LEN(w));
+    index = w[INDEX].value;
     if ((index.type == JSON_NUMBER && json_i64(index, &i) < 0) || i < 0 || i >= CHOICES)
         return;
     struct gemini_choice *c = &r->choice[i];
     c->seen = true;
-    struct str logprobs =
-        gemini_read_logprobs(gemini_get(candidate.raw, "logprobsResult"), &r->a);
-    struct json_span content = gemini_get(candidate.raw, "content");
-    struct json_iter it = json_iter(gemini_get(content.raw, "parts").raw);
+    struct str logprobs = gemini_read_logprobs(w[LOGPROBS].value, &r->a);
+    struct json_iter it = json_iter(gemini_get(w[CONTENT].value.raw, "parts").raw);
     while (!it.object && json_next(&it, &k, &v)) {
         read_part(s, (unsigned)i, v, logprobs);
         logprobs = STR_NULL;
     }
-    struct json_span grounding = gemini_get(candidate.raw, "groundingMetadata");
-    if (grounding.type == JSON_OBJECT)
-        read_citations(s, (unsigned)i, grounding);
-    struct str finish = ir_text(gemini_get(candidate.raw, "finishReason"));
+    if (w[GROUNDING].value.type == JSON_OBJECT)
+        read_citations(s, (unsigned)i, w[GROUNDING].value);
+    struct str finish = ir_text(w[FINISH].value);
     if (finish.n)
         keep_word(c->finish, sizeof c->finish, finish, "OTHER");
 }
@@ -214,11 +217,15 @@ static void read_usage(struct stream_reader *s, struct json_span usage)
 static void read_event(struct stream_reader *s, struct str name, struct str data)
 {
     struct gemini_reader *r = s->state;
+    enum { ERROR, CANDIDATES, USAGE, FEEDBACK };
+    struct gemini_want w[] = {[ERROR] = {.camel = "error"}, [CANDIDATES] = {.camel = "candidates"},
+        [USAGE] = {.camel = "usageMetadata"}, [FEEDBACK] = {.camel = "promptFeedback"}};
     struct json_span k, v;
     (void)name;
     if (json_value(data).type != JSON_OBJECT)
         return;
-    if (gemini_get(data, "error").type == JSON_OBJECT) {
+    gemini_scan(data, w, ARRAY_LEN(w));
+    if (w[ERROR].value.type == JSON_OBJECT) {
         stream_emit_error(s, data, 502);
         return;
     }
@@ -226,12 +233,12 @@ static void read_event(struct stream_reader *s, struct str name, struct str data
         arena_init(&r->a, 4096, STREAM_WHOLE_MAX);
         start(s, data);
     }
-    struct json_iter it = json_iter(gemini_get(data, "candidates").raw);
+    struct json_iter it = json_iter(w[CANDIDATES].value.raw);
     for (int64_t place = 0; !it.object && json_next(&it, &k, &v); place++)
         read_candidate(s, v, place);
-    read_usage(s, gemini_get(data, "usageMetadata"));
-    struct json_span feedback = gemini_get(data, "promptFeedback");
-    struct str reason = ir_text(gemini_get(feedback.raw, "blockReason"));
+    read_usage(s, w[USAGE].value);
+    struct str reason = w[FEEDBACK].value.type == JSON_OBJECT
+        ? ir_text(gemini_get(w[FEEDBACK].value.raw, "blockReason")) : STR_NULL;
     if (reason.n && !r->choice[0].seen) {
         r->choice[0].seen = r->blocked = true;
         keep_word(r->choice[0].finish, sizeof r->choice[0].finish, reason, "OTHER");

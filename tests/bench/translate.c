@@ -1,6 +1,7 @@
 /* translate.c: what translation costs: CPU per event of a stream, and per prompt.
  *
  *     build/tests/bench/translate               µs per streamed event and ms per 1 MB prompt, each way
+ *     build/tests/bench/translate FROM          streams of that wire alone ("stream_generate")
  *
  * A stream is read with the SSE parser, metered, read into the neutral form and written in the other
  * dialect, as the data path does. */
@@ -104,7 +105,7 @@ static double stream_once(enum wire from, enum wire to_wire, struct str bytes)
     return took / EVENTS;
 }
 
-static void bench_streams(void)
+static void bench_streams(const char *only)
 {
     for (size_t i = 0; i < ARRAY_LEN(wires); i++)
         for (size_t k = 0; k < ARRAY_LEN(wires); k++) {
@@ -112,7 +113,7 @@ static void bench_streams(void)
             enum wire to = wires[k] == WIRE_GENERATE ? WIRE_STREAM_GENERATE : wires[k];
             double v[ROUNDS];
             struct buf bytes;
-            if (i == k || !spoke_of(from) || !spoke_of(to))
+            if (i == k || (only && strcmp(only, wire_name(from)) != 0))
                 continue;
             buf_init(&bytes, 64 << 20);
             make_stream(from, &bytes);
@@ -192,9 +193,10 @@ static void bench_prompts(void)
     buf_fini(&chat);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    bench_streams();
-    bench_prompts();
+    bench_streams(argc > 1 ? argv[1] : NULL);
+    if (argc < 2)
+        bench_prompts();
     return 0;
 }
