@@ -1,6 +1,7 @@
 /* fuzz_ir.c: any bytes as a request, an answer or a stream of each dialect. Readers take everything;
  * what writers make of it is always JSON, in the order that ir.h promises. First byte: what it is. */
-#include "proxy/dialect/spoke.h"
+#include "proxy/dialect/retell.h"
+#include "proxy/dialect/unwrap.h"
 #include "proxy/sse.h"
 
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static void as_request(const struct spoke *from, struct str body, struct arena *
     for (size_t i = 0; i < ARRAY_LEN(wires); i++) {
         const struct spoke *to = spoke_of(wires[i]);
         struct ir_notes notes = {0};
-        struct spoke_target t = {.model = STR("claude-opus-4-6"), .quirks = &quirks_none,
+        struct spoke_target t = {.model = body.n % 2 ? STR("claude-opus-4-6") : STR("claude-3-5-haiku"),
+            .quirks = body.n % 3 ? &quirks_none : quirks_of(STR("https://api.deepseek.com")),
             .stream = true, .ask_usage = true};
         struct buf out;
         buf_init(&out, 8 << 20);
@@ -57,6 +59,64 @@ static void as_answer(const struct spoke *from, struct str body, struct arena *a
     }
 }
 
+struct retold {
+    struct stream_writer *to;
+    struct buf out;
+};
+
+static void write_event(void *ctx, const struct ir_event *ev)
+{
+    struct retold *r = ctx;
+    stream_write_event(r->to, ev, &r->out);
+}
+
+/* What was written is a stream again, each event of it JSON. */
+static void check_written(const struct buf *out)
+{
+    struct sse s;
+    struct sse_event ev;
+    sse_init(&s, 16 << 20);
+    if (!out->err && sse_feed(&s, buf_str(out)) == 0)
+        while (sse_next(&s, &ev))
+            require(!ev.has_data || str_eq(ev.data, STR("[DONE]")) ||
+                    json_check(ev.data, NULL) == 0);
+    sse_fini(&s);
+}
+
+/* A stream gathered into an answer, unwrapped, said in each dialect, and told as a stream again. */
+static void as_gathered(const struct spoke *from, struct str body, struct arena *a)
+{
+    struct gather g;
+    struct sse sse;
+    struct sse_event ev;
+    struct err e = {0};
+    gather_init(&g, a);
+    sse_init(&sse, 1 << 20);
+    struct stream_reader *r = stream_reader_new(from->wire, &quirks_none, a, gather_event, &g);
+    require(r != NULL);
+    if (sse_feed(&sse, body) == 0)
+        while (sse_next(&sse, &ev))
+            if (ev.has_data)
+                stream_read(r, ev.name, ev.data);
+    stream_read_end(r);
+    stream_reader_fini(r);
+    sse_fini(&sse);
+    gather_end(&g);
+    unwrap_answer(&g.answer, STR("answer"), a);
+    for (size_t i = 0; i < ARRAY_LEN(wires); i++) {
+        struct retold c = {.to = stream_writer_new(wires[i], &client, NULL, a)};
+        buf_init(&c.out, 8 << 20);
+        if (spoke_of(wires[i])->write_answer(&g.answer, &client, a, &c.out, NULL, &e) == 0)
+            require_json(&c.out);
+        buf_reset(&c.out);
+        retell_answer(&g.answer, write_event, &c, a);
+        check_written(&c.out);
+        stream_writer_fini(c.to);
+        buf_fini(&c.out);
+    }
+    gather_fini(&g);
+}
+
 struct checked {
     struct stream_writer *to[ARRAY_LEN(wires)];
     struct buf out[ARRAY_LEN(wires)];
@@ -71,19 +131,6 @@ static void put(void *ctx, const struct ir_event *ev)
     for (size_t i = 0; i < ARRAY_LEN(wires); i++)
         if (c->to[i])
             stream_write_event(c->to[i], ev, &c->out[i]);
-}
-
-/* What was written is a stream again, each event of it JSON. */
-static void check_written(const struct buf *out)
-{
-    struct sse s;
-    struct sse_event ev;
-    sse_init(&s, 16 << 20);
-    if (!out->err && sse_feed(&s, buf_str(out)) == 0)
-        while (sse_next(&s, &ev))
-            require(!ev.has_data || str_eq(ev.data, STR("[DONE]")) ||
-                    json_check(ev.data, NULL) == 0);
-    sse_fini(&s);
 }
 
 static void as_stream(enum wire w, struct str bytes, struct arena *a)
@@ -123,7 +170,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!spoke_of(w))
         return 0;
     arena_init(&a, 4096, 64 << 20);
-    if (data[0] / 4 % 3 == 2)
+    if (data[0] / 4 % 3 == 2 && data[0] >= 128)
+        as_gathered(spoke_of(w), in, &a);
+    else if (data[0] / 4 % 3 == 2)
         as_stream(w, in, &a);
     else if (json_check(in, NULL) == 0)
         (data[0] / 4 % 3 ? as_answer : as_request)(spoke_of(w), in, &a);
