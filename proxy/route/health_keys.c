@@ -359,6 +359,14 @@ static void add_limit(int64_t left, int64_t limit, int64_t reset_us, int64_t now
     add_known(limit_sum, limit);
 }
 
+static void add_limits(const struct key_limits *l, int64_t now_us, struct health_view *out)
+{
+    add_limit(l->requests_left, l->requests_limit, l->requests_reset_us, now_us,
+        &out->requests_left, &out->requests_limit);
+    add_limit(l->tokens_left, l->tokens_limit, l->tokens_reset_us, now_us, &out->tokens_left,
+        &out->tokens_limit);
+}
+
 void view_keys(const struct provider_health *ph, const struct target_health *t,
     const struct provider *p, int64_t now_us, struct health_view *out)
 {
@@ -376,12 +384,10 @@ void view_keys(const struct provider_health *ph, const struct target_health *t,
         out->keys_resting += until && !dead;
         well = well || !until;
         soonest = until ? MIN(soonest, until) : soonest;
-        const struct key_limits *l = &ph->limits[key];
-        add_limit(l->requests_left, l->requests_limit, l->requests_reset_us, now_us,
-            &out->requests_left, &out->requests_limit);
-        add_limit(l->tokens_left, l->tokens_limit, l->tokens_reset_us, now_us, &out->tokens_left,
-            &out->tokens_limit);
+        add_limits(&ph->limits[key], now_us, out);
     }
+    if (p->key_count == 0 && !p->client_login) /* no key is needed: what was said stands at 0 */
+        add_limits(&ph->limits[0], now_us, out);
     out->keys_usable = well;
     out->key_rest_us = well || soonest == INT64_MAX ? 0 : soonest - now_us;
 }

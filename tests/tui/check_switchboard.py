@@ -113,6 +113,7 @@ class Desk:
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.url = self.process.stdout.readline().split()[1]
         self.loop = Loop(self.url)
+        self.tmux("new-session", "-d", "-s", "hold", "sleep 900")  # the server stays while people come and go
 
     def data(self):
         return os.path.join(self.home, "d")

@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""Routing over real sockets: every policy against providers with known speeds, prices and limits; a
+breaker from its opening to its probe; switches under a load that goes on. Prints TAP."""
+import collections
+import concurrent.futures
+import http.server
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.environ.get("POINTSMAN_BIN") or os.path.join(ROOT, "build", "pointsman")
+
+
+class Provider(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        s = self.server
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        with s.lock:
+            s.seen += 1
+        if body.get("stream"):
+            return self.stream(s)
+        time.sleep(s.delay)
+        status = s.status
+        text = json.dumps({"id": s.name, "choices": [{"index": 0, "finish_reason": "stop", "message":
+                           {"role": "assistant", "content": s.name}}],
+                           "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}}
+                          if status == 200 else {"error": {"message": "broken"}}).encode()
+        self.send_response(status)
+        for name, value in {"content-type": "application/json", "content-length": str(len(text)), **s.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(text)
+
+    def stream(self, s):
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for piece in [f"{s.name}{i} " for i in range(20)] + [None]:
+            event = {"choices": [{"index": 0, "delta": {"content": piece}}]} if piece else "[DONE]"
+            data = f"data: {event if piece is None else json.dumps(event)}\n\n"
+            self.wfile.write(f"{len(data):x}\r\n{data}\r\n".encode())
+            self.wfile.flush()
+            time.sleep(0.03)
+        self.wfile.write(b"0\r\n\r\n")
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, name, delay):
+        super().__init__(("127.0.0.1", 0), Provider)
+        self.name, self.delay, self.status, self.headers, self.seen = name, delay, 200, {}, 0
+        self.lock = threading.Lock()
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+
+ROUTES = """
+  pri:    { targets: [a/m, b/m] }
+  wei:    { policy: weighted, targets: [{ to: a/m, weight: 75 }, { to: b/m, weight: 25 }] }
+  rob:    { policy: round-robin, targets: [a/m, b/m, c/m] }
+  bus:    { policy: least-busy, targets: [slow/m, b/m] }
+  lat:    { policy: lowest-latency, targets: [slow/m, b/m] }
+  cos:    { policy: lowest-cost, targets: [a/m, b/m, c/m] }
+  usa:    { policy: usage, targets: [a/m, b/m] }
+  sti:    { policy: sticky, targets: [a/m, b/m, c/m] }
+  brk:    { targets: [frail/m, c/m], retry: { attempts: 1 } }
+  fast:   { targets: [a/m] }
+"""
+
+
+class Yard:
+    def __init__(self):
+        self.home = tempfile.mkdtemp(prefix="pm-yard-")
+        self.servers = {n: Server(n, d) for n, d in
+                        (("a", 0.01), ("b", 0.01), ("c", 0.01), ("slow", 0.25), ("frail", 0.01))}
+        config = os.path.join(self.home, "c.yaml")
+        with open(config, "w", encoding="utf-8") as f:
+            f.write("listen: 127.0.0.1:0\nproviders:\n")
+            for n, s in self.servers.items():
+                f.write(f"  {n}: {{ dialect: openai, base_url: 'http://127.0.0.1:{s.server_port}/v1', models: [m] }}\n")
+            f.write("routes:" + ROUTES + "prices:\n")
+            for n, price in (("a", 3), ("b", 1), ("c", 2)):
+                f.write(f"  {n}/m: {{ input: {price}, output: {price} }}\n")
+        self.base = [BIN, "--config", config, "--data", os.path.join(self.home, "d")]
+        self.env = dict({k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")}, HOME=self.home)
+        self.process = subprocess.Popen(self.base + ["serve"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                        text=True, env=self.env)
+        self.url = self.process.stdout.readline().split()[1]
+
+    def run(self, *words):
+        done = subprocess.run(self.base + list(words), capture_output=True, text=True, env=self.env, timeout=60)
+        assert done.returncode == 0, (words, done.stderr)
+        return done.stdout
+
+    def json(self, *words):
+        return json.loads(self.run(*words, "--json"))
+
+    def ask(self, model, session="", stream=False):
+        body = json.dumps({"model": model, "stream": stream, "max_tokens": 20,
+                           "messages": [{"role": "user", "content": "hi"}]}).encode()
+        headers = {"content-type": "application/json", **({"x-pointsman-session": session} if session else {})}
+        with urllib.request.urlopen(urllib.request.Request(self.url + "/v1/chat/completions", body, headers),
+                                    timeout=30) as answer:
+            return answer.headers["x-pointsman-target"].split("/")[0], answer.read().decode()
+
+    def shares(self, model, n, at_once=1, session=None):
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+            names = pool.map(lambda i: self.ask(model, session(i) if session else "")[0], range(n))
+            return collections.Counter(names)
+
+    def close(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(40)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def each_policy_keeps_its_promise(y):
+    assert y.shares("pri", 20) == {"a": 20}
+    drawn = y.shares("wei", 400, 8)
+    assert 260 <= drawn["a"] <= 340, drawn
+    assert y.shares("rob", 30) == {"a": 10, "b": 10, "c": 10}
+    busy = y.shares("bus", 60, 6)  # the slow one is nearly always the busier one
+    assert busy["b"] > 2 * busy["slow"] > 0, busy
+    y.shares("lat", 6)
+    quick = y.shares("lat", 40)
+    assert quick["b"] >= 38, quick
+    assert y.shares("cos", 20) == {"b": 20}
+    y.servers["a"].headers = {"x-ratelimit-limit-requests": "100", "x-ratelimit-remaining-requests": "3",
+                               "x-ratelimit-reset-requests": "60s"}
+    y.servers["b"].headers = {"x-ratelimit-limit-requests": "100", "x-ratelimit-remaining-requests": "90"}
+    y.shares("pri", 1), y.run("route", "switch", "pri", "b/m"), y.shares("pri", 1), y.run("route", "undo")
+    room = y.shares("usa", 20)
+    assert room["b"] == 20, room
+    y.servers["a"].headers = y.servers["b"].headers = {}
+
+
+def a_session_sticks_and_others_spread(y):
+    sides = {f"s{i}": y.ask("sti", f"s{i}")[0] for i in range(24)}
+    assert len(set(sides.values())) == 3, sides
+    for session, side in sides.items():
+        assert {y.ask("sti", session)[0] for _ in range(4)} == {side}
+
+
+def a_breaker_opens_counts_down_and_lets_one_probe_close_it(y):
+    frail = y.servers["frail"]
+    frail.status = 500
+    assert y.shares("brk", 12) == {"c": 12}  # no client saw any of it
+    hit = frail.seen
+    assert hit < 8, hit
+    target = y.json("route", "show", "brk")["targets"][0]
+    assert target["health"] == "down" and target["open_for_us"] > 0, target
+    assert y.shares("brk", 5) == {"c": 5} and frail.seen == hit
+    frail.status = 200
+    end = time.time() + 20
+    while y.ask("brk")[0] != "frail" and time.time() < end:
+        time.sleep(0.2)
+    assert y.shares("brk", 5) == {"frail": 5}
+    y.run("provider", "trip", "frail", "--for", "1h")
+    assert y.shares("brk", 5) == {"c": 5}
+    assert "by hand" in json.dumps(y.json("route", "explain", "brk"))
+    y.run("provider", "clear", "frail")
+    assert y.shares("brk", 5) == {"frail": 5}
+    y.run("provider", "drain", "frail")
+    assert y.shares("brk", 5) == {"c": 5}
+    y.run("provider", "undrain", "frail")
+    assert y.shares("brk", 5) == {"frail": 5}
+
+
+def switches_under_load_lose_nothing_and_mix_nothing(y):
+    """40 streams at any time; each must be whole and of one provider, and whoever began after a switch
+    had returned must have gone the new way."""
+    log, stop, lock = [], threading.Event(), threading.Lock()
+
+    def client():
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                name, text = y.ask("fast", stream=True)
+            except (OSError, urllib.error.URLError) as error:
+                name, text = "error", str(error)
+            with lock:
+                log.append((began, name, text))
+
+    threads = [threading.Thread(target=client, daemon=True) for _ in range(40)]
+    for t in threads:
+        t.start()
+    changes = [(time.monotonic() - 60, time.monotonic() - 60, "a")]
+    for i in range(8):
+        time.sleep(0.25)
+        to, before = "b" if i % 2 == 0 else "a", time.monotonic()
+        y.run("route", "switch", "fast", f"{to}/m")
+        changes.append((before, time.monotonic(), to))
+    time.sleep(0.3)
+    stop.set()
+    for t in threads:
+        t.join(30)
+    assert len(log) > 100, len(log)
+    for began, name, text in log:
+        assert name in ("a", "b") and "[DONE]" in text, (name, text[:200])
+        assert all(f'"{name}{i} "' in text for i in range(20)), (name, text[:300])
+        assert ('"b' in text.replace('"a', "")) == (name == "b")
+        certain = [to for before, after, to in changes if after <= began][-1]
+        under_way = [to for before, after, to in changes if before <= began < after]
+        assert name == certain or name in under_way, (name, certain)
+    y.run("route", "undo")
+
+
+def a_session_is_switched_alone_under_load_of_others(y):
+    y.run("route", "switch", "fast", "a/m")
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        others = [pool.submit(y.ask, "fast", f"o{i % 5}") for i in range(150)]
+        y.run("route", "switch", "fast", "c/m", "--session", "mine")
+        mine = [y.ask("fast", "mine")[0] for _ in range(20)]
+        assert set(mine) == {"c"}, mine
+        assert {f.result()[0] for f in others} == {"a"}
+
+
+def main():
+    checks = [each_policy_keeps_its_promise, a_session_sticks_and_others_spread,
+              a_breaker_opens_counts_down_and_lets_one_probe_close_it,
+              switches_under_load_lose_nothing_and_mix_nothing, a_session_is_switched_alone_under_load_of_others]
+    y, failed = Yard(), 0
+    try:
+        for n, check in enumerate(checks, 1):
+            name = check.__name__.replace("_", " ")
+            try:
+                check(y)
+                print(f"ok {n} - {name}", flush=True)
+            except Exception as error:
+                failed += 1
+                print(f"not ok {n} - {name}\n# {type(error).__name__}: {str(error)[:600]}", flush=True)
+    finally:
+        y.close()
+    print(f"1..{len(checks)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
