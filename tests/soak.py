@@ -170,7 +170,7 @@ def suite(rig, name, command, limit, apart=False, **env):
     elif skipped and len(skipped) == len(cases):
         row(name, "skipped: " + skipped[0][1].split("SKIP")[1].strip(), "–")
     else:
-        noted = "; ".join(line[1:].strip() for line in re.findall(r"^#.*", text, re.M) if not bad)
+        noted = "; ".join(line[1:].strip() for line in re.findall(r"^# (?!ok\b).*", text, re.M) if not bad)
         row(name, (f"{len(cases)} checks" + (f": {noted}" if noted else ""))[:160],
             f"{len(cases) - len(bad)} held" + (": not " + "; ".join(bad)[:200] if bad else ""), "all",
             not bad and bool(cases) and done.returncode == 0)
