@@ -13,6 +13,8 @@
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* For the few inner loops where a call costs as much as what it does. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* The struct that holds `member` at address `ptr`. */
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))

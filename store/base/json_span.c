@@ -105,7 +105,7 @@ static bool skip_escape(struct scan *s)
 }
 
 /* s->p is on the opening quote; leaves it behind the closing one. */
-static bool skip_string(struct scan *s)
+static ALWAYS_INLINE bool skip_string(struct scan *s)
 {
     s->p++;
     for (;;) {
@@ -133,7 +133,7 @@ static bool skip_string(struct scan *s)
     }
 }
 
-static bool skip_digits(struct scan *s)
+static ALWAYS_INLINE bool skip_digits(struct scan *s)
 {
     if (s->p >= s->end || *s->p < '0' || *s->p > '9')
         return fail(s, ERR_SYNTAX);
@@ -142,7 +142,7 @@ static bool skip_digits(struct scan *s)
     return true;
 }
 
-static bool skip_number(struct scan *s)
+static ALWAYS_INLINE bool skip_number(struct scan *s)
 {
     if (*s->p == '-')
         s->p++;
@@ -173,7 +173,7 @@ static bool skip_word(struct scan *s, const char *word, size_t n)
 }
 
 /* Anything but a container. */
-static bool skip_scalar(struct scan *s)
+static ALWAYS_INLINE bool skip_scalar(struct scan *s)
 {
     switch (*s->p) {
     case '"': return skip_string(s);
@@ -187,7 +187,7 @@ static bool skip_scalar(struct scan *s)
 }
 
 /* `"key" :` and blanks around; leaves s->p on the value. */
-static bool skip_key(struct scan *s)
+static ALWAYS_INLINE bool skip_key(struct scan *s)
 {
     skip_blanks(s);
     if (s->p >= s->end || *s->p != '"')
@@ -221,7 +221,7 @@ static bool nest_is_object(const struct json_nest *n)
 
 /* After a value: closes what ends here. True when another element follows (s->p before it) or all
  * is closed (depth 0). */
-static bool skip_closers(struct scan *s, struct json_nest *n)
+static ALWAYS_INLINE bool skip_closers(struct scan *s, struct json_nest *n)
 {
     while (n->depth) {
         skip_blanks(s);
