@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { ARENA_FIRST = 1024, ARENA_MAX = 4194304, BODY_CHECK_US = 10000000,
+enum { ARENA_FIRST = 512, ARENA_MAX = 4194304, BODY_CHECK_US = 10000000,
     LEAST_BYTES_PER_S = 16384 };
 
 void request_enter(struct request *q, enum request_state state)
