@@ -159,13 +159,22 @@ static int tally_span(struct tally *t, int64_t from, int64_t to, int bucket)
     return rc;
 }
 
+/* Where a bucket begins, as finely as it is kept there: what lies between two buckets falls into one
+ * of them, never into both. */
+static int64_t snap(const struct tally *t, int64_t at)
+{
+    bool minutes = at >= t->minutes_from && t->dimension != STORE_BY_SESSION;
+    int64_t span = rollup_span_ms[minutes ? ROLLUP_MINUTE : ROLLUP_HOUR];
+    return MAX(at, (int64_t)0) / span * span;
+}
+
 static int tally_buckets(struct tally *t, int64_t to)
 {
     const struct store_query *q = t->k->q;
     int rc = 0;
     for (unsigned b = 0; rc == 0 && b < q->buckets; b++) {
-        int64_t end = b + 1 < q->buckets ? q->bucket_starts[b + 1] : to;
-        rc = tally_span(t, q->bucket_starts[b], end, (int)b);
+        int64_t end = b + 1 < q->buckets ? snap(t, q->bucket_starts[b + 1]) : to;
+        rc = tally_span(t, snap(t, q->bucket_starts[b]), end, (int)b);
         for (size_t i = 0; i < t->n && t->names[i].bucket; i++) {
             struct named_sum *x = &t->names[i];
             x->sum.points[b].ttft_p95_us = histogram_percentile(x->bucket, P95);
@@ -198,7 +207,8 @@ static int tally_init(struct tally *t, struct asking *k, bool histograms)
     t->k = k;
     t->dimension = k->q->dimension;
     t->histograms = histograms && t->dimension != STORE_BY_SESSION && t->dimension != STORE_BY_TAG;
-    t->minutes_from = maintain_minutes_from(k->r->main);
+    int64_t hour = rollup_span_ms[ROLLUP_HOUR]; /* an hour is read by one of the two, whole */
+    t->minutes_from = (maintain_minutes_from(k->r->main) + hour - 1) / hour * hour;
     t->slots = calloc(NAME_SLOTS, sizeof *t->slots);
     if (!t->slots)
         return -ERR_NOMEM;

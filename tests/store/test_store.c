@@ -371,6 +371,43 @@ static void see_balance(void *ctx, struct str account, int64_t nano, bool grante
     }
 }
 
+/* Buckets share out what there is, wherever they begin: nothing is counted twice or left out. */
+static void buckets_of_any_width_add_up_to_the_whole(void **state)
+{
+    struct store *s = room_open(*state);
+    struct spool *w = room_start(s);
+    room_fill(w, 0, 600);
+    room_settle(s);
+    static const int64_t widths[] = {600000, 3600000, 1143 * 60000LL, 86400000, 7 * 86400000LL};
+    static const enum store_dimension by[] = {STORE_BY_ALL, STORE_BY_KEY, STORE_BY_SESSION, STORE_BY_TAG};
+    for (size_t i = 0; i < ARRAY_LEN(widths) * ARRAY_LEN(by); i++) {
+        struct store_query q = {.kind = STORE_ASK_SUMS, .dimension = by[i % ARRAY_LEN(by)],
+            .from_ms = room_now - widths[i / ARRAY_LEN(by)] / 2 + 12345,
+            .to_ms = room_now + widths[i / ARRAY_LEN(by)] / 2};
+        struct store_answer *whole = ask(s, q);
+        q.buckets = 30;
+        for (unsigned b = 0; b < q.buckets; b++)
+            q.bucket_starts[b] = q.from_ms + (q.to_ms - q.from_ms) * b / q.buckets;
+        struct store_answer *parts = ask(s, q);
+        assert_int_equal(parts->n, whole->n);
+        for (size_t k = 0; k < whole->n; k++) {
+            int64_t requests = 0, nano = 0;
+            for (unsigned b = 0; b < q.buckets; b++) {
+                requests += parts->sums[k].points[b].requests;
+                nano += parts->sums[k].points[b].cost_nano;
+            }
+            assert_int_equal(parts->sums[k].requests, whole->sums[k].requests);
+            assert_int_equal(parts->sums[k].cost_nano, whole->sums[k].cost_nano);
+            assert_int_equal(requests, whole->sums[k].requests);
+            assert_int_equal(nano, whole->sums[k].cost_nano);
+        }
+        store_answer_free(parts);
+        store_answer_free(whole);
+    }
+    store_stop(s);
+    store_close(s);
+}
+
 static void credit_begins_at_the_first_grant_and_balances_are_sums_of_entries(void **state)
 {
     struct store *s = room_open(*state);
@@ -611,6 +648,7 @@ int main(void)
         ROOM_TEST(one_id_is_one_row_one_charge_and_one_count),
         ROOM_TEST(sums_and_percentiles_come_from_rollups_for_any_span),
         ROOM_TEST(an_amended_record_moves_row_rollups_ledger_and_session_by_the_difference),
+        ROOM_TEST(buckets_of_any_width_add_up_to_the_whole),
         ROOM_TEST(credit_begins_at_the_first_grant_and_balances_are_sums_of_entries),
         ROOM_TEST(what_was_spent_in_a_window_is_exact),
         ROOM_TEST(documents_keys_audit_and_events_are_kept_and_revisions_checked),

@@ -1,5 +1,5 @@
-/* cost.c: what it cost: by key, model, route, team, session, tag or day; today, an hour, a week, a
- * month.
+/* cost.c: what it cost: by key, model, route, team, session, tag or day; now (the last ten minutes),
+ * an hour, today, a week, a month; and what that is an hour.
  *
  * The share that is not priced, estimated or told by the provider stands beside the sum. */
 #include "tui/screen.h"
@@ -15,9 +15,10 @@
 struct state {
     struct listing list; /* first: listing_close(), listing_tick() */
     int by, window;
+    int64_t since; /* wall ms: where the time on show begins */
 };
 
-enum { COL_NAME, COL_COST, COL_SHARE };
+enum { COL_NAME, COL_COST, COL_SHARE, COL_HOUR };
 
 static const struct {
     const char *name, *term; /* term: of the filter that finds its requests; NULL: none does */
@@ -28,7 +29,7 @@ static const struct {
     const char *text;
     int64_t ms; /* 0: since midnight */
 } windows[] = {
-    {"last hour", 3600000}, {"today", 0}, {"7 days", 604800000}, {"30 days", 2592000000}};
+    {"now", 600000}, {"last hour", 3600000}, {"today", 0}, {"7 days", 604800000}, {"30 days", 2592000000}};
 
 static int64_t total_of(const struct listing *l)
 {
@@ -41,9 +42,22 @@ static int64_t share_ppm(const struct listing *l, struct str row)
     return total > 0 ? (int64_t)((double)listing_i64(row, "cost_nano") * 1e6 / (double)total) : 0;
 }
 
+/* Nano-USD an hour over the time on show; a day of the list lasts its own day. */
+static int64_t an_hour(const struct listing *l, struct str row)
+{
+    const struct state *s = CONTAINER_OF(l, const struct state, list);
+    int64_t from = listing_i64(row, "from_ms"), now = app_now_ms(l->app);
+    int64_t ms = from ? MIN(now - from, (int64_t)86400000) : now - s->since;
+    return (int64_t)((double)listing_i64(row, "cost_nano") * 3600000 / (double)MAX(ms, (int64_t)60000));
+}
+
 static void own(struct listing *l, struct str row, int column, int y, int x, int width)
 {
-    char name[200];
+    char name[200], b[FORMAT_MAX];
+    if (column == COL_HOUR) {
+        ui_put_right(y, x, width, ROLE_MONEY, format_dollars(b, an_hour(l, row)));
+        return;
+    }
     if (column == COL_SHARE) {
         chart_bar(y, x, width, ROLE_CHART, share_ppm(l, row));
         return;
@@ -54,22 +68,26 @@ static void own(struct listing *l, struct str row, int column, int y, int x, int
 
 static int64_t own_key(struct listing *l, struct str row, int column)
 {
-    (void)column;
-    return share_ppm(l, row);
+    return column == COL_HOUR ? an_hour(l, row) : share_ppm(l, row);
 }
 
 static const struct listing_column columns[] = {
     [COL_NAME] = {{"name", "Name", 18, 1, false, 40}, "name", CELL_OWN},
     [COL_COST] = {{"cost", "$", 9, 2, true, 0}, "cost_nano", CELL_DOLLARS},
-    [COL_SHARE] = {{"share", "Share", 12, 4, false, 24}, "cost_nano", CELL_OWN},
-    {{"requests", "Req", 6, 3, true, 0}, "requests", CELL_COUNT},
-    {{"input tokens", "In", 6, 5, true, 0}, "input_tokens", CELL_COUNT},
-    {{"from cache", "Cached", 6, 7, true, 0}, "cached_tokens", CELL_COUNT},
-    {{"output tokens", "Out", 6, 6, true, 0}, "output_tokens", CELL_COUNT},
+    [COL_SHARE] = {{"share", "Share", 12, 5, false, 24}, "cost_nano", CELL_OWN},
+    [COL_HOUR] = {{"an hour", "$/h", 8, 3, true, 0}, "cost_nano", CELL_OWN},
+    {{"requests", "Req", 6, 4, true, 0}, "requests", CELL_COUNT},
+    {{"input tokens", "In", 6, 6, true, 0}, "input_tokens", CELL_COUNT},
+    {{"from cache", "Cached", 6, 9, true, 0}, "cached_tokens", CELL_COUNT},
+    {{"output tokens", "Out", 6, 7, true, 0}, "output_tokens", CELL_COUNT},
     {{"trend", "Trend", 16, 8, false, 40}, "history", CELL_SPARK},
-    {{"measured", "Measured", 9, 9, true, 0}, "measured_nano", CELL_DOLLARS},
-    {{"estimated", "Estim.", 9, 10, true, 0}, "estimated_nano", CELL_DOLLARS},
-    {{"without a price", "Unpriced", 8, 11, true, 0}, "unpriced_requests", CELL_COUNT},
+    {{"measured", "Measured", 9, 10, true, 0}, "measured_nano", CELL_DOLLARS},
+    {{"stated by the provider", "Stated", 9, 11, true, 0}, "provider_nano", CELL_DOLLARS},
+    {{"the list's price of what was stated", "By list", 9, 12, true, 0}, "provider_list_nano",
+        CELL_DOLLARS},
+    {{"estimated", "Estim.", 9, 13, true, 0}, "estimated_nano", CELL_DOLLARS},
+    {{"requests that are estimated", "Est.req", 7, 14, true, 0}, "estimated_requests", CELL_COUNT},
+    {{"without a price", "Unpriced", 8, 15, true, 0}, "unpriced_requests", CELL_COUNT},
 };
 
 static const struct listing_def def = {.path = "cost",
@@ -77,7 +95,7 @@ static const struct listing_def def = {.path = "cost",
     .id = "name",
     .columns = columns,
     .count = ARRAY_LEN(columns),
-    .empty = "nothing was spent in this time (+ for a longer one)",
+    .empty = "nothing was spent in this time: + shows a longer one",
     .order = "cost",
     .refresh_ms = 5000,
     .own = own,
@@ -97,13 +115,26 @@ static int64_t since_ms(struct app *a, int window)
     return (int64_t)mktime(&tm) * 1000;
 }
 
+/* The time on show moves on with the clock. */
+static void put_query(struct app *a, struct state *s)
+{
+    s->since = since_ms(a, s->window);
+    snprintf(s->list.query, sizeof s->list.query, "?by=%s&since=%lld", dimensions[s->by].name,
+        (long long)s->since);
+}
+
+static int tick(struct app *a, void *state)
+{
+    put_query(a, state);
+    return listing_tick(a, state);
+}
+
 static void set(struct app *a, struct state *s, int by, int window)
 {
     int n = (int)ARRAY_LEN(dimensions);
     s->by = (by + n) % n;
     s->window = MAX(0, MIN(window, (int)ARRAY_LEN(windows) - 1));
-    snprintf(s->list.query, sizeof s->list.query, "?by=%s&since=%lld", dimensions[s->by].name,
-        (long long)since_ms(a, s->window));
+    put_query(a, s);
     app_forget(a, &s->list);
     s->list.asked = false;
     listing_refresh(&s->list);
@@ -114,22 +145,23 @@ static void open(struct app *a, void *state, const void *arg)
     struct state *s = state;
     (void)arg;
     listing_init(&s->list, a, &def);
-    set(a, s, 0, 1);
+    set(a, s, 0, 0);
 }
 
 static void draw_total(const struct state *s, int y, int width)
 {
     struct str reply = buf_str(&s->list.reply);
     char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], d[FORMAT_MAX];
-    int64_t unpriced = listing_i64(reply, "unpriced_requests");
+    int64_t unpriced = listing_i64(reply, "unpriced_requests"), all = listing_i64(reply, "requests");
     ui_printf(y, 1, width - (unpriced ? 28 : 2), ROLE_MONEY,
-        "%s   measured %s   provider's figure %s   estimated %s",
+        "%s   measured %s   stated %s   estimated %s",
         format_dollars(a, listing_i64(reply, "total_nano")),
         format_dollars(b, listing_i64(reply, "measured_nano")),
         format_dollars(c, listing_i64(reply, "provider_nano")),
         format_dollars(d, listing_i64(reply, "estimated_nano")));
     if (unpriced)
-        ui_printf(y, width - 26, 25, ROLE_WARN, "! %s without a price", format_count(a, unpriced));
+        ui_printf(y, width - 27, 26, ROLE_WARN, "! %s (%s%%) without a price",
+            format_count(a, unpriced), format_share(b, all > 0 ? unpriced * 1000000 / all : 0));
 }
 
 static void draw(struct app *a, void *state, struct rect r)
@@ -182,4 +214,4 @@ const struct screen screen_cost = {.name = "cost",
     .action = action,
     .columns = listing_columns,
     .key = listing_key,
-    .tick = listing_tick};
+    .tick = tick};

@@ -38,36 +38,16 @@ static const struct {
         "20/week 5/day rpm:60 models:fast  (none takes one away)"},
     [FORM_REVOKE] = {"Revoke", "type its name",
         "this can't be undone: its requests are refused at once"},
-    [FORM_GRANT] = {"Grant credit to", "dollars",
-        "20 or 2.50; this can't be undone, only granted back"},
+    [FORM_GRANT] = {"Grant credit to", "amount",
+        "20usd, 2.50, or credits; -5 takes back; it stays in the ledger, undo is another grant"},
 };
-
-/* "20", "2.50", "$3" → nano; 0: none of these. */
-static int64_t read_money(struct str s)
-{
-    int64_t whole = 0, part = 0, scale = 100000000;
-    struct str digits;
-    uint64_t v;
-    s = str_trim(s);
-    if (s.n && s.p[0] == '$')
-        s = str_from(s, 1);
-    if (!str_cut(&s, '.', &digits) || !str_to_u64(digits, &v) || v > 1000000)
-        return 0;
-    whole = (int64_t)v;
-    for (size_t i = 0; i < s.n; i++, scale /= 10) {
-        if (s.p[i] < '0' || s.p[i] > '9' || scale == 0)
-            return 0;
-        part += (s.p[i] - '0') * scale;
-    }
-    return whole * 1000000000 + part;
-}
 
 static void write_body(const struct form *f, bool dry, struct buf *out)
 {
     struct json_writer w = json_writer(out);
     json_object_begin(&w, NULL);
     if (f->kind == FORM_GRANT)
-        json_put_int(&w, "nano", read_money(str_c(f->edit.text)));
+        json_put_c(&w, "amount", f->edit.text);
     else if (f->kind != FORM_REVOKE)
         json_put_c(&w, "line", f->edit.text);
     if (dry)
@@ -159,8 +139,6 @@ static bool may_apply(const struct form *f)
 {
     if (f->kind == FORM_REVOKE)
         return strcmp(f->edit.text, f->name) == 0;
-    if (f->kind == FORM_GRANT)
-        return read_money(str_c(f->edit.text)) > 0;
     return f->edit.n > 0;
 }
 

@@ -46,19 +46,41 @@ static enum role near_role(int64_t ppm)
     return ppm >= 950000 ? ROLE_BAD : ppm >= 800000 ? ROLE_WARN : ROLE_CHART;
 }
 
+/* "$20", "$0.03": a limit as people wrote it. */
+static void short_money(char *b, int64_t nano)
+{
+    format_dollars(b, nano);
+    char *point = strchr(b, '.');
+    for (char *end = b + strlen(b); point && end > point && (end[-1] == '0' || end[-1] == '.'); end--)
+        end[-1] = '\0';
+}
+
+/* Prepaid credit is a window of its own, as long as no budget is nearer to its end. */
+static void credit_cells(struct str row, int column, int y, int x, int width)
+{
+    char text[48];
+    listing_text(row, "credit", text, sizeof text);
+    if (column == COL_WINDOW)
+        ui_put(y, x, width, text[0] ? ROLE_TEXT : ROLE_DIM, text[0] ? "prepaid" : "-");
+    else if (column == COL_LEFT)
+        ui_put_right(y, x, width, ROLE_MONEY, text);
+    else
+        ui_put(y, x, width, text[0] == '-' ? ROLE_BAD : ROLE_DIM, text[0] == '-' ? "in debt" : text);
+}
+
 static void window_cells(struct str row, int column, int y, int x, int width)
 {
     struct str w;
     char b[FORMAT_MAX], text[40];
     int64_t ppm = used_ppm(row);
     if (!tightest(row, &w)) {
-        ui_put(y, x, width, ROLE_DIM, "-");
+        credit_cells(row, column, y, x, width);
         return;
     }
     if (column == COL_WINDOW) {
         listing_text(w, "window", text, sizeof text);
-        ui_printf(
-            y, x, width, ROLE_TEXT, "%s/%s", format_dollars(b, listing_i64(w, "limit_nano")), text);
+        short_money(b, listing_i64(w, "limit_nano"));
+        ui_printf(y, x, width, ROLE_TEXT, "%s/%s", b, text);
     } else if (column == COL_USED) {
         chart_bar(y, x, width - 5, near_role(ppm), ppm);
         snprintf(text, sizeof text, "%s%%", format_share(b, ppm));
@@ -121,7 +143,7 @@ static const struct listing_column columns[] = {
     {{"last used", "Last", 4, 8, true, 0}, "last_ms", CELL_AGE},
     {{"team", "Team", 8, 11, false, 16}, "team", CELL_TEXT},
     {{"key", "Key", 12, 12, false, 0}, "shown", CELL_TEXT},
-    {{"credit", "Credit", 8, 13, true, 0}, "credit_nano", CELL_DOLLARS},
+    {{"credit", "Credit", 14, 13, true, 0}, "credit", CELL_TEXT},
     {{"debt", "Debt", 8, 14, true, 0}, "debt_nano", CELL_DOLLARS},
     {{"running", "Live", 4, 15, true, 0}, "running", CELL_COUNT},
 };
@@ -151,9 +173,9 @@ static void draw(struct app *a, void *state, struct rect r)
     size_t near = 0;
     (void)a;
     for (size_t i = 0; i < s->list.count; i++)
-        near += used_ppm(s->list.rows[i]) >= 800000;
-    ui_printf(r.y, 1, r.w - 2, near ? ROLE_WARN : ROLE_DIM, "%zu keys%s", s->list.count,
-        near ? ", some near their limit" : "");
+        near += used_ppm(s->list.rows[i]) >= 800000 || listing_i64(s->list.rows[i], "debt_nano") > 0;
+    ui_printf(r.y, 1, r.w - 2, near ? ROLE_WARN : ROLE_DIM, near ? "%zu key%s, %zu near %s limit"
+        : "%zu key%s", s->list.count, s->list.count == 1 ? "" : "s", near, near == 1 ? "its" : "their");
     listing_draw(&s->list, (struct rect){r.y + 1, r.x, r.h - 1, r.w});
 }
 
