@@ -27,6 +27,7 @@ enum {
 
 struct budget {
     int64_t limit; /* -1: none */
+    int64_t raise, raised_ms; /* once, for the window that holds raised_ms */
     int64_t spent, reserved;
     int64_t start; /* wall ms of the window; INT64_MIN before the first use */
     uint32_t epoch; /* counts windows */
@@ -149,11 +150,18 @@ void account_set_limits(struct account_set *s, struct account *a, const struct b
     size_t n, int64_t rpm, int64_t tpm, int64_t concurrent)
 {
     pthread_mutex_lock(&s->lock);
-    for (int w = 0; w < WINDOW_COUNT; w++)
+    for (int w = 0; w < WINDOW_COUNT; w++) {
         a->budget[w].limit = -1;
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned)limits[i].window < WINDOW_COUNT)
-            a->budget[limits[i].window].limit = MAX(limits[i].limit_nano, 0);
+        a->budget[w].raise = 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned)limits[i].window >= WINDOW_COUNT)
+            continue;
+        struct budget *b = &a->budget[limits[i].window];
+        b->limit = MAX(limits[i].limit_nano, 0);
+        b->raise = MAX(limits[i].raise_nano, 0);
+        b->raised_ms = limits[i].raised_ms;
+    }
     a->rpm = MAX(rpm, 0);
     a->tpm = MAX(tpm, 0);
     a->concurrent = MAX(concurrent, 0);
@@ -258,22 +266,29 @@ static void refuse(struct refusal *worst, const struct account *a, struct refusa
     *worst = r;
 }
 
+static int64_t limit_now(const struct budget *b)
+{
+    bool raised = b->raise > 0 && b->raised_ms >= b->start;
+    return b->limit < 0 ? -1 : raised ? add_capped(b->limit, b->raise) : b->limit;
+}
+
 static void check_money(const struct account_set *s, const struct account *a, int64_t nano,
     const uint32_t *epoch, struct refusal *worst)
 {
     for (int w = 0; w < WINDOW_COUNT; w++) {
         const struct budget *b = &a->budget[w];
-        if (b->limit < 0 || (epoch && epoch[w] != b->epoch))
+        int64_t limit = limit_now(b);
+        if (limit < 0 || (epoch && epoch[w] != b->epoch))
             continue;
-        if ((__int128)b->spent + b->reserved + nano <= b->limit)
+        if ((__int128)b->spent + b->reserved + nano <= limit)
             continue;
         int64_t wait = s->span[w].end == INT64_MAX ? -1 : s->span[w].end - s->wall_ms;
-        if (nano > b->limit)
+        if (nano > limit)
             wait = -1;
-        else if ((__int128)b->spent + nano <= b->limit)
+        else if ((__int128)b->spent + nano <= limit)
             wait = SOON_MS;
         refuse(worst, a, (struct refusal){.kind = REFUSED_BUDGET, .window = (enum window)w,
-            .limit = b->limit, .used = add_capped(b->spent, b->reserved), .asked = nano,
+            .limit = limit, .used = add_capped(b->spent, b->reserved), .asked = nano,
             .retry_after_ms = wait});
     }
     if (a->has_credit && a->credit < 0)
@@ -487,15 +502,16 @@ static void view_money(const struct account_set *s, const struct account *a,
     out->debt_nano = a->has_credit ? MAX(-a->credit, 0) : 0;
     for (int w = 0; w < WINDOW_COUNT; w++) {
         const struct budget *b = &a->budget[w];
-        out->window[w].limit = b->limit;
+        int64_t limit = limit_now(b);
+        out->window[w].limit = limit;
         out->window[w].spent = b->spent;
         out->window[w].reserved = b->reserved;
         out->window[w].resets_ms = s->span[w].end;
-        if (b->limit < 0)
+        if (limit < 0)
             continue;
-        out->debt_nano = MAX(out->debt_nano, b->spent - b->limit);
+        out->debt_nano = MAX(out->debt_nano, b->spent - limit);
         __int128 used = ((__int128)b->spent + b->reserved) * 1000000;
-        int64_t ppm = b->limit ? (int64_t)MIN(used / b->limit, (__int128)1000000000) : 1000000;
+        int64_t ppm = limit ? (int64_t)MIN(used / limit, (__int128)1000000000) : 1000000;
         if (ppm > out->tightest_ppm) {
             out->tightest_ppm = ppm;
             out->tightest = (enum window)w;

@@ -36,6 +36,8 @@ struct wish {
     int64_t number[MEMBERS];
     bool budget_given[WINDOW_COUNT];
     int64_t budget[WINDOW_COUNT]; /* nano; -1 none */
+    int64_t raise[WINDOW_COUNT];  /* nano, once; 0: none */
+    int64_t wall_ms;
 };
 
 bool key_name_ok(struct str name)
@@ -116,6 +118,19 @@ static int set_budget(struct wish *x, struct str amount, struct str window, stru
         STR_ARG(amount), window_name((enum window)w), window_name((enum window)w));
 }
 
+/* "+5/day": that much more until this day is over. */
+static int set_raise(struct wish *x, struct str amount, struct str window, struct err *e)
+{
+    int w = window.n ? window_of(window) : WINDOW_TOTAL;
+    if (w < 0)
+        return err_set(e, ERR_UNKNOWN, "\"" STR_FMT "\" is no window; there are minute, hour, day, "
+            "week, month and total", STR_ARG(window));
+    if (money_parse(amount, false, &x->raise[w], NULL) == 0)
+        return 0;
+    return err_set(e, ERR_RANGE, "\"+" STR_FMT "\" is no amount above zero: write +5/%s",
+        STR_ARG(amount), window_name((enum window)w));
+}
+
 static int capture_of(struct str s)
 {
     static const char *const names[] = {"off", "errors", "sample", "all"};
@@ -162,8 +177,11 @@ static int take_word(struct wish *x, struct str word, int64_t wall_ms, struct er
             "models, sources, raw, rpm, tpm, concurrent, expires, capture and day, week, month …",
             STR_ARG(name));
     }
-    return set_budget(x, slash >= 0 ? str_first(word, (size_t)slash) : word,
-        slash >= 0 ? str_from(word, (size_t)slash + 1) : STR_NULL, e);
+    struct str amount = slash >= 0 ? str_first(word, (size_t)slash) : word;
+    struct str window = slash >= 0 ? str_from(word, (size_t)slash + 1) : STR_NULL;
+    if (str_starts(amount, STR("+")))
+        return set_raise(x, str_from(amount, 1), window, e);
+    return set_budget(x, amount, window, e);
 }
 
 /* ---- writing ---- */
@@ -193,7 +211,7 @@ static bool is_given(const struct wish *x, struct json_span key)
     for (int m = 0; m < MEMBERS; m++)
         if (x->given[m] && json_text_eq(key, str_c(rows[m].member)))
             return true;
-    return json_text_eq(key, STR("budgets"));
+    return json_text_eq(key, STR("budgets")) || json_text_eq(key, STR("raised"));
 }
 
 static void put_budgets(struct json_writer *w, struct str base, const struct wish *x)
@@ -217,6 +235,44 @@ static void put_budgets(struct json_writer *w, struct str base, const struct wis
     json_object_end(w);
 }
 
+/* Old ones stay: they mean nothing once their window is over. */
+static void put_raises(struct json_writer *w, struct str base, const struct wish *x)
+{
+    struct str old = json_get(base, STR("raised")).raw;
+    bool any = old.n > 0;
+    for (int i = 0; i < WINDOW_COUNT; i++)
+        any = any || x->raise[i];
+    if (!any)
+        return;
+    json_object_begin(w, "raised");
+    for (int i = 0; i < WINDOW_COUNT; i++) {
+        const char *name = window_name((enum window)i);
+        struct str kept = json_get(old, str_c(name)).raw;
+        if (!x->raise[i] && kept.n)
+            json_put_raw(w, name, kept);
+        if (!x->raise[i])
+            continue;
+        json_array_begin(w, name);
+        json_put_int(w, NULL, x->raise[i]);
+        json_put_int(w, NULL, x->wall_ms);
+        json_array_end(w);
+    }
+    json_object_end(w);
+}
+
+/* What is to be raised must be limited. */
+static int check_raises(struct str base, const struct wish *x, struct err *e)
+{
+    struct str budgets = json_get(base, STR("budgets")).raw;
+    for (int i = 0; i < WINDOW_COUNT; i++) {
+        const char *name = window_name((enum window)i);
+        bool limited = x->budget_given[i] ? x->budget[i] > 0 : json_get(budgets, str_c(name)).raw.n > 0;
+        if (x->raise[i] && !limited)
+            return err_set(e, ERR_RANGE, "there is no budget for %s that could be raised", name);
+    }
+    return 0;
+}
+
 static void write_object(struct str base, const struct wish *x, struct buf *out)
 {
     struct json_writer w = json_writer(out);
@@ -232,17 +288,19 @@ static void write_object(struct str base, const struct wish *x, struct buf *out)
         if (x->given[m])
             put_member(&w, (enum member)m, x);
     put_budgets(&w, base, x);
+    put_raises(&w, base, x);
     json_object_end(&w);
 }
 
 int key_line_apply(struct str base, struct str words, int64_t wall_ms, struct buf *out, struct err *e)
 {
-    struct wish x = {0};
+    struct wish x = {.wall_ms = wall_ms};
     struct str word;
     int rc = 0;
     while (rc == 0 && words.n && str_cut(&words, ' ', &word))
         if (word.n)
             rc = take_word(&x, word, wall_ms, e);
+    rc = rc ? rc : check_raises(base, &x, e);
     if (rc == 0)
         write_object(base, &x, out);
     return rc;
@@ -354,6 +412,15 @@ void key_meaning(struct str object, struct buf *out)
         put_comma(out, from);
         buf_printf(out, w == WINDOW_TOTAL ? "$%s in all" : "$%s a %s", text,
             window_name((enum window)w));
+    }
+    for (int w = 0; w < WINDOW_COUNT; w++) {
+        char path[40];
+        snprintf(path, sizeof path, "raised.%s.0", window_name((enum window)w));
+        if (json_i64(json_path(object, path), &nano) < 0)
+            continue;
+        money_show(nano, text, sizeof text);
+        put_comma(out, from);
+        buf_printf(out, "$%s more once (%s)", text, window_name((enum window)w));
     }
     if (out->n == from)
         buf_puts(out, "no budget");

@@ -3,6 +3,8 @@
  *     20/week 5/day 100 models:fast,claude-* rpm:60 tpm:200k concurrent:4 expires:90d
  *     owner:bob team:ops tags:env:prod,project:search sources:10.0.0.0/8 raw:files,batches capture:off
  *
+ *     +5/day                   5 more until this day is over, then the limit is what it was
+ *
  * Amounts are USD: `20/week`, `20usd/week`, `$20/week`; without a window it is for the key's whole
  * life. `none` takes a limit away (week:none rpm:none). An empty or zero amount is an error that
  * speaks of the shell's `$`, never "no limit". PURE: text in, members of a "key/NAME" object out. */

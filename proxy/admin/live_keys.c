@@ -48,6 +48,22 @@ static const struct budget_limit *read_budgets(struct arena *a, const struct jso
     return out;
 }
 
+/* "raised":{"day":[nano, when]}: laid on copies of the limits. */
+static const struct budget_limit *lay_raises(struct arena *a, const struct budget_limit *limits,
+    size_t count, const struct json *raised)
+{
+    struct budget_limit *out = arena_zalloc(a, count * sizeof *out + 1);
+    if (!out || !count)
+        return limits;
+    memcpy(out, limits, count * sizeof *out);
+    for (size_t i = 0; i < count; i++) {
+        const struct json *pair = json_first(json_member(raised, window_name(out[i].window)));
+        out[i].raise_nano = pair ? json_item_int(pair, 0) : 0;
+        out[i].raised_ms = pair && json_following(pair) ? json_item_int(json_following(pair), 0) : 0;
+    }
+    return out;
+}
+
 static bool read_hex(const char *hex, unsigned char out[32])
 {
     if (strlen(hex) != 64)
@@ -82,6 +98,8 @@ static void lay_over(struct arena *a, struct key *k, const struct json *j)
         k->raw = read_texts(a, json_member(j, "raw"), &k->raw_count);
     if (json_member(j, "budgets"))
         k->budgets = read_budgets(a, json_member(j, "budgets"), &k->budget_count);
+    if (json_member(j, "raised"))
+        k->budgets = lay_raises(a, k->budgets, k->budget_count, json_member(j, "raised"));
     k->rpm = json_int(j, "rpm", k->rpm);
     k->tpm = json_int(j, "tpm", k->tpm);
     k->concurrent = json_int(j, "concurrent", k->concurrent);

@@ -131,6 +131,7 @@ enum window { WINDOW_MINUTE, WINDOW_HOUR, WINDOW_DAY, WINDOW_WEEK, WINDOW_MONTH,
 struct budget_limit {
     enum window window;
     int64_t limit_nano;
+    int64_t raise_nano, raised_ms; /* raised once by that much, for the window that held that moment */
 };
 
 enum { KEY_TAGS = 8, KEY_ACCOUNTS = KEY_TAGS + 2 };

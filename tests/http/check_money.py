@@ -458,6 +458,29 @@ def credit_is_granted_spent_refunded_and_handed_on():
         return faults
 
 
+def a_budget_is_raised_once():
+    more = f"keys:\n  ci: {{ secret: {SECRET}, budget: {{ day: $0.001 }} }}\n"
+    with House(more) as g:
+        faults = []
+        while g.ask(SECRET, chat("lab/plain", max_tokens=60))[0] == 200:
+            pass
+        spent = window(g.usage(SECRET), "day")["spent_nano"]
+        code, out, err = g.command("key", "limit", "ci", "+0.001/day")
+        if code or "more once" not in out or g.ask(SECRET, chat("lab/plain", max_tokens=60))[0] != 200:
+            faults.append(f"{code} {out}{err}")
+        if window(g.usage(SECRET), "day")["limit_nano"] != 2_000_000 or spent > 1_000_000:
+            faults.append(f"{spent} {window(g.usage(SECRET), 'day')}")
+        code, out, err = g.command("key", "limit", "ci", "+1/month")
+        if code != 1 or "no budget for month" not in err:
+            faults.append(f"{code} {out}{err}")
+        time.sleep(1)  # what a person changed is stored within a second
+        g.kill()
+        g.start()
+        if window(g.usage(SECRET), "day")["limit_nano"] != 2_000_000:
+            faults.append(f"after a restart {window(g.usage(SECRET), 'day')}")
+        return faults
+
+
 def a_budget_near_its_end_is_said_once():
     more = f"keys:\n  ci: {{ secret: {SECRET}, budget: {{ month: $0.01, total: $9 }} }}\n"
     with House(more) as g:
@@ -472,7 +495,7 @@ def a_budget_near_its_end_is_said_once():
         return [] if len(first) == 1 and not again else [f"said {len(first)} and {len(again)} times"]
 
 
-TESTS = [images_sound_and_documents_are_billed, prices_put_right_move_rows_ledger_and_balances,
+TESTS = [a_budget_is_raised_once, images_sound_and_documents_are_billed, prices_put_right_move_rows_ledger_and_balances,
          credit_is_granted_spent_refunded_and_handed_on, a_budget_near_its_end_is_said_once,
          a_race_of_64_never_overspends, a_dearer_target_needs_its_own_reserve,
          a_stream_is_cut_where_the_money_ends, what_nothing_bounds_is_refused_and_says_what_to_do,

@@ -434,6 +434,30 @@ static void a_clock_that_jumps_resets_a_window_once(void **state)
     account_set_free(s);
 }
 
+static void a_budget_is_raised_once_for_the_window_that_runs(void **state)
+{
+    (void)state;
+    struct account_set *s = account_set_new(STR("UTC"));
+    struct account *a = account_with(s, WINDOW_DAY, 100);
+    struct reservation r;
+    struct refusal why;
+    assert_int_equal(reserve(s, a, &r, 100, noon, &why), 0);
+    account_settle(s, &r, 100, 0);
+    assert_int_equal(reserve(s, a, &r, 50, noon, &why), -ERR_LIMIT);
+    const struct budget_limit raised[] = {{WINDOW_DAY, 100, 50, noon}};
+    account_set_limits(s, a, raised, 1, 0, 0, 0);
+    assert_int_equal(reserve(s, a, &r, 51, noon, &why), -ERR_LIMIT);
+    assert_int_equal(why.limit, 150);
+    assert_int_equal(reserve(s, a, &r, 50, noon, &why), 0);
+    account_settle(s, &r, 50, 0);
+    int64_t tomorrow = noon + 86400000;
+    assert_int_equal(reserve(s, a, &r, 101, tomorrow, &why), -ERR_LIMIT);
+    assert_int_equal(why.limit, 100);
+    assert_int_equal(reserve(s, a, &r, 100, tomorrow, &why), 0);
+    account_settle(s, &r, 0, 0);
+    account_set_free(s);
+}
+
 static void balances_are_rebuilt(void **state)
 {
     (void)state;
@@ -562,6 +586,7 @@ int main(void)
         cmocka_unit_test(running_requests_are_counted),
         cmocka_unit_test(a_new_window_is_fresh_and_the_old_one_takes_its_own_costs),
         cmocka_unit_test(a_clock_that_jumps_resets_a_window_once),
+        cmocka_unit_test(a_budget_is_raised_once_for_the_window_that_runs),
         cmocka_unit_test(balances_are_rebuilt),
         cmocka_unit_test(the_longest_refusal_is_told),
         cmocka_unit_test(refusals_read_well),

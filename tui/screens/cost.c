@@ -153,14 +153,14 @@ static void draw_total(const struct state *s, int y, int width)
     struct str reply = buf_str(&s->list.reply);
     char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], d[FORMAT_MAX];
     int64_t unpriced = listing_i64(reply, "unpriced_requests"), all = listing_i64(reply, "requests");
-    ui_printf(y, 1, width - (unpriced ? 28 : 2), ROLE_MONEY,
-        "%s   measured %s   stated %s   estimated %s",
+    ui_printf(y, 1, width - (unpriced ? 23 : 2), ROLE_MONEY,
+        "%s  measured %s  stated %s  estimated %s",
         format_dollars(a, listing_i64(reply, "total_nano")),
         format_dollars(b, listing_i64(reply, "measured_nano")),
         format_dollars(c, listing_i64(reply, "provider_nano")),
         format_dollars(d, listing_i64(reply, "estimated_nano")));
     if (unpriced)
-        ui_printf(y, width - 27, 26, ROLE_WARN, "! %s (%s%%) without a price",
+        ui_printf(y, width - 22, 21, ROLE_WARN, "! unpriced %s (%s%%)",
             format_count(a, unpriced), format_share(b, all > 0 ? unpriced * 1000000 / all : 0));
 }
 

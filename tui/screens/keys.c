@@ -63,9 +63,10 @@ static void credit_cells(struct str row, int column, int y, int x, int width)
     if (column == COL_WINDOW)
         ui_put(y, x, width, text[0] ? ROLE_TEXT : ROLE_DIM, text[0] ? "prepaid" : "-");
     else if (column == COL_LEFT)
-        ui_put_right(y, x, width, ROLE_MONEY, text);
+        ui_put_right(y, x, width, text[0] ? ROLE_MONEY : ROLE_DIM, text[0] ? text : "-");
     else
-        ui_put(y, x, width, text[0] == '-' ? ROLE_BAD : ROLE_DIM, text[0] == '-' ? "in debt" : text);
+        ui_put(y, x, width, text[0] == '-' ? ROLE_BAD : ROLE_DIM,
+            text[0] == '-' ? "in debt" : text[0] ? text : "-");
 }
 
 static void window_cells(struct str row, int column, int y, int x, int width)
@@ -205,6 +206,22 @@ static void ask(struct app *a, struct state *s, const char *verb, const char *bo
     buf_fini(&path);
 }
 
+/* Half as much again of the window that is nearest to its end, until that is over. */
+static void raise_once(struct app *a, struct state *s)
+{
+    struct str w;
+    char window[24], body[120];
+    if (!tightest(listing_row(&s->list), &w)) {
+        app_say(a, ROLE_WARN, "%s has no budget that could be raised", s->acting);
+        return;
+    }
+    listing_text(w, "window", window, sizeof window);
+    int64_t more = MAX(listing_i64(w, "limit_nano") / 2, (int64_t)1);
+    snprintf(body, sizeof body, "{\"line\":\"+%lld.%09lld/%s\"}", (long long)(more / 1000000000),
+        (long long)(more % 1000000000), window);
+    ask(a, s, "limit", body);
+}
+
 static void on_choice(struct app *a, void *ctx, size_t i)
 {
     struct state *s = ctx;
@@ -213,15 +230,18 @@ static void on_choice(struct app *a, void *ctx, size_t i)
         key_form_open(a, s->acting);
         break;
     case 1:
-        key_grant_open(a, s->acting);
+        raise_once(a, s);
         break;
     case 2:
-        ask(a, s, "pause", "{}");
+        key_grant_open(a, s->acting);
         break;
     case 3:
-        ask(a, s, "resume", "{}");
+        ask(a, s, "pause", "{}");
         break;
     case 4:
+        ask(a, s, "resume", "{}");
+        break;
+    case 5:
         ask(a, s, "rotate", "{\"grace_ms\":86400000}");
         break;
     default:
@@ -232,7 +252,8 @@ static void on_choice(struct app *a, void *ctx, size_t i)
 static bool action(struct app *a, void *state, enum action action)
 {
     static const struct menu_item items[] = {{'l', "limits: change them on one line"},
-        {'g', "grant credit…"}, {'p', "pause: refuse its requests"}, {'r', "resume"},
+        {'n', "raise once: half as much again, until its window ends"}, {'g', "grant credit…"},
+        {'p', "pause: refuse its requests"}, {'r', "resume"},
         {'o', "rotate: a new secret, the old one works for a day"}, {'x', "revoke for ever…"}};
     struct state *s = state;
     if (action == ACTION_KEY_ADD) {
