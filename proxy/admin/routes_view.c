@@ -244,6 +244,8 @@ void get_routes(struct call *c)
 
 /* ---- where a switch may lead ---- */
 
+enum { CONVERSATION_TOKENS = 20000 };
+
 struct listed {
     struct call *call;
     struct json_writer *w;
@@ -280,34 +282,42 @@ static void list_route(struct listed *l, const struct route *r)
         list_target(l, r->fallback[i].provider, r->fallback[i].model);
 }
 
-/* Models that were used, of the price list's own providers, and those that are listed. */
-static void list_price(void *ctx, const struct price *price)
+/* What converses has a context window of some size; speech, images and embeddings come after. */
+static bool converses(const struct listed *l, const struct provider *p, struct str model)
 {
-    struct listed *l = ctx;
-    struct str rest = str_c(price->key), name;
-    if (!str_cut(&rest, '/', &name) || rest.n == 0 || str_chr(rest, '*') >= 0)
-        return;
-    const struct provider *p = plan_find_provider(live_config(l->call->admin->live), name);
-    if (p && p->model_count == 0)
-        list_target(l, p, rest);
+    const struct price_list *prices = live_config(l->call->admin->live)->prices;
+    const struct price *price = prices ? price_find(prices, p->name, model) : NULL;
+    return p->model_count || !price || price->context_tokens >= CONVERSATION_TOKENS;
 }
 
+static void list_conversing(void *ctx, const struct provider *p, struct str model)
+{
+    if (converses(ctx, p, model))
+        list_target(ctx, p, model);
+}
+
+static void list_others(void *ctx, const struct provider *p, struct str model)
+{
+    if (!converses(ctx, p, model))
+        list_target(ctx, p, model);
+}
+
+/* Targets of routes, models that were used, and those that providers are known to have. */
 static void list_all(struct listed *l)
 {
     const struct config *config = live_config(l->call->admin->live);
     for (size_t i = 0; i < config->route_count; i++)
         list_route(l, &config->routes[i]);
-    for (size_t i = 0; i < config->provider_count; i++)
-        for (size_t m = 0; m < config->providers[i].model_count; m++)
-            list_target(l, &config->providers[i], config->providers[i].models[m]);
     for (size_t i = 0; l->sums && l->sums->rc == 0 && i < l->sums->n; i++) {
         struct str rest = l->sums->sums[i].name, name;
         const struct provider *p = str_cut(&rest, '/', &name) ? plan_find_provider(config, name) : NULL;
         if (p && rest.n)
             list_target(l, p, arena_str(&l->call->arena, rest));
     }
-    if (config->prices)
-        price_list_each(config->prices, list_price, l);
+    for (size_t i = 0; i < config->provider_count; i++)
+        plan_each_model(config, &config->providers[i], list_conversing, l);
+    for (size_t i = 0; i < config->provider_count; i++)
+        plan_each_model(config, &config->providers[i], list_others, l);
 }
 
 static bool put_profile_name(void *ctx, struct str object, struct str json, int64_t revision)

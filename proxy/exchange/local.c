@@ -78,19 +78,20 @@ static void put_model(struct model_list *l, struct str id, struct str owner)
     json_object_end(w);
 }
 
+static void put_known(void *ctx, const struct provider *p, struct str model)
+{
+    struct model_list *l = ctx;
+    put_model(l, ARENA_JOIN(&l->x->arena, p->name, STR("/"), model), p->name);
+}
+
 static void put_all(struct model_list *l)
 {
     const struct config *config = l->x->snapshot->config;
     for (size_t i = 0; i < config->route_count; i++)
         if (!config->routes[i].pattern)
             put_model(l, config->routes[i].name, STR("pointsman"));
-    for (size_t i = 0; i < config->provider_count; i++) {
-        const struct provider *p = &config->providers[i];
-        for (size_t m = 0; m < p->model_count; m++) {
-            put_model(l, arena_printf(&l->x->arena, STR_FMT "/" STR_FMT, STR_ARG(p->name),
-                STR_ARG(p->models[m])), p->name);
-        }
-    }
+    for (size_t i = 0; i < config->provider_count; i++)
+        plan_each_model(config, &config->providers[i], put_known, l);
 }
 
 static enum list_shape list_shape(const struct exchange *x)
@@ -121,6 +122,13 @@ static void models(struct exchange *x)
     reply(x, 200, "application/json", &b);
 }
 
+static void put_bare(void *ctx, const struct provider *p, struct str model)
+{
+    struct model_list *l = ctx;
+    if (l->count == 0 && str_eq(model, l->only))
+        put_model(l, model, p->name);
+}
+
 /* Names that are asked for as they are, though the list has them in another form: one that a pattern
  * takes, and a provider's model without the provider in front. */
 static void put_unlisted(struct model_list *l, struct str id)
@@ -131,9 +139,7 @@ static void put_unlisted(struct model_list *l, struct str id)
         return;
     }
     for (size_t i = 0; i < config->provider_count; i++)
-        for (size_t m = 0; m < config->providers[i].model_count && l->count == 0; m++)
-            if (str_eq(config->providers[i].models[m], id))
-                put_model(l, id, config->providers[i].name);
+        plan_each_model(config, &config->providers[i], put_bare, l);
 }
 
 static void model(struct exchange *x)

@@ -2,6 +2,7 @@
  * (found in the environment, or without `models:`): so that with two keys in the environment and no
  * configuration file each well-known model goes to its maker, whichever protocol the client speaks.
  * Hosts of many makers' models are not in the table. */
+#include "proxy/meter/price.h"
 #include "proxy/route/plan_state.h"
 
 static const struct maker {
@@ -48,4 +49,36 @@ bool maker_makes_only_others(const struct provider *p, struct str model)
     for (size_t i = 0; i < ARRAY_LEN(makers); i++)
         maker = maker || is_maker(&makers[i], p);
     return m && maker && !is_maker(m, p);
+}
+
+/* ---- what a provider has ---- */
+
+struct models {
+    const struct provider *p;
+    plan_model_fn *fn;
+    void *ctx;
+};
+
+/* Makers' models stand in the price list under their own name, those of hosts as host/name. */
+static void offer_priced(void *ctx, const struct price *price)
+{
+    const struct models *m = ctx;
+    struct str name = str_c(price->key), host, rest = name;
+    if (str_chr(name, '*') >= 0)
+        return;
+    if (str_cut(&rest, '/', &host) && rest.n) {
+        if (str_eq(host, m->p->name))
+            m->fn(m->ctx, m->p, rest);
+    } else if (maker_makes(m->p, name)) {
+        m->fn(m->ctx, m->p, name);
+    }
+}
+
+void plan_each_model(const struct config *c, const struct provider *p, plan_model_fn *fn, void *ctx)
+{
+    struct models m = {p, fn, ctx};
+    for (size_t i = 0; i < p->model_count; i++)
+        fn(ctx, p, p->models[i]);
+    if (p->model_count == 0 && c->prices)
+        price_list_each(c->prices, offer_priced, &m);
 }

@@ -369,26 +369,35 @@ static void offer(
         }
 }
 
+/* The nearest names so far. */
+struct nearest {
+    struct planner *pl;
+    struct str name, names[3];
+    unsigned distance[3];
+};
+
+static void offer_model(void *ctx, const struct provider *p, struct str model)
+{
+    struct nearest *n = ctx;
+    bool with_provider = str_chr(n->name, '/') >= 0;
+    struct str text = with_provider ? target_text(n->pl, p, model) : model;
+    if (key_allows(n->pl->r->key, text))
+        offer(text, n->name, n->names, n->distance);
+}
+
 static int not_found(struct planner *pl, struct str name)
 {
     const struct config *c = pl->r->snapshot->config;
-    struct str nearest[3] = {{0}};
-    unsigned distance[3] = {0};
+    struct nearest n = {.pl = pl, .name = name};
     for (size_t i = 0; i < c->route_count; i++)
         if (key_allows(pl->r->key, c->routes[i].name))
-            offer(c->routes[i].name, name, nearest, distance);
+            offer(c->routes[i].name, name, n.names, n.distance);
     for (size_t i = 0; i < c->provider_count; i++)
-        for (size_t m = 0; m < c->providers[i].model_count; m++) {
-            struct str model = c->providers[i].models[m];
-            bool with_provider = str_chr(name, '/') >= 0;
-            struct str text = with_provider ? target_text(pl, &c->providers[i], model) : model;
-            if (key_allows(pl->r->key, text))
-                offer(text, name, nearest, distance);
-        }
+        plan_each_model(c, &c->providers[i], offer_model, &n);
     struct str list = STR("");
-    for (int i = 0; i < 3 && nearest[i].p; i++)
+    for (int i = 0; i < 3 && n.names[i].p; i++)
         list = arena_printf(pl->a, STR_FMT "%s" STR_FMT, STR_ARG(list), i ? ", " : "",
-            STR_ARG(str_first(nearest[i], 80)));
+            STR_ARG(str_first(n.names[i], 80)));
     return err_set(pl->e, ERR_NOT_FOUND,
         "model \"" STR_FMT "\" is neither a route nor a model that a provider here lists%s" STR_FMT
         "%s; GET /v1/models lists all, provider/model reaches any",

@@ -69,13 +69,13 @@ class Plug(ThreadingHTTPServer):
 class Loop:
     """Requests one after the other; what each was answered, and by whom."""
 
-    def __init__(self, url):
-        self.url, self.seen, self.on = url, [], True
+    def __init__(self, url, model):
+        self.url, self.model, self.seen, self.on = url, model, [], True
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
     def run(self):
-        body = json.dumps({"model": "fast", "messages": [{"role": "user", "content": "hi"}]}).encode()
+        body = json.dumps({"model": self.model, "messages": [{"role": "user", "content": "hi"}]}).encode()
         while self.on:
             request = urllib.request.Request(self.url + "/v1/chat/completions", body,
                                              {"content-type": "application/json", "x-pointsman-session": "agent-1"})
@@ -96,7 +96,9 @@ class Loop:
 
 
 class Desk:
-    def __init__(self):
+    """A gateway and the terminals before it; bare: without a configuration, two keys in the environment."""
+
+    def __init__(self, bare=False):
         self.home = tempfile.mkdtemp(prefix="pm-desk-")
         self.tmux_socket = os.path.join(self.home, "tmux")
         self.alpha, self.beta = Plug("alpha"), Plug("beta")
@@ -109,10 +111,16 @@ class Desk:
                     "  ruled: { rules: [{ name: batch, if: { tools: yes }, use: beta/berry }], targets: [alpha/apple] }\n")
         kept = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and k != "POINTSMAN_SOCKET"}
         self.env = dict(kept, HOME=self.home, TERM="xterm-256color", LC_ALL="C.UTF-8")
-        self.process = subprocess.Popen([BIN, "serve", "--config", config, "--data", self.data()], env=self.env,
+        words, env = ["--config", config], self.env
+        if bare:
+            words, env = ["--listen", "127.0.0.1:0"], dict(self.env)
+            for name, plug in (("OPENAI", self.alpha), ("XAI", self.beta)):
+                env[name + "_API_KEY"] = "sk-of-nobody-0123456789"
+                env[name + "_BASE_URL"] = f"http://127.0.0.1:{plug.server_port}/v1"
+        self.process = subprocess.Popen([BIN, "serve", *words, "--data", self.data()], env=env,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.url = self.process.stdout.readline().split()[1]
-        self.loop = Loop(self.url)
+        self.loop = Loop(self.url, "gpt-5-mini" if bare else "fast")
         self.tmux("new-session", "-d", "-s", "hold", "sleep 900")  # the server stays while people come and go
 
     def data(self):
@@ -179,6 +187,26 @@ def three_presses_and_the_very_next_request_goes_elsewhere(d, columns, rows):
     time.sleep(0.6)
     assert set(d.loop.after(moment)) == {"alpha/apple"}, d.loop.after(moment)
     d.leave(name)
+
+
+def without_a_configuration_any_name_can_be_switched(d):
+    bare = Desk(bare=True)
+    try:
+        for name, typed, target in (("ann", "grok", "xai/grok-"), ("bob", "xai/of-tomorrow", "xai/of-tomorrow")):
+            bare.sit(name, 100, 30)
+            bare.press(name, "s")
+            bare.sees(name, "Switch gpt-5-mini", "openai/gpt-5")
+            bare.type(name, typed)
+            bare.sees(name, "» " + target)
+            bare.press(name, "Enter")
+            moment = time.time()
+            bare.sees(name, "gpt-5-mini → " + target)
+            time.sleep(0.6)
+            went = bare.loop.after(moment)
+            assert went and all(t.startswith(target) for t in went), went
+            bare.leave(name)
+    finally:
+        bare.close()
 
 
 def two_people_edit_one_route_and_neither_loses_anything(d):
@@ -255,7 +283,8 @@ def main():
         print("1..1\nok 1 - the switchboard # SKIP tmux plays the terminals here")
         return 0
     checks = [(three_presses_and_the_very_next_request_goes_elsewhere, size) for size in SIZES]
-    checks += [(two_people_edit_one_route_and_neither_loses_anything, ()),
+    checks += [(without_a_configuration_any_name_can_be_switched, ()),
+               (two_people_edit_one_route_and_neither_loses_anything, ()),
                (what_if_is_shown_before_anything_is_switched, ()),
                (a_pulled_plug_is_seen_by_nobody_but_the_switchboard, ())]
     d, failed = Desk(), 0

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHOICES_MAX = 600, PREVIEW_REST_US = 90000, HOUR_MS = 3600000 };
+enum { CHOICES_MAX = 600, TYPED = CHOICES_MAX, PREVIEW_REST_US = 90000, HOUR_MS = 3600000 };
 
 enum choice_kind { CHOICE_OWN, CHOICE_TARGET, CHOICE_GOAL, CHOICE_PROFILE, CHOICE_BACK };
 
@@ -213,12 +213,25 @@ static bool passes(const struct choice *c, struct str text)
     return true;
 }
 
+/* A model that no list has: provider/model as typed. The gateway says whether it can be. */
+static void find_typed(struct state *s)
+{
+    struct str text = str_trim(str_c(s->pick.edit.text));
+    struct choice *typed = &s->choices[TYPED];
+    *typed = (struct choice){.kind = CHOICE_TARGET, .note = "as typed; no list names it"};
+    if (s->found_count || !s->loaded || str_chr(text, '/') <= 0 || str_chr(text, ' ') >= 0)
+        return;
+    str_copy(typed->to, sizeof typed->to, text);
+    s->found[s->found_count++] = TYPED;
+}
+
 static void refind(struct state *s)
 {
     s->found_count = 0;
     for (size_t i = 0; i < s->count; i++)
         if (passes(&s->choices[i], str_c(s->pick.edit.text)))
             s->found[s->found_count++] = i;
+    find_typed(s);
     s->preview[0] = s->trouble[0] = '\0';
     s->moved_us = clock_mono_us();
 }
@@ -568,8 +581,8 @@ static void open(struct app *a, void *state, const void *arg)
 {
     struct state *s = state;
     const struct subject *given = arg;
-    s->choices = calloc(CHOICES_MAX, sizeof *s->choices);
-    s->found = calloc(CHOICES_MAX, sizeof *s->found);
+    s->choices = calloc(CHOICES_MAX + 1, sizeof *s->choices);
+    s->found = calloc(CHOICES_MAX + 1, sizeof *s->found);
     buf_init(&s->targets, 16 << 20);
     buf_init(&s->routes, 16 << 20);
     s->pick.typed = true;
