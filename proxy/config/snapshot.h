@@ -42,7 +42,7 @@ struct provider {
     bool demo;
     const struct provider_key *keys;
     size_t key_count;
-    const struct str *models;   /* listed in the configuration; "" when found by asking */
+    const struct str *models;   /* listed in the configuration; none: see plan_each_model() */
     size_t model_count;
     unsigned max_concurrent;    /* 0 = no limit */
     int64_t max_wait_us;
