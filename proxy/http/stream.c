@@ -115,8 +115,10 @@ static int put_pieces(struct request *q, struct iovec *v, size_t n)
     }
     bool head = q->head_waits;
     q->head_waits = false;
+    if (!head)
+        return send_pieces(q, v + 1, n - 1, false);
     v[0] = (struct iovec){q->out.p + q->sent, queued(q)};
-    return head ? send_pieces(q, v, n, true) : send_pieces(q, v + 1, n - 1, false);
+    return send_pieces(q, v, n, true);
 }
 
 /* ---- ending ---- */

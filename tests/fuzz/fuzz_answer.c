@@ -68,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(!c.coding || seen.bytes <= DECODED_MAX + 65536);
     answer_reset(&c);
     buf_fini(&c.head);
+    free(u.headers);
     free(copy);
     return 0;
 }
