@@ -227,7 +227,7 @@ struct config *source_load(struct source *s, struct str overlay, struct buf *lin
     const struct source_options *o = &s->options;
     struct config_request q = {.path = s->path[0] ? s->path : NULL,
         .text = buf_str(&s->text), .overlay = overlay, .listen = o->listen, .data = o->data,
-        .socket = o->socket, .resolve = o->resolve, .resolve_ctx = o->resolve_ctx,
+        .socket = o->socket,
         .demo_url = o->demo_url, .demo_always = o->demo_always, .demo_models = o->demo_models,
         .demo_model_count = o->demo_model_count, .demo_prices = o->demo_prices};
     if (s->path[0] && s->text.n == 0)

@@ -21,8 +21,6 @@ struct price_list;
 struct source_options {
     const char *path;               /* --config; NULL: the default places, else the environment */
     struct str listen, data, socket; /* of the command line: win over the file */
-    config_resolve_fn *resolve;     /* sealed secrets; may be NULL */
-    void *resolve_ctx;
     const char *demo_url;           /* see struct config_request */
     bool demo_always;
     const struct str *demo_models;

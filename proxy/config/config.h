@@ -30,9 +30,6 @@ bool config_complaint_is_warning(const struct config_complaints *c, size_t i);
 const char *config_complaint_text(const struct config_complaints *c, size_t i, char *out,
     size_t size);
 
-/* Opens a "sealed:NAME" secret; the text must live until config_load() returns. 0 or -ERR_X. */
-typedef int config_resolve_fn(void *ctx, struct str reference, struct str *value, struct err *e);
-
 struct config_request {
     const char *path;        /* the file; NULL: providers from the environment */
     struct str text;         /* used instead of reading `path`, which then is only a name */
@@ -42,8 +39,6 @@ struct config_request {
     struct str listen;       /* --listen: wins over the file; empty: the file's */
     struct str data, socket; /* --data and --socket, likewise */
     char **environment;      /* NULL: the process's own, with what environment_set() added */
-    config_resolve_fn *resolve; /* NULL: sealed secrets stay empty (the store isn't open yet) */
-    void *resolve_ctx;
     const char *demo_url;    /* base URL of the demo provider, added when … */
     bool demo_always;        /* … this is set, or else when no other provider was found */
     const struct str *demo_models;

@@ -1,4 +1,4 @@
-/* secrets.c: turns a reference (env:NAME, file:/path, sealed:NAME) into its value, or into a
+/* secrets.c: turns a reference (env:NAME, file:/path) into its value, or into a
  * complaint that says what to do. A file that others can read is refused: a key in it is no secret
  * any more. */
 #include "proxy/config/environment.h"
@@ -78,17 +78,6 @@ static bool from_file(struct reader *r, const struct yaml *n, struct str path, s
     return true;
 }
 
-static bool from_store(struct reader *r, const struct yaml *n, struct str path,
-    struct str reference, struct str *value)
-{
-    struct err e = {0};
-    *value = STR_NULL;
-    if (!r->q->resolve || r->q->resolve(r->q->resolve_ctx, reference, value, &e) == 0)
-        return true;
-    complain(r, n, path, ERR_MISSING, "%s", e.text);
-    return false;
-}
-
 static bool literal(struct reader *r, const struct yaml *n, struct str path, enum secret_use use,
     struct str *reference, struct str *value)
 {
@@ -133,19 +122,19 @@ bool read_secret(struct reader *r, const struct yaml *n, struct str path, enum s
     struct str text;
     if (!read_text(r, n, path, &text))
         return false;
-    bool got, sealed = str_starts(text, STR("sealed:"));
+    bool got;
     *reference = text;
     if (str_starts(text, STR("env:")))
         got = from_environment(r, n, path, str_from(text, 4), value);
     else if (str_starts(text, STR("file:")))
         got = from_file(r, n, path, str_from(text, 5), value);
-    else if (sealed)
-        got = from_store(r, n, path, text, value);
-    else
+    else if (str_starts(text, STR("sealed:"))) {
+        complain(r, n, path, ERR_UNSUPPORTED,
+            "sealed keys are not in this version; use env:NAME or file:/path");
+        return false;
+    } else
         got = literal(r, n, path, use, reference, value);
-    if (!got || (sealed && !value->n))
-        return got;
-    if (!value_is_usable(r, n, path, use, *value))
+    if (!got || !value_is_usable(r, n, path, use, *value))
         return false;
     *value = arena_str(r->a, *value);
     secret_add(*value);

@@ -18,9 +18,8 @@
 #include <stdatomic.h>
 
 struct provider_key {
-    struct str name;            /* "env:LAB_KEY_A", "file:…", "sealed:…": for display */
-    struct str secret;          /* the value; never logged, shown or stored. Empty for "sealed:…"
-                                   until the store is open (config.h: resolve) */
+    struct str name;            /* "env:LAB_KEY_A", "file:…": for display */
+    struct str secret;          /* the value; never logged, shown or stored */
     unsigned weight;
     unsigned index;             /* place in the provider's list; health is kept per index */
 };
