@@ -299,11 +299,6 @@ const unsigned char *store_pepper(const struct store *s)
     return s->pepper;
 }
 
-int store_dir_fd(const struct store *s)
-{
-    return s->dir_fd;
-}
-
 /* What is reserved from the start takes at most a quarter of the room that the disk has, and leaves
  * a worker four segments under the ceiling: on a small disk or with many workers all is smaller. */
 static void size_spool(const struct store *s, struct spool_config *c)

@@ -64,7 +64,6 @@ int store_start(struct store *s, struct err *e) MUST_CHECK;
 void store_stop(struct store *s);
 
 const unsigned char *store_pepper(const struct store *s); /* 32 bytes */
-int store_dir_fd(const struct store *s);
 /* On a reload. */
 void store_set_retention(struct store *s, int64_t body_keep_ms, int64_t body_keep_bytes,
     int64_t record_keep_ms);

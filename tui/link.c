@@ -202,14 +202,6 @@ static void sweep(struct link *l)
     }
 }
 
-void link_cancel(struct link *l, uint64_t id)
-{
-    for (struct transfer *t = l->transfers; t; t = t->next)
-        if (t->id == id)
-            t->gone = true;
-    sweep(l);
-}
-
 void link_cancel_owner(struct link *l, const void *owner)
 {
     for (struct transfer *t = l->transfers; t; t = t->next)

@@ -44,7 +44,6 @@ struct link_request {
 
 /* Returns the request's number (never 0), or 0 when memory is short. */
 uint64_t link_send(struct link *l, const struct link_request *r);
-void link_cancel(struct link *l, uint64_t id); /* without calling back; unknown numbers are fine */
 void link_cancel_owner(struct link *l, const void *owner);
 unsigned link_running(const struct link *l);
 

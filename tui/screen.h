@@ -76,7 +76,6 @@ void app_say(struct app *a, enum role role, const char *fmt, ...) PRINTF_LIKE(3,
 
 void app_show(struct app *a, const char *screen);
 void *app_state(struct app *a, const char *screen); /* NULL when never opened */
-bool app_front(struct app *a, const void *state);   /* nothing lies over it */
 void app_push(struct app *a, const struct screen *sheet, const void *arg);
 void app_pop(struct app *a, const void *state);
 bool app_subject(struct app *a, struct subject *s); /* of the screen, whatever lies over it */

@@ -68,11 +68,6 @@ void *app_state(struct app *a, const char *name)
     return NULL;
 }
 
-bool app_front(struct app *a, const void *state)
-{
-    return app_top(a)->state == state;
-}
-
 void app_push(struct app *a, const struct screen *sheet, const void *arg)
 {
     if (a->sheet_count == APP_SHEETS_MAX)

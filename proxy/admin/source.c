@@ -120,11 +120,6 @@ const char *source_path(const struct source *s)
     return s->path;
 }
 
-struct str source_text(const struct source *s)
-{
-    return buf_str(&s->text);
-}
-
 /* ---- prices ---- */
 
 static void copy_rates(struct price_rates *to, const struct price_rates_override *from)

@@ -45,6 +45,5 @@ int source_set_prices(struct source *s, struct str json, struct err *e) MUST_CHE
 struct config *source_load(struct source *s, struct str overlay, struct buf *lines, struct err *e);
 
 const char *source_path(const struct source *s); /* "" when there is no file */
-struct str source_text(const struct source *s);
 
 #endif

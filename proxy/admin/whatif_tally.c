@@ -324,7 +324,3 @@ void tally_json(const struct tally *t, const struct store_sum *measured, size_t 
     put_ids(w, "too_long_ids", t->too_long_ids);
 }
 
-int64_t tally_rows(const struct tally *t)
-{
-    return t->all.requests;
-}

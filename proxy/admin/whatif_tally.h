@@ -24,6 +24,5 @@ void tally_json(const struct tally *t, const struct store_sum *measured, size_t 
     struct json_writer *w);
 /* Of a target with requests here, is none measured there? */
 bool tally_lacks(const struct tally *t, const struct store_sum *measured, size_t n);
-int64_t tally_rows(const struct tally *t);
 
 #endif

@@ -39,7 +39,6 @@ void responses_put_choice(struct json_writer *w, const struct ir_request *r);
 struct str responses_flat_name(struct str space, struct str name, struct arena *a);
 void responses_put_name(struct json_writer *w, const struct ir_tool *t, struct str name);
 const struct ir_tool *responses_tool(const struct ir_request *r, struct str name); /* or NULL */
-bool responses_is_custom(const struct ir_request *r, struct str name);
 
 /* responses_read.c */
 int responses_read_request(struct str body, struct arena *a, struct ir_request *out, struct err *e);

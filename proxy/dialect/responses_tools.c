@@ -34,12 +34,6 @@ const struct ir_tool *responses_tool(const struct ir_request *r, struct str name
     return NULL;
 }
 
-bool responses_is_custom(const struct ir_request *r, struct str name)
-{
-    const struct ir_tool *t = responses_tool(r, name);
-    return t && ir_is(t->type, "custom");
-}
-
 /* --- reading -------------------------------------------------------------------------------- */
 
 /* What the text of a custom tool must look like is told to the model in words. */

@@ -120,18 +120,9 @@ uint64_t health_turn(const struct health *h, unsigned route_id, bool take)
              : 0;
 }
 
-static uint64_t mix(uint64_t h)
-{
-    h ^= h >> 33;
-    h *= 0xff51afd7ed558ccdu;
-    h ^= h >> 33;
-    h *= 0xc4ceb9fe1a85ec53u;
-    return h ^ h >> 33;
-}
-
 static uint64_t target_mark(const struct provider *p, struct str model)
 {
-    return mix(str_hash(model) + p->id * 0x9e3779b97f4a7c15u) & 0xffffff;
+    return mix_bits(str_hash(model) + p->id * 0x9e3779b97f4a7c15u) & 0xffffff;
 }
 
 /* A table of marks without chains: a session that loses its place to another only costs a guess. */
@@ -140,7 +131,7 @@ enum { MINUTE_US = 60000000, WARM_MINUTES = 5 };
 void health_warm(struct health *h, const struct provider *p, struct str model, struct str session,
     int64_t now_us)
 {
-    uint64_t s = mix(str_hash(session)), minute = (uint64_t)(now_us / MINUTE_US) & 0xffff;
+    uint64_t s = mix_bits(str_hash(session)), minute = (uint64_t)(now_us / MINUTE_US) & 0xffff;
     if (!h || session.n == 0)
         return;
     uint64_t entry = (s >> 40) << 40 | target_mark(p, model) << 16 | minute;
@@ -150,7 +141,7 @@ void health_warm(struct health *h, const struct provider *p, struct str model, s
 bool health_is_warm(const struct health *h, const struct provider *p, struct str model,
     struct str session, int64_t now_us)
 {
-    uint64_t s = mix(str_hash(session));
+    uint64_t s = mix_bits(str_hash(session));
     if (!h || session.n == 0)
         return false;
     struct health *own = (struct health *)h;

@@ -7,19 +7,10 @@
 
 #include <math.h>
 
-static uint64_t mix(uint64_t h)
-{
-    h ^= h >> 33;
-    h *= 0xff51afd7ed558ccdu;
-    h ^= h >> 33;
-    h *= 0xc4ceb9fe1a85ec53u;
-    return h ^ h >> 33;
-}
-
 /* The i-th number of the request's seed: in (0, 1]. */
 static double unit(uint64_t seed, size_t i)
 {
-    uint64_t v = mix(seed + (i + 1) * 0x9e3779b97f4a7c15u);
+    uint64_t v = mix_bits(seed + (i + 1) * 0x9e3779b97f4a7c15u);
     return (double)((v >> 11) + 1) / 9007199254740992.0;
 }
 
@@ -130,7 +121,7 @@ static void order_LOWEST_LATENCY(struct planner *pl, struct option *o, size_t n)
     }
     if (n < 2)
         return;
-    size_t a = (size_t)(mix(pl->r->random ^ 1) % n), b = (size_t)(mix(pl->r->random ^ 2) % (n - 1));
+    size_t a = (size_t)(mix_bits(pl->r->random ^ 1) % n), b = (size_t)(mix_bits(pl->r->random ^ 2) % (n - 1));
     b += b >= a;
     struct option *winner = &o[o[a].score <= o[b].score ? a : b];
     winner->score -= 1e18;
@@ -209,11 +200,11 @@ static void order_STICKY(struct planner *pl, struct option *o, size_t n)
 {
     const char *what;
     struct str key = sticky_key(pl, &what);
-    uint64_t base = key.n ? mix(str_hash(key)) : pl->r->random;
+    uint64_t base = key.n ? mix_bits(str_hash(key)) : pl->r->random;
     pl->out->by_chance |= !key.n;
     for (size_t i = 0; i < n; i++) {
         uint64_t target = str_hash(o[i].model) * 31 + str_hash(o[i].provider->name);
-        o[i].score = race(unit(base ^ mix(target), 0), o[i].weight);
+        o[i].score = race(unit(base ^ mix_bits(target), 0), o[i].weight);
         o[i].reason = key.n ? arena_printf(pl->a, "held by %s", what)
                             : STR("nothing to hold on to: at random");
     }

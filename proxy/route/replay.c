@@ -106,17 +106,6 @@ static void uses_of_overrides(struct replay *r, const struct snapshot *s)
     }
 }
 
-/* ---- one kind ---- */
-
-static uint64_t mix(uint64_t h)
-{
-    h ^= h >> 33;
-    h *= 0xff51afd7ed558ccdu;
-    h ^= h >> 33;
-    h *= 0xc4ceb9fe1a85ec53u;
-    return h ^ h >> 33;
-}
-
 static int64_t band_of(const struct replay *r, int64_t tokens)
 {
     size_t low = 0, high = r->limit_count;
@@ -162,7 +151,7 @@ static struct kind *kind_of(struct replay *r, const struct kind_key *key)
     const int64_t *words = &key->asked;
     for (size_t i = 0; i < sizeof *key / sizeof *words; i++)
         hash = (hash ^ (uint64_t)words[i]) * 0xff51afd7ed558ccdu + (hash >> 29);
-    hash = mix(hash) | 1;
+    hash = mix_bits(hash) | 1;
     if (r->kind_count >= KINDS_MOST)
         forget_kinds(r);
     size_t at = hash % KINDS;
@@ -267,7 +256,7 @@ static uint32_t kind_begin(struct replay *r, struct kind *k, const struct replay
     void *ctx)
 {
     bool by_chance;
-    uint32_t at = plan_one(r, q, mix(k->hash), ctx, &by_chance);
+    uint32_t at = plan_one(r, q, mix_bits(k->hash), ctx, &by_chance);
     k->only = at;
     if (!by_chance)
         return at;
@@ -281,7 +270,7 @@ static uint32_t kind_begin(struct replay *r, struct kind *k, const struct replay
 
 static bool is_ours(struct replay *r, const struct replay_request *q, void *ctx)
 {
-    uint64_t spot = mix((uint64_t)q->asked * 31 + (uint64_t)q->route);
+    uint64_t spot = mix_bits((uint64_t)q->asked * 31 + (uint64_t)q->route);
     struct verdict *v = &r->verdicts[spot % VERDICTS];
     if (v->known && v->asked == q->asked && v->route == q->route)
         return v->ours;
@@ -305,10 +294,10 @@ int replay_request(struct replay *r, const struct replay_request *q, void *ctx, 
     struct kind *k = kind_of(r, &key);
     uint32_t at = k->only == NOT_DRAWN ? kind_begin(r, k, q, ctx) : k->only;
     if (k->draw_count) {
-        unsigned i = (unsigned)(mix(q->draw) % k->draw_count);
+        unsigned i = (unsigned)(mix_bits(q->draw) % k->draw_count);
         bool by_chance;
         if (k->draws[i] == NOT_DRAWN)
-            k->draws[i] = plan_one(r, q, mix(k->hash + i + 1), ctx, &by_chance);
+            k->draws[i] = plan_one(r, q, mix_bits(k->hash + i + 1), ctx, &by_chance);
         at = k->draws[i];
     }
     *flags = at & 3;

@@ -108,5 +108,14 @@ char *str_dup(struct str s);
 unsigned str_distance(struct str a, struct str b, unsigned max);
 
 uint64_t str_hash(struct str s);
+/* Spreads every bit of h over all of them: for picking by hash. Not for secrets. */
+static inline uint64_t mix_bits(uint64_t h)
+{
+    h ^= h >> 33;
+    h *= 0xff51afd7ed558ccdu;
+    h ^= h >> 33;
+    h *= 0xc4ceb9fe1a85ec53u;
+    return h ^ h >> 33;
+}
 
 #endif

@@ -227,11 +227,6 @@ static size_t last_top(const struct text *t)
     return t->piece_count > (size_t)t->page ? t->piece_count - (size_t)t->page : 0;
 }
 
-bool text_follows(const struct text *t)
-{
-    return !t->stay;
-}
-
 static void draw_hits(const struct text *t, const struct text_piece *p, int y, int x, int width)
 {
     struct str s = str_n(t->bytes.p + p->at, p->n), needle = str_c(t->find);

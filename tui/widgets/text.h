@@ -50,6 +50,5 @@ void text_json(struct text *t, struct str json);                /* indented; not
 void text_draw(struct text *t, struct rect r, struct app *a);
 bool text_action(struct text *t, enum action action);
 bool text_find(struct text *t, const char *needle, bool backward); /* from the top of the page */
-bool text_follows(const struct text *t);
 
 #endif
