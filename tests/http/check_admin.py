@@ -16,6 +16,10 @@ import time
 import urllib.error
 import urllib.request
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import tap  # noqa: E402
+
 BIN = os.environ.get("POINTSMAN_BIN") or os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "build", "pointsman")
 NOBODY = 65534
@@ -522,50 +526,40 @@ def others_are_refused_or_see_no_bodies(g):
 
 
 def main():
-    g = Gateway()
-    failed, n, state = 0, 0, {}
+    g, state = Gateway(), {}
 
-    def check(fn, *args, skip=None):
-        nonlocal failed, n
-        n += 1
-        name = fn.__name__.replace("_", " ")
-        if skip:
-            print(f"ok {n} - {name} # SKIP {skip}", flush=True)
-            return None
-        try:
-            result = fn(g, *args)
-            print(f"ok {n} - {name}", flush=True)
-            return result
-        except Exception as error:  # a check that breaks is a check that failed
-            failed += 1
-            print(f"not ok {n} - {name}\n# {type(error).__name__}: {error}".replace("\n#", "\n#")[:1500], flush=True)
-            return None
+    def first():
+        a_record_is_there_at_once_and_in_full(g)
+        g.first = (g.lines("ps") or [{"id": ""}])[-1]["id"]
+
+    def made():
+        state["secret"] = a_key_is_made_used_paused_and_kept(g)
+
+    def with_secret(check):
+        return tap.named(check), lambda: check(g, state["secret"])
+
+    def refused():
+        if os.getuid() != 0:
+            raise tap.Skip("needs root for a second user")
+        others_are_refused_or_see_no_bodies(g)
 
     try:
-        check(a_record_is_there_at_once_and_in_full)
-        g.first = (g.lines("ps") or [{"id": ""}])[-1]["id"]
-        check(a_translated_conversation_is_readable_beside_what_was_sent)
-        check(a_switch_takes_the_next_request_and_undo_takes_it_back)
-        check(any_asked_name_can_be_switched)
-        check(running_requests_are_seen_streamed_and_cancelled)
-        check(tail_follows)
-        check(filters_pages_and_faults)
-        check(two_editors_lose_nothing)
-        check(a_run_has_a_key_that_ends_with_it)
-        check(a_run_outlives_a_restart_of_the_gateway)
-        check(what_was_said_in_another_dialects_words)
-        check(the_events_of_a_stream_have_their_times)
-        check(reports_add_up)
-        secret = check(a_key_is_made_used_paused_and_kept)
-        check(state_outlives_a_restart, secret)
-        check(a_file_edit_keeps_what_was_switched, secret)
-        check(a_drain_moves_everything, secret)
-        check(restart_keeps_the_socket, secret)
-        check(others_are_refused_or_see_no_bodies, skip=None if os.getuid() == 0 else "needs root for a second user")
+        return tap.run([
+            (tap.named(a_record_is_there_at_once_and_in_full), first),
+            *[tap.test(check, g) for check in (
+                a_translated_conversation_is_readable_beside_what_was_sent,
+                a_switch_takes_the_next_request_and_undo_takes_it_back, any_asked_name_can_be_switched,
+                running_requests_are_seen_streamed_and_cancelled, tail_follows, filters_pages_and_faults,
+                two_editors_lose_nothing, a_run_has_a_key_that_ends_with_it,
+                a_run_outlives_a_restart_of_the_gateway, what_was_said_in_another_dialects_words,
+                the_events_of_a_stream_have_their_times, reports_add_up)],
+            (tap.named(a_key_is_made_used_paused_and_kept), made),
+            *[with_secret(check) for check in (
+                state_outlives_a_restart, a_file_edit_keeps_what_was_switched, a_drain_moves_everything,
+                restart_keeps_the_socket)],
+            (tap.named(others_are_refused_or_see_no_bodies), refused)])
     finally:
         g.close()
-    print(f"1..{n}")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ import time
 import urllib.error
 import urllib.request
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import check_admin  # noqa: E402
+import tap  # noqa: E402
 from check_admin import Gateway, wait_for  # noqa: E402
 
 SECRET = "a-secret-of-the-test-bot"
@@ -190,25 +191,15 @@ def processes():
 
 
 def main():
-    checks = [a_budget_near_its_end_is_said_once_a_window, a_url_and_a_program_are_told,
-              a_budget_that_is_hit_is_told_too, a_session_that_repeats_a_call_is_said_whole_or_streamed,
-              a_key_without_a_past_has_nothing_to_be_compared_with, spending_far_above_its_own_past_is_said,
-              a_program_that_hangs_is_ended_and_the_gateway_goes_on]
     g = House()
-    failed = 0
     try:
-        for n, check in enumerate(checks, 1):
-            name = check.__name__.replace("_", " ")
-            try:
-                check(g)
-                print(f"ok {n} - {name}", flush=True)
-            except Exception as error:  # a check that breaks is a check that failed
-                failed += 1
-                print(f"not ok {n} - {name}\n# {type(error).__name__}: {error}"[:1500], flush=True)
+        return tap.run([tap.test(check, g) for check in (
+            a_budget_near_its_end_is_said_once_a_window, a_url_and_a_program_are_told, a_budget_that_is_hit_is_told_too,
+            a_session_that_repeats_a_call_is_said_whole_or_streamed,
+            a_key_without_a_past_has_nothing_to_be_compared_with, spending_far_above_its_own_past_is_said,
+            a_program_that_hangs_is_ended_and_the_gateway_goes_on)])
     finally:
         g.close()
-    print(f"1..{len(checks)}")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

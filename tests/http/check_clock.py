@@ -4,15 +4,15 @@ Limits go on, windows are reset once, nothing gets a negative age, spend and led
 import calendar
 import json
 import os
-import subprocess
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(HERE))
 
 import fault  # noqa: E402
 import gateway  # noqa: E402
+import tap  # noqa: E402
 from peers import Client, Fault, Provider, post  # noqa: E402
 
 KEY, HOUR, DAY = "clock-key-0123456789abcdef", 3600000, 86400000
@@ -155,24 +155,17 @@ CHECKS = [(the_wall_clock_goes_an_hour_forth_and_back, "budget: { day: $5 }"),
           (the_monotonic_clock_jumps_an_hour, "budget: { total: $5 }")]
 
 
+def alone(check, limits):
+    b = Bench(limits)
+    try:
+        check(b)
+    finally:
+        b.remove()
+
+
 def main():
-    print(f"1..{len(CHECKS)}", flush=True)
-    failed = 0
-    for number, (check, limits) in enumerate(CHECKS, 1):
-        name = check.__name__.replace("_", " ")
-        if not gateway.present() or not fault.usable():
-            print(f"ok {number} - {name} # SKIP needs a release build with its tools")
-            continue
-        b = Bench(limits)
-        try:
-            check(b)
-            print(f"ok {number} - {name}", flush=True)
-        except (Fault, OSError, ValueError, subprocess.SubprocessError) as wrong:
-            failed += 1
-            print(f"not ok {number} - {name}\n    # {wrong}", flush=True)
-        finally:
-            b.remove()
-    return 1 if failed else 0
+    skip = None if gateway.present() and fault.usable() else "needs a release build with its tools"
+    return tap.run([tap.test(alone, check, limits, name=tap.named(check)) for check, limits in CHECKS], skip)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(HERE))
 
 import gateway  # noqa: E402
+import tap  # noqa: E402
 from peers import Client, Fault, Provider, post  # noqa: E402
 
 CLONE_NEWNS = 0x00020000
@@ -208,25 +209,18 @@ CHECKS = [(it_fills_under_load_and_heals, "16m"), (it_fills_under_load_and_heals
           (a_folder_that_takes_no_new_file_is_lived_with, "32m")]
 
 
+def alone(check, size):
+    b, begun = Bench(size), time.monotonic()
+    try:
+        check(b)
+        return f"{b.answered} answered, {b.refused} refused, {time.monotonic() - begun:.0f} s"
+    finally:
+        b.remove()
+
+
 def main():
-    print(f"1..{len(CHECKS)}", flush=True)
-    alone = gateway.present() and own_mounts()
-    failed = 0
-    for number, (check, size) in enumerate(CHECKS, 1):
-        name = f"{check.__name__.replace('_', ' ')} ({size})"
-        if not alone:
-            print(f"ok {number} - {name} # SKIP needs root, for a disk of its own")
-            continue
-        b, begun = Bench(size), time.monotonic()
-        try:
-            check(b)
-            print(f"ok {number} - {name}: {b.answered} answered, {b.refused} refused, {time.monotonic() - begun:.0f} s", flush=True)
-        except (Fault, OSError, ValueError, subprocess.SubprocessError) as wrong:
-            failed += 1
-            print(f"not ok {number} - {name}\n    # {wrong}", flush=True)
-        finally:
-            b.remove()
-    return 1 if failed else 0
+    skip = None if gateway.present() and own_mounts() else "needs root, for a disk of its own"
+    return tap.run([tap.test(alone, check, size, name=f"{tap.named(check)} ({size})") for check, size in CHECKS], skip)
 
 
 if __name__ == "__main__":

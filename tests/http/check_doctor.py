@@ -7,8 +7,9 @@ import socket
 import sys
 import threading
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import tap  # noqa: E402
 from check_admin import Gateway  # noqa: E402
 
 
@@ -93,23 +94,14 @@ def a_fault_in_the_file_is_said(g):
 
 
 def main():
-    checks = [a_healthy_place_has_nothing_wrong, a_key_that_the_provider_refuses_is_named,
-              files_open_to_others_are_named_with_the_command, a_terminal_that_is_described_nowhere_is_a_worry,
-              a_port_that_is_held_is_named_with_its_holder, a_fault_in_the_file_is_said]
-    g, failed = House(), 0
+    g = House()
     try:
-        for n, check in enumerate(checks, 1):
-            name = check.__name__.replace("_", " ")
-            try:
-                check(g)
-                print(f"ok {n} - {name}", flush=True)
-            except Exception as error:  # a check that breaks is a check that failed
-                failed += 1
-                print(f"not ok {n} - {name}\n# {type(error).__name__}: {error}"[:1500], flush=True)
+        return tap.run([tap.test(check, g) for check in (
+            a_healthy_place_has_nothing_wrong, a_key_that_the_provider_refuses_is_named,
+            files_open_to_others_are_named_with_the_command, a_terminal_that_is_described_nowhere_is_a_worry,
+            a_port_that_is_held_is_named_with_its_holder, a_fault_in_the_file_is_said)])
     finally:
         g.close()
-    print(f"1..{len(checks)}")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

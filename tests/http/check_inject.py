@@ -6,14 +6,14 @@ import glob
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(HERE))
 
 import gateway  # noqa: E402
+import tap  # noqa: E402
 from peers import Client, Fault, Provider, post, shared  # noqa: E402
 
 CHAT = "/v1/chat/completions"
@@ -199,25 +199,19 @@ CHECKS = [hosts_get_their_verdict, origins_get_their_verdict, header_values_make
           names_name_no_file, bodies_pass_as_they_are_or_not_at_all, naughty_strings_are_kept_as_they_are]
 
 
+def alone(check):
+    b = Bench()
+    try:
+        check(b)
+        b.end()
+    finally:
+        b.remove()
+
+
 def main():
-    print(f"1..{len(CHECKS)}", flush=True)
-    failed = 0
-    for number, check in enumerate(CHECKS, 1):
-        name = check.__name__.replace("_", " ")
-        if not gateway.present() or not os.path.isdir(torture("inject")):
-            print(f"ok {number} - {name} # SKIP ../shared/torture is not here")
-            continue
-        b = Bench()
-        try:
-            check(b)
-            b.end()
-            print(f"ok {number} - {name}", flush=True)
-        except (Fault, OSError, ValueError, subprocess.SubprocessError) as wrong:
-            failed += 1
-            print(f"not ok {number} - {name}\n    # {wrong}"[:1500], flush=True)
-        finally:
-            b.remove()
-    return 1 if failed else 0
+    here = gateway.present() and os.path.isdir(torture("inject"))
+    return tap.run([tap.test(alone, check, name=tap.named(check)) for check in CHECKS],
+                   None if here else "../shared/torture is not here")
 
 
 if __name__ == "__main__":

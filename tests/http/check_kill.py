@@ -16,9 +16,10 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(HERE))
 
 import gateway  # noqa: E402
+import tap  # noqa: E402
 
 KEY = "kill-key-0123456789abcdef"
 CONFIG = """
@@ -249,12 +250,7 @@ def main():
         mock.send_signal(signal.SIGTERM)
         mock.wait()
         mock.stdout.close()
-    print(f"1..{len(results)}")
-    for number, (name, faults) in enumerate(results, 1):
-        print(f"{'not ok' if faults else 'ok'} {number} - {name}")
-        for fault in faults[:20]:
-            print("    # " + fault.replace("\n", "\n    # "))
-    return 1 if any(faults for _, faults in results) else 0
+    return tap.run([(name, lambda faults=faults: faults) for name, faults in results])
 
 
 def slack():

@@ -19,6 +19,10 @@ import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+
+import tap  # noqa: E402
+
 BIN = os.environ.get("POINTSMAN_BIN") or os.path.join(ROOT, "build", "pointsman")
 NOBODY = 65534
 AS_ROOT = os.getuid() == 0
@@ -527,6 +531,16 @@ def a_gateway_without_a_group_says_whose_it_is(p):
     p.run("down", "--socket", sock)
 
 
+def alone(story, config, user):
+    if not user and not AS_ROOT:
+        raise tap.Skip("needs root")
+    p = Place(config, user)
+    try:
+        story(p)
+    finally:
+        p.remove()
+
+
 def main():
     slow = Slow()
     plain = [none_answers_is_exit_3_and_says_what_to_type, a_gateway_started_by_a_verb_is_a_session_of_its_own,
@@ -552,23 +566,7 @@ def main():
     stories += [(s, None if "{0}" in c else c.format(), False) for s, c in rooted]
     if sys.argv[1:]:
         stories = [s for s in stories if any(part in s[0].__name__ for part in sys.argv[1:])]
-    failed = 0
-    for n, (story, config, user) in enumerate(stories, 1):
-        name = story.__name__.replace("_", " ")
-        if not user and not AS_ROOT:
-            print(f"ok {n} - {name} # SKIP needs root", flush=True)
-            continue
-        p = Place(config, user)
-        try:
-            story(p)
-            print(f"ok {n} - {name}", flush=True)
-        except Exception as error:  # a story that breaks is a story that failed
-            failed += 1
-            print(f"not ok {n} - {name}\n# {type(error).__name__}: {error}"[:1500], flush=True)
-        finally:
-            p.remove()
-    print(f"1..{len(stories)}")
-    return 1 if failed else 0
+    return tap.run([tap.test(alone, story, config, user, name=tap.named(story)) for story, config, user in stories])
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(HERE))
 
 import gateway  # noqa: E402
+import tap  # noqa: E402
 from peers import Client, Fault, Provider, post, shared  # noqa: E402
 
 SEED = 20261
@@ -199,15 +200,12 @@ def main():
             f"api_key: \"{c.provider.key}\", models: [m-{c.name}] }}" for c in cases]
     gate.write_config("workers: 2\ncapture: { bodies: off }\nproviders:\n" + "\n".join(rows) + "\n")
     failed = 0
-    print(f"1..{len(cases) + 1}", flush=True)
+    tap.plan(len(cases) + 1)
     try:
         gate.start()
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
             for number, (case, faults) in enumerate(pool.map(lambda c: one(c, gate), cases), 1):
-                failed += bool(faults)
-                print(f"{'not ok' if faults else 'ok'} {number} - {case.file} {case.pace}")
-                for fault in faults:
-                    print("    # " + fault.replace("\n", "\n    # "))
+                failed += tap.line(number, f"{case.file} {case.pace}", faults)
         gate.stop()
         faults = gate.judge_log(True, [c.provider.key for c in cases])
     except Fault as fault:
@@ -216,10 +214,8 @@ def main():
         for case in cases:
             case.provider.stop()
         gate.remove()
-    print(f"{'not ok' if faults else 'ok'} {len(cases) + 1} - the gateway ends with 0 and a quiet log")
-    for fault in faults:
-        print("    # " + fault)
-    return 1 if failed or faults else 0
+    failed += tap.line(len(cases) + 1, "the gateway ends with 0 and a quiet log", faults)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

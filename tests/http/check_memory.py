@@ -6,15 +6,15 @@ Prints TAP; one line for each scenario and way of failing."""
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(HERE))
 
 import fault  # noqa: E402
 import gateway  # noqa: E402
+import tap  # noqa: E402
 from peers import Client, Fault, Provider, post  # noqa: E402
 
 STEPS = int(os.environ.get("MEMORY_STEPS", "12"))
@@ -193,42 +193,36 @@ def ledger_agrees(b):
         raise Fault(f"db check: {out} {err}")
 
 
+def swept(b, run, persistent, counts):
+    """The sweep's test; whatever it leaves behind, the next one finds a gateway that serves."""
+    before = counts["points"]
+    try:
+        b.sound()
+        sweep(b, run, persistent, counts)
+        return f"{counts['points'] - before} points"
+    except Exception:
+        b.g.control.calm()
+        if b.g.process is None or b.g.process.poll() is not None:
+            b.start()
+        raise
+
+
 def main():
     parts = sys.argv[1:]
     chosen = [s for s in SCENARIOS if not parts or any(part in s[0] for part in parts)]
-    print(f"1..{len(chosen) * 2 + 1}", flush=True)
     if not gateway.present() or not fault.usable():
-        print(f"ok 1 - {len(chosen) * 2 + 1} sweeps # SKIP needs a release build with its tools")
-        return 0
-    b, failed, number, counts = Bench(), 0, 0, {"points": 0, "known": 0}
+        return tap.run([(f"{len(chosen) * 2 + 1} sweeps", None)], "needs a release build with its tools")
+    b, counts = Bench(), {"points": 0, "known": 0}
     try:
-        for name, run in chosen:
-            for persistent in (False, True):
-                number += 1
-                before = counts["points"]
-                try:
-                    b.sound()
-                    sweep(b, run, persistent, counts)
-                    print(f"ok {number} - {name}, {'from there on' if persistent else 'once'}: "
-                          f"{counts['points'] - before} points", flush=True)
-                except (Fault, OSError, subprocess.SubprocessError) as wrong:
-                    failed += 1
-                    print(f"not ok {number} - {name}, {'from there on' if persistent else 'once'}\n    # {wrong}", flush=True)
-                    b.g.control.calm()
-                    if b.g.process is None or b.g.process.poll() is not None:
-                        b.start()
+        failed = tap.run([tap.test(swept, b, run, persistent, counts,
+                                   name=f"{name}, {'from there on' if persistent else 'once'}")
+                          for name, run in chosen for persistent in (False, True)] +
+                         [tap.test(ledger_agrees, b, name="requests, rollups and ledger agree afterwards")])
         print(f"# {counts['points']} allocations failed; {counts['known']} ends at libcurl's known point")
-        number += 1
-        try:
-            ledger_agrees(b)
-            print(f"ok {number} - requests, rollups and ledger agree afterwards")
-        except Fault as wrong:
-            failed += 1
-            print(f"not ok {number} - requests, rollups and ledger agree afterwards\n    # {wrong}")
+        return failed
     finally:
         b.g.remove()
         b.provider.stop()
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(HERE))
 
 import gateway  # noqa: E402
+import tap  # noqa: E402
 
 NANO = 1_000_000_000
 CONFIG = """
@@ -504,19 +505,7 @@ TESTS = [a_budget_is_raised_once, images_sound_and_documents_are_billed, prices_
 
 
 def main():
-    chosen = [t for t in TESTS if not sys.argv[1:] or any(a in t.__name__ for a in sys.argv[1:])]
-    print(f"1..{len(chosen)}")
-    bad = 0
-    for number, test in enumerate(chosen, 1):
-        try:
-            faults = test()
-        except Exception as error:  # noqa: BLE001: any trouble is a failed test, with its words
-            faults = [repr(error)]
-        bad += bool(faults)
-        print(f"{'not ok' if faults else 'ok'} {number} - {test.__name__.replace('_', ' ')}", flush=True)
-        for fault in faults[:10]:
-            print("    # " + fault.replace("\n", "\n    # ")[:1500])
-    return 1 if bad else 0
+    return tap.run([tap.test(t) for t in TESTS if not sys.argv[1:] or any(a in t.__name__ for a in sys.argv[1:])])
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(HERE))
 
 import gateway  # noqa: E402
+import tap  # noqa: E402
 from peers import Fault  # noqa: E402
 
 CLONE_NEWNET = 0x40000000
@@ -131,26 +132,19 @@ def one_address_has_so_many_connections(g):
     g.stop()
 
 
+def alone(check):
+    g = gateway.Gateway()
+    try:
+        check(g)
+    finally:
+        g.remove()
+
+
 def main():
-    checks = [local_servers_are_found, the_gateway_is_not_its_own_local_server, one_address_has_so_many_connections]
-    print(f"1..{len(checks)}")
-    alone = gateway.present() and os.getuid() == 0 and own_network()
-    failed = 0
-    for number, check in enumerate(checks, 1):
-        name = check.__name__.replace("_", " ")
-        if not alone:
-            print(f"ok {number} - {name} # SKIP needs root and iproute2, for a network of its own")
-            continue
-        g = gateway.Gateway()
-        try:
-            check(g)
-            print(f"ok {number} - {name}", flush=True)
-        except (Fault, OSError, ValueError, subprocess.SubprocessError) as fault:
-            failed += 1
-            print(f"not ok {number} - {name}\n    # {fault}", flush=True)
-        finally:
-            g.remove()
-    return 1 if failed else 0
+    usable = gateway.present() and os.getuid() == 0 and own_network()
+    return tap.run([tap.test(alone, check, name=tap.named(check)) for check in (
+        local_servers_are_found, the_gateway_is_not_its_own_local_server, one_address_has_so_many_connections)],
+                   None if usable else "needs root and iproute2, for a network of its own")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import shutil
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import tap  # noqa: E402
 from check_admin import BIN, Gateway, wait_for  # noqa: E402
 
 GROUP, OP, VIEW, OUT = "pmtestgrp", "pmtestop", "pmtestview", "pmtestout"
@@ -153,33 +154,24 @@ def open_to_any_lets_the_second_user_in_and_says_so(g):
     assert "OPEN TO ANY USER" in g.run("status").stdout
 
 
+CHECKS = [a_second_user_gets_401_and_nothing_reaches_a_provider, the_socket_is_closed_to_those_outside_of_the_group,
+          each_is_told_the_own_role, a_viewer_sees_figures_and_no_bodies_on_every_verb, a_viewer_changes_nothing,
+          an_operator_switches_and_is_named_for_it, an_operator_is_no_admin,
+          open_to_any_lets_the_second_user_in_and_says_so]
+
+
 def main():
-    checks = [a_second_user_gets_401_and_nothing_reaches_a_provider, the_socket_is_closed_to_those_outside_of_the_group,
-              each_is_told_the_own_role, a_viewer_sees_figures_and_no_bodies_on_every_verb, a_viewer_changes_nothing,
-              an_operator_switches_and_is_named_for_it, an_operator_is_no_admin,
-              open_to_any_lets_the_second_user_in_and_says_so]
-    print(f"1..{len(checks)}")
     if os.getuid() != 0 or not shutil.which("useradd"):
-        for n, check in enumerate(checks, 1):
-            print(f"ok {n} - {check.__name__.replace('_', ' ')} # SKIP needs root and useradd")
-        return 0
-    failed, g = 0, None
+        return tap.run([tap.test(check) for check in CHECKS], skip="needs root and useradd")
+    g = None
     try:
         make_users()
         g = House()
-        for n, check in enumerate(checks, 1):
-            name = check.__name__.replace("_", " ")
-            try:
-                check(g)
-                print(f"ok {n} - {name}", flush=True)
-            except Exception as error:  # a check that breaks is a check that failed
-                failed += 1
-                print(f"not ok {n} - {name}\n# {type(error).__name__}: {error}"[:1500], flush=True)
+        return tap.run([tap.test(check, g) for check in CHECKS])
     finally:
         if g:
             g.close()
         remove_users()
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(HERE))
 
 import gateway  # noqa: E402
+import tap  # noqa: E402
 from peers import Client, Fault, Provider, post  # noqa: E402
 
 MOCK = os.path.join(gateway.BUILD, "tests", "mock", "mock")
@@ -247,24 +248,14 @@ def churn():
 
 
 def main():
-    suites = [("a client that does not read holds its provider back and costs no memory", slow_reader),
-              ("a client that leaves is noticed at once, in every way and state", leaving),
-              (f"{STREAMS} streams at once keep their order", lambda: many_streams(False)),
-              (f"a drain lets {STREAMS} streams end whole", lambda: many_streams(True)),
-              ("requests that come and go leave no descriptor and no memory behind", churn)]
-    print(f"1..{len(suites)}", flush=True)
     if not gateway.present() or not os.path.exists(MOCK):
         print("not ok 1 - build/pointsman and build/tests/mock/mock are not there (make all tools)")
         return 1
-    failed = 0
-    for number, (name, run) in enumerate(suites, 1):
-        try:
-            run()
-            print(f"ok {number} - {name}", flush=True)
-        except (Fault, OSError) as fault:
-            failed += 1
-            print(f"not ok {number} - {name}\n    # {fault}", flush=True)
-    return 1 if failed else 0
+    return tap.run([("a client that does not read holds its provider back and costs no memory", slow_reader),
+                    ("a client that leaves is noticed at once, in every way and state", leaving),
+                    (f"{STREAMS} streams at once keep their order", lambda: many_streams(False)),
+                    (f"a drain lets {STREAMS} streams end whole", lambda: many_streams(True)),
+                    ("requests that come and go leave no descriptor and no memory behind", churn)])
 
 
 if __name__ == "__main__":

@@ -17,6 +17,10 @@ import urllib.error
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+
+import tap  # noqa: E402
+
 BIN = os.environ.get("POINTSMAN_BIN") or os.path.join(ROOT, "build", "pointsman")
 
 
@@ -235,23 +239,14 @@ def a_session_is_switched_alone_under_load_of_others(y):
 
 
 def main():
-    checks = [each_policy_keeps_its_promise, a_session_sticks_and_others_spread,
-              a_breaker_opens_counts_down_and_lets_one_probe_close_it,
-              switches_under_load_lose_nothing_and_mix_nothing, a_session_is_switched_alone_under_load_of_others]
-    y, failed = Yard(), 0
+    y = Yard()
     try:
-        for n, check in enumerate(checks, 1):
-            name = check.__name__.replace("_", " ")
-            try:
-                check(y)
-                print(f"ok {n} - {name}", flush=True)
-            except Exception as error:
-                failed += 1
-                print(f"not ok {n} - {name}\n# {type(error).__name__}: {str(error)[:600]}", flush=True)
+        return tap.run([tap.test(check, y) for check in (
+            each_policy_keeps_its_promise, a_session_sticks_and_others_spread,
+            a_breaker_opens_counts_down_and_lets_one_probe_close_it,
+            switches_under_load_lose_nothing_and_mix_nothing, a_session_is_switched_alone_under_load_of_others)])
     finally:
         y.close()
-    print(f"1..{len(checks)}")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

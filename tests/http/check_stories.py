@@ -8,10 +8,11 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(HERE))
 
 import gateway  # noqa: E402
-from story import Skip, Story  # noqa: E402
+import tap  # noqa: E402
+from story import Story  # noqa: E402
 
 
 def play(path):
@@ -19,7 +20,7 @@ def play(path):
     story = Story(path)
     try:
         return story, story.run(), time.monotonic() - started, None
-    except Skip as why:
+    except tap.Skip as why:
         return story, [], 0.0, str(why)
 
 
@@ -28,21 +29,15 @@ def main():
     verbose = "-v" in sys.argv
     paths = [p for p in sorted(glob.glob(os.path.join(HERE, "*.case")))
              if not parts or any(part in os.path.basename(p) for part in parts)]
-    print(f"1..{len(paths)}")
     if not gateway.present():
         print("not ok 1 - build/pointsman serve is not there")
         return 1
     failed = 0
+    tap.plan(len(paths))
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for number, (story, faults, took, skip) in enumerate(pool.map(play, paths), 1):
             name = f"{os.path.basename(story.path)[:-5]}: {story.title}"
-            if skip:
-                print(f"ok {number} - {name} # SKIP {skip}", flush=True)
-                continue
-            print(f"{'not ok' if faults else 'ok'} {number} - {name} ({took:.1f} s)", flush=True)
-            failed += bool(faults)
-            for fault in faults:
-                print("    # " + fault.replace("\n", "\n    # "))
+            failed += tap.line(number, name, faults, skip, f"{took:.1f} s")
             if faults and verbose:
                 print("    # log: " + story.log.replace("\n", "\n    # log: "))
     return 1 if failed else 0

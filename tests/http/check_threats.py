@@ -17,9 +17,10 @@ import time
 import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(HERE))
 
 import gateway  # noqa: E402
+import tap  # noqa: E402
 from peers import Client, Fault, Provider, post  # noqa: E402
 
 NOBODY = 65534
@@ -29,10 +30,6 @@ ROUNDS = int(os.environ.get("TIMING_ROUNDS", "5000"))
 HOSTILE = ["' OR '1'='1", "'; DROP TABLE exchange; --", "\") UNION SELECT name FROM sqlite_master --", "%n%n%n%s%s",
            "=cmd|' /C calc'!A0", "../../../../etc/passwd", "${jndi:ldap://x/a}", "\u202etxt.exe", "%' ESCAPE '",
            "a\u0000b", "`id`", "<script>alert(1)</script>", "NULL", "\\", "\"", "0x00", "1e999", "*", "\u001b[2J"]
-
-
-class Skip(Exception):
-    pass
 
 
 def wish(right, text):
@@ -103,7 +100,7 @@ def t05_no_key_stands_in_proc(g):
 def t06_no_core_and_no_look_into_memory(g):
     """T6: no core file, and /proc/PID/mem is root's alone."""
     if os.getuid() != 0:
-        raise Skip("needs root, to be somebody else")
+        raise tap.Skip("needs root, to be somebody else")
     os.chmod(g.folder, 0o755)
     os.makedirs(g.data, mode=0o700)
     os.chown(g.data, NOBODY, NOBODY)
@@ -115,7 +112,7 @@ def t06_no_core_and_no_look_into_memory(g):
     try:
         line = binary.stdout.readline()
         if not line.startswith(b"listening"):
-            raise Skip("another user can't run it from here: " + binary.stderr.read().decode("utf-8", "replace")[:200])
+            raise tap.Skip("another user can't run it from here: " + binary.stderr.read().decode("utf-8", "replace")[:200])
         with open(f"/proc/{binary.pid}/limits", encoding="ascii") as f:
             core = next(line for line in f if line.startswith("Max core file size"))
         wish(core.split()[4:6] == ["0", "0"], core)
@@ -208,7 +205,7 @@ def t07_canaries_are_seen_nowhere(g):
 def t04_a_nearly_right_key_takes_as_long_as_a_wrong_one(g):
     """T4: Welch's t of 2 x 5,000 refusals (TIMING_ROUNDS) stays below 4.5."""
     if SANITIZED:
-        raise Skip("times under a sanitizer say nothing")
+        raise tap.Skip("times under a sanitizer say nothing")
     secret = "sk-pm-" + "Kq7" * 14
     g.env["ONE"] = secret
     started(g, config([answering("a")], "keys:\n  one: { secret: env:ONE }\n"))
@@ -532,42 +529,35 @@ def t25_an_open_port_needs_a_key_and_a_word(g):
 def t34_the_binary_is_hardened(_):
     """T34: position independent, read-only relocations, stack protector, fortified."""
     if SANITIZED:
-        raise Skip("a debug build")
+        raise tap.Skip("a debug build")
     try:
         text = subprocess.run(["readelf", "-hldW", "--dyn-syms", gateway.BINARY], stdout=subprocess.PIPE,
                               check=True).stdout.decode("ascii", "replace")
     except OSError:
-        raise Skip("readelf is not here") from None
+        raise tap.Skip("readelf is not here") from None
     for need in ("DYN (", "GNU_RELRO", "BIND_NOW", "__stack_chk_fail", "_chk@"):
         wish(need in text, f"{need} is missing")
     for row in text.splitlines():
         wish("GNU_STACK" not in row or "RWE" not in row, "the stack may be executed")
 
 
+def alone(check):
+    g, begun = gateway.Gateway(), time.monotonic()
+    try:
+        check(g)
+        return f"{time.monotonic() - begun:.1f} s"
+    finally:
+        g.remove()
+
+
 def main():
     checks = [f for name, f in sorted(globals().items()) if name[0] == "t" and name[1:3].isdigit()]
     parts = sys.argv[1:]
-    checks = [f for f in checks if not parts or any(part in f.__name__ for part in parts)]
-    print(f"1..{len(checks)}")
     if not gateway.present():
         print("not ok 1 - build/pointsman serve is not there")
         return 1
-    failed = 0
-    for number, check in enumerate(checks, 1):
-        g, begun = gateway.Gateway(), time.monotonic()
-        name = f"{check.__name__[:3]} {check.__name__[4:].replace('_', ' ')}"
-        try:
-            check(g)
-            print(f"ok {number} - {name} ({time.monotonic() - begun:.1f} s)", flush=True)
-        except Skip as why:
-            print(f"ok {number} - {name} # SKIP {why}", flush=True)
-        except (Fault, OSError, ValueError, subprocess.SubprocessError) as fault:
-            failed += 1
-            print(f"not ok {number} - {name}", flush=True)
-            print("    # " + str(fault).replace("\n", "\n    # "))
-        finally:
-            g.remove()
-    return 1 if failed else 0
+    return tap.run([tap.test(alone, check, name=tap.named(check)) for check in checks
+                    if not parts or any(part in check.__name__ for part in parts)])
 
 
 if __name__ == "__main__":

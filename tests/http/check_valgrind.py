@@ -10,10 +10,11 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(HERE))
 
 import fault  # noqa: E402
 import gateway  # noqa: E402
+import tap  # noqa: E402
 from peers import Client, Fault, Provider, post  # noqa: E402
 
 KEY = "valgrind-key-0123456789abcdef"
@@ -103,11 +104,7 @@ def judged(report):
         raise Fault(text[:3000])
 
 
-def main():
-    print("1..1", flush=True)
-    if not gateway.present() or not fault.usable() or not shutil.which("valgrind"):
-        print("ok 1 - a short life under valgrind # SKIP needs valgrind and a release build")
-        return 0
+def a_short_life_under_valgrind():
     g, p = gateway.Gateway(), Provider("a")
     p.blocks, p.repeat = [play], True
     report = os.path.join(g.folder, "report")
@@ -123,14 +120,14 @@ def main():
         g.signal(signal.SIGTERM)
         g.wait_end(60)
         judged(report)
-        print("ok 1 - a short life under valgrind")
-        return 0
-    except (Fault, OSError) as wrong:
-        print("not ok 1 - a short life under valgrind\n    # " + str(wrong).replace("\n", "\n    # "))
-        return 1
     finally:
         g.remove()
         p.stop()
+
+
+def main():
+    usable = gateway.present() and fault.usable() and shutil.which("valgrind")
+    return tap.run([tap.test(a_short_life_under_valgrind)], None if usable else "needs valgrind and a release build")
 
 
 if __name__ == "__main__":

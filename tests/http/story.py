@@ -48,12 +48,9 @@ import signal
 import socket
 import time
 
+import tap
 from gateway import Gateway
 from peers import LIMIT, Client, Fault, Provider, post, shared
-
-
-class Skip(Exception):
-    pass
 
 
 class Done(Exception):
@@ -402,7 +399,7 @@ class Story:
     def do_needs(self, line):
         path = line.words()[-1]
         if not shared(path):
-            raise Skip(f"{path} is not here")
+            raise tap.Skip(f"{path} is not here")
 
     def do_waits(self, line):
         time.sleep(seconds(line.words()[1]))
@@ -676,4 +673,4 @@ class Story:
         return faults
 
 
-__all__ = ["Story", "Skip", "LIMIT"]
+__all__ = ["Story", "LIMIT"]

@@ -8,6 +8,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+
+import tap  # noqa: E402
+
 PURE = {"proxy/route", "proxy/dialect", "proxy/meter", "proxy/access", "proxy/sse"}
 
 # room → prefixes that it may include (besides itself and store/base, which is open to all)
@@ -162,15 +166,7 @@ CHECKS = [("only allowed includes", check_includes), ("no banned calls", check_b
 
 
 def main():
-    failed = False
-    print(f"1..{len(CHECKS)}")
-    for number, (name, check) in enumerate(CHECKS, 1):
-        faults = list(check())
-        failed |= bool(faults)
-        print(f"{'not ok' if faults else 'ok'} {number} - {name}")
-        for fault in faults[:40]:
-            print(f"# {fault}")
-    return 1 if failed else 0
+    return tap.run([(name, lambda check=check: list(check())) for name, check in CHECKS])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+
+import tap  # noqa: E402
+
 BUILD = os.environ.get("POINTSMAN_BUILD", os.path.join(ROOT, "build"))
 BINARY = os.environ.get("POINTSMAN_BIN", os.path.join(BUILD, "pointsman"))
 
@@ -47,7 +51,7 @@ def the_manual_says_every_verb(place):
 
 def the_completion_offers_every_verb(place):
     if not shutil.which("bash"):
-        return "no bash"
+        raise tap.Skip("no bash")
     script = ('. "$0"; '
               'for two in "$@"; do COMP_WORDS=(pointsman $two ""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=(); '
               '_pointsman; printf "%s " "${COMPREPLY[@]}"; done')
@@ -56,12 +60,11 @@ def the_completion_offers_every_verb(place):
     missing = [v for v in verbs() if v.split()[0] not in words]
     missing += [v for v in verbs() if v.startswith("route ") and v.split()[1] not in words]
     assert not missing, (missing, done.stdout)
-    return None
 
 
 def systemd_understands_the_service(place):
     if not shutil.which("systemd-analyze"):
-        return "no systemd-analyze"
+        raise tap.Skip("no systemd-analyze")
     unit = os.path.join(place, "usr/lib/systemd/system/pointsman.service")
     with open(unit, encoding="utf-8") as f:
         text = f.read()
@@ -73,29 +76,19 @@ def systemd_understands_the_service(place):
     os.unlink(copy)
     said = [line for line in done.stdout.splitlines() if "pointsman.service" in line and "Unit" not in line]
     assert not said, done.stdout
-    return None
 
 
 def main():
-    checks = [everything_lies_below_the_prefix, the_manual_says_every_verb, the_completion_offers_every_verb,
-              systemd_understands_the_service]
     place = tempfile.mkdtemp(prefix="pm-install-")
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "CI")}
     done = run("make", "-o", "all", "install", f"DESTDIR={place}", "PREFIX=/usr", f"BUILD={BUILD}", cwd=ROOT, env=env)
-    failed = done.returncode != 0
-    if failed:
+    if done.returncode:
         print("# " + done.stdout.replace("\n", "\n# "))
-    for n, check in enumerate(checks, 1):
-        name = check.__name__.replace("_", " ")
-        try:
-            skip = check(place)
-            print(f"ok {n} - {name}" + (f" # SKIP {skip}" if skip else ""), flush=True)
-        except (AssertionError, OSError) as error:
-            failed = True
-            print(f"not ok {n} - {name}\n# {error}"[:1500], flush=True)
+    failed = tap.run([tap.test(check, place) for check in (
+        everything_lies_below_the_prefix, the_manual_says_every_verb, the_completion_offers_every_verb,
+        systemd_understands_the_service)])
     shutil.rmtree(place, ignore_errors=True)
-    print(f"1..{len(checks)}")
-    return 1 if failed else 0
+    return failed or done.returncode
 
 
 if __name__ == "__main__":

@@ -8,6 +8,10 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+
+import tap  # noqa: E402
+
 BINARY = os.environ.get("POINTSMAN_BIN", os.path.join(ROOT, "build", "pointsman"))
 
 
@@ -38,14 +42,14 @@ def main():
     path = os.path.join(ROOT, "README.md")
     with open(path, encoding="utf-8") as f:
         text = old = f.read()
-    print(f"1..{len(PARTS)}")
-    failed = False
+    failed = 0
+    tap.plan(len(PARTS))
     for number, (name, make) in enumerate(PARTS.items(), 1):
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end {name} -->)", re.S)
         new = pattern.sub(lambda m: m.group(1) + make() + m.group(2), text)
         good = bool(pattern.search(text)) and (new == text or "--write" in sys.argv)
-        failed |= not good
-        print(f"{'ok' if good else 'not ok'} {number} - the README's {name} are those of the program")
+        failed += tap.line(number, f"the README's {name} are those of the program",
+                           [] if good else ["run me with --write"])
         text = new
     if "--write" in sys.argv and text != old:
         with open(path, "w", encoding="utf-8") as f:

@@ -16,6 +16,10 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+
+import tap  # noqa: E402
+
 BIN = os.environ.get("POINTSMAN_BIN", os.path.join(ROOT, "build", "pointsman"))
 SIZES = ((80, 24), (120, 40), (200, 60))
 
@@ -279,28 +283,18 @@ def a_pulled_plug_is_seen_by_nobody_but_the_switchboard(d):
 
 
 def main():
-    if not shutil.which("tmux"):
-        print("1..1\nok 1 - the switchboard # SKIP tmux plays the terminals here")
-        return 0
     checks = [(three_presses_and_the_very_next_request_goes_elsewhere, size) for size in SIZES]
     checks += [(without_a_configuration_any_name_can_be_switched, ()),
                (two_people_edit_one_route_and_neither_loses_anything, ()),
                (what_if_is_shown_before_anything_is_switched, ()),
                (a_pulled_plug_is_seen_by_nobody_but_the_switchboard, ())]
-    d, failed = Desk(), 0
+    d = Desk() if shutil.which("tmux") else None
     try:
-        for n, (check, args) in enumerate(checks, 1):
-            name = check.__name__.replace("_", " ") + (" at %dx%d" % args if args else "")
-            try:
-                check(d, *args)
-                print(f"ok {n} - {name}", flush=True)
-            except Exception as error:
-                failed += 1
-                print(f"not ok {n} - {name}\n# " + f"{type(error).__name__}: {error}".replace("\n", "\n# "), flush=True)
+        return tap.run([tap.test(check, d, *size, name=tap.named(check) + (" at %dx%d" % size if size else ""))
+                        for check, size in checks], None if d else "tmux plays the terminals here")
     finally:
-        d.close()
-    print(f"1..{len(checks)}")
-    return 1 if failed else 0
+        if d:
+            d.close()
 
 
 if __name__ == "__main__":
