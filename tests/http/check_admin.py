@@ -5,13 +5,9 @@ import http.client
 import http.server
 import json
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,135 +15,9 @@ import urllib.request
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import tap  # noqa: E402
+from house import House, wait_for  # noqa: E402
 
-BIN = os.environ.get("POINTSMAN_BIN") or os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "build", "pointsman")
 NOBODY = 65534
-
-
-class Provider(http.server.BaseHTTPRequestHandler):
-    """Answers chat completions; `stream` sends a piece every 50 ms until the client leaves or 40 went."""
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.seen.append(body["model"])
-        usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-        if not body.get("stream"):
-            text = json.dumps({"id": "x", "object": "chat.completion", "model": body["model"], "usage": usage,
-                               "choices": [{"index": 0, "finish_reason": "stop", "message":
-                                            {"role": "assistant", "content": "hello from " + self.server.name}}]})
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
-            return
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
-        try:
-            for i in range(40):
-                self.piece({"choices": [{"index": 0, "delta": {"content": f"w{i} "}}]})
-                time.sleep(0.05)
-            self.piece({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-            self.piece({"choices": [], "usage": usage})
-            self.raw("data: [DONE]\n\n")
-            self.wfile.write(b"0\r\n\r\n")
-        except OSError:
-            self.server.left += 1
-
-    def piece(self, event):
-        self.raw("data: " + json.dumps(event) + "\n\n")
-
-    def raw(self, text):
-        self.wfile.write(f"{len(text):x}\r\n{text}\r\n".encode())
-        self.wfile.flush()
-
-
-def start_provider(name):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
-    server.daemon_threads = True
-    server.name, server.seen, server.left = name, [], 0
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
-
-
-class Gateway:
-    def __init__(self, extra=""):
-        self.home = tempfile.mkdtemp(prefix="pm-check-")
-        os.chmod(self.home, 0o755)
-        self.data = os.path.join(self.home, "data")
-        self.config = os.path.join(self.home, "pointsman.yaml")
-        self.socket = os.path.join(self.data, "control.sock")
-        self.one, self.two = start_provider("one"), start_provider("two")
-        self.write(extra)
-        self.process = None
-        self.start()
-
-    def write(self, extra="", routes="  fast: { targets: [one/m1] }\n"):
-        with open(self.config, "w") as f:
-            f.write("listen: 127.0.0.1:0\nproviders:\n"
-                    f"  one: {{ dialect: openai, base_url: 'http://127.0.0.1:{self.one.server_port}/v1', models: [m1] }}\n"
-                    f"  two: {{ dialect: openai, base_url: 'http://127.0.0.1:{self.two.server_port}/v1', models: [m2] }}\n"
-                    "routes:\n" + routes + "prices: { one/m1: { input: 1, output: 2 }, two/m2: { input: 3, output: 4 } }\n"
-                    + extra)
-
-    def start(self):
-        self.process = subprocess.Popen(self.words("serve"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        text=True, env=self.env())
-        line = self.process.stdout.readline()
-        assert line.startswith("listening http://"), line + self.process.stderr.read()
-        self.url = line.split()[1]
-
-    def env(self):
-        kept = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY") and k != "POINTSMAN_SOCKET"}
-        return dict(kept, HOME=self.home, NO_COLOR="1")
-
-    def words(self, *words):
-        return [BIN, *words, "--config", self.config, "--data", self.data]
-
-    def run(self, *words, code=0):
-        child = [] if "--" not in words else list(words[words.index("--"):])
-        words = words if not child else words[:words.index("--")]
-        done = subprocess.run(self.words(*words) + child, capture_output=True, text=True, env=self.env(), timeout=60)
-        if code is not None and done.returncode != code:
-            raise AssertionError(f"{words}: exit {done.returncode}, not {code}\n{done.stdout}{done.stderr}")
-        return done
-
-    def json(self, *words):
-        return json.loads(self.run(*words, "--json").stdout)
-
-    def lines(self, *words):
-        return [json.loads(line) for line in self.run(*words, "--json").stdout.splitlines()]
-
-    def ask(self, model="fast", stream=False, **headers):
-        body = json.dumps({"model": model, "stream": stream, "max_tokens": 50,
-                           "messages": [{"role": "user", "content": "hi there"}]})
-        request = urllib.request.Request(self.url + "/v1/chat/completions", body.encode(),
-                                         {"content-type": "application/json", **headers})
-        try:
-            return urllib.request.urlopen(request, timeout=30)
-        except urllib.error.HTTPError as refused:
-            refused.msg = refused.read().decode()
-            raise
-
-    def text(self, *args, **kw):
-        with self.ask(*args, **kw) as answer:
-            return json.load(answer)["choices"][0]["message"]["content"]
-
-    def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(40)
-
-    def close(self):
-        self.stop()
-        shutil.rmtree(self.home, ignore_errors=True)
 
 
 class Unix(http.client.HTTPConnection):
@@ -159,16 +29,6 @@ class Unix(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(30)
         self.sock.connect(self.path)
-
-
-def wait_for(what, seconds=5):
-    end = time.time() + seconds
-    while time.time() < end:
-        value = what()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError("did not happen in time: " + (what.__doc__ or what.__name__))
 
 
 def as_nobody(path, requests):
@@ -283,7 +143,7 @@ def running_requests_are_seen_streamed_and_cancelled(g):
 
 
 def tail_follows(g):
-    child = subprocess.Popen(g.words("tail", "--json", "--limit", "1"), stdout=subprocess.PIPE, text=True, env=g.env())
+    child = subprocess.Popen(g.words("tail", "--json", "--limit", "1"), stdout=subprocess.PIPE, text=True, env=g.env)
     child.stdout.readline()
     time.sleep(0.3)
     g.text(session="s")
@@ -333,7 +193,7 @@ def state_outlives_a_restart(g, secret):
     g.run("profile", "save", "night")
     wait_for(lambda: any("saved" in a["what"] for a in g.lines("audit")))
     assert g.run("down").returncode == 0
-    g.process.wait(10)
+    g.wait_end(10)
     assert g.run("status", code=3).stderr.startswith("pointsman: no gateway answers")
     g.start()
     assert g.text(**auth) == "hello from two"
@@ -407,7 +267,7 @@ def a_run_outlives_a_restart_of_the_gateway(g):
               "print(json.load(u.urlopen(r))['choices'][0]['message']['content'])")
     where = os.path.join(g.home, "url")
     child = subprocess.Popen(g.words("run", "--name", "long") + ["--", sys.executable, "-c", script, where],
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=g.env())
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=g.env)
     wait_for(lambda: os.path.exists(started))
     g.stop()
     g.start()
@@ -499,7 +359,7 @@ def restart_keeps_the_socket(g, secret):
     g.run("restart")
     after = g.json("status")
     assert after["started"] != before["started"]
-    g.url = after["listen"][0]
+    g.port = int(after["listen"][0].rsplit(":", 1)[1])
     assert g.text(authorization="Bearer " + secret) == "hello from one"
 
 
@@ -526,7 +386,7 @@ def others_are_refused_or_see_no_bodies(g):
 
 
 def main():
-    g, state = Gateway(), {}
+    g, state = House(), {}
 
     def first():
         a_record_is_there_at_once_and_in_full(g)

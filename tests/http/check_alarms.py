@@ -13,9 +13,9 @@ import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import check_admin  # noqa: E402
+import house  # noqa: E402
 import tap  # noqa: E402
-from check_admin import Gateway, wait_for  # noqa: E402
+from house import wait_for  # noqa: E402
 
 SECRET = "a-secret-of-the-test-bot"
 
@@ -59,13 +59,13 @@ def tool_answer(handler, body):
     handler.wfile.write(b"0\r\n\r\n")
 
 
-class Provider(check_admin.Provider):
+class Provider(house.Provider):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         tool_answer(self, body)
 
 
-class House(Gateway):
+class House(house.House):
     """A call costs $1.80 here; what is told lands in .heard and in a file."""
 
     def __init__(self):

@@ -9,8 +9,8 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import house  # noqa: E402
 import tap  # noqa: E402
-from check_admin import Gateway  # noqa: E402
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):
@@ -27,17 +27,15 @@ class Refusing(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text)
 
 
-class House(Gateway):
+class House(house.House):
     def write(self, extra="", routes=""):
+        self.env.update(LAB_KEY="a-key-of-the-lab-0123", TERM="xterm-256color")
         self.lab = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
         self.lab.good = True
         threading.Thread(target=self.lab.serve_forever, daemon=True).start()
         with open(self.config, "w", encoding="utf-8") as f:
             f.write("listen: 127.0.0.1:0\nproviders:\n  lab: { dialect: openai, models: [m1], api_key: env:LAB_KEY, "
                     f"base_url: 'http://127.0.0.1:{self.lab.server_port}/v1' }}\n")
-
-    def env(self):
-        return dict(super().env(), LAB_KEY="a-key-of-the-lab-0123", TERM="xterm-256color")
 
     def findings(self, verdict, *words, code=None):
         found = [json.loads(line) for line in self.run("doctor", "--json", *words, code=code).stdout.splitlines()]
@@ -69,7 +67,7 @@ def files_open_to_others_are_named_with_the_command(g):
 
 
 def a_terminal_that_is_described_nowhere_is_a_worry(g):
-    env, g.env = g.env, lambda: dict(env(), TERM="vt9000")
+    env, g.env = g.env, dict(g.env, TERM="vt9000")
     found = g.findings("warn", code=0)
     g.env = env
     assert any(f["what"] == "terminal" and "vt9000" in f["text"] and "xterm-256color" in f["text"] for f in found), found

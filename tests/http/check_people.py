@@ -12,8 +12,10 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import house  # noqa: E402
 import tap  # noqa: E402
-from check_admin import BIN, Gateway, wait_for  # noqa: E402
+from gateway import BINARY  # noqa: E402
+from house import wait_for  # noqa: E402
 
 GROUP, OP, VIEW, OUT = "pmtestgrp", "pmtestop", "pmtestview", "pmtestout"
 
@@ -38,12 +40,12 @@ def become(user):
     os.setuid(who.pw_uid)
 
 
-class House(Gateway):
+class House(house.House):
     def __init__(self):
         self.open_to = "owner"
         super().__init__()
         self.binary = os.path.join(self.home, "pointsman")
-        shutil.copy(BIN, self.binary)
+        shutil.copy(BINARY, self.binary)
 
     def write(self, extra="", routes="  fast: { targets: [one/m1] }\n"):
         self.door = os.path.join(self.home, "people.sock")

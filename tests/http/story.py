@@ -50,7 +50,7 @@ import time
 
 import tap
 from gateway import Gateway
-from peers import LIMIT, Client, Fault, Provider, post, shared
+from peers import Client, Fault, Provider, post, shared
 
 
 class Done(Exception):
@@ -671,6 +671,3 @@ class Story:
         self.log = self.gateway.read_log()
         self.gateway.remove()
         return faults
-
-
-__all__ = ["Story", "LIMIT"]
