@@ -150,9 +150,13 @@ $(BUILD)/tests/fault/%.so: tests/fault/%.c Makefile
 	@echo "  preload $<"
 	@$(CC) $(CPPFLAGS) -std=c11 -O1 -g $(WARN) -fPIC -shared -o $@ $< -ldl
 
+# what several tests of the dialects share
+IR_CHECK = $(BUILD)/obj/tests/unit/ir_check.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,ir_chat ir_gemini ir_responses ir_random translate citations): $(IR_CHECK)
+
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libpointsman.a
 	@mkdir -p $(@D)
 	@echo "  test    $<"
-	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libpointsman.a $(LDFLAGS) $(LDLIBS) $(TEST_LDLIBS)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(filter %.o,$^) $(BUILD)/libpointsman.a $(LDFLAGS) $(LDLIBS) $(TEST_LDLIBS)
 
--include $(OBJ:.o=.d) $(UNIT:%=%.d) $(TOOLS:%=%.d) $(FUZZ:%=%.d)
+-include $(OBJ:.o=.d) $(IR_CHECK:.o=.d) $(UNIT:%=%.d) $(TOOLS:%=%.d) $(FUZZ:%=%.d)

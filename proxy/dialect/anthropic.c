@@ -11,6 +11,7 @@ const struct spoke spoke_messages = {
     .writer_size = sizeof(struct messages_writer),
     .read_event = messages_read_event,
     .read_end = messages_read_end,
+    .reader_fini = messages_reader_fini,
     .write_event = messages_write_event,
     .writer_fini = messages_writer_fini,
 };

@@ -7,7 +7,9 @@
 
 /* anthropic_blocks.c: one content block → a part; NULL without memory. */
 struct ir_part *messages_read_block(struct json_span block, struct arena *a);
-bool messages_read_citation(struct json_span v, struct arena *a, struct ir_citation *out);
+void messages_read_citation(struct json_span v, struct ir_citation *out);
+
+void messages_place_citations(struct ir_part *parts);
 
 /* anthropic_read.c, anthropic_write.c, anthropic_turns.c */
 int messages_read_request(struct str body, struct arena *a, struct ir_request *out, struct err *e);
@@ -39,6 +41,8 @@ struct messages_reader {
     enum messages_open open;
     unsigned part;
     bool called;           /* a tool call was seen */
+    int64_t chars, begun;  /* of all texts; of those before the open block */
+    struct buf citations;  /* of the open block, comma between them: they come before its text */
     struct usage first;    /* of message_start: input and cache */
 };
 struct messages_writer {
@@ -51,6 +55,7 @@ struct messages_writer {
 };
 void messages_read_event(struct stream_reader *s, struct str name, struct str data);
 void messages_read_end(struct stream_reader *s);
+void messages_reader_fini(struct stream_reader *s);
 void messages_write_event(struct stream_writer *s, const struct ir_event *ev, struct buf *out);
 void messages_writer_fini(struct stream_writer *s);
 

@@ -50,6 +50,7 @@ int messages_read_answer(struct str body, const struct spoke_quirks *q, struct a
         called |= p->kind == IR_CALL;
         ir_choice_add(c, p);
     }
+    messages_place_citations(c->parts);
     c->finish_native = ir_text(w[3].value);
     c->finish = messages_finish_from(c->finish_native);
     c->stop_sequence = ir_text(w[4].value);
@@ -96,6 +97,14 @@ void messages_put_usage(struct json_writer *w, const char *key, const struct usa
     json_object_end(w);
 }
 
+static void put_text_or_null(struct json_writer *w, const char *key, struct str text)
+{
+    if (text.p)
+        ir_put_text(w, key, text);
+    else
+        json_put_null(w, key);
+}
+
 void messages_put_citation(struct json_writer *w, const char *key, const struct ir_citation *c,
     enum wire origin)
 {
@@ -104,10 +113,19 @@ void messages_put_citation(struct json_writer *w, const char *key, const struct 
         return;
     }
     json_object_begin(w, key);
-    json_put_c(w, "type", "web_search_result_location");
-    ir_put_text(w, "url", c->url.p ? c->url : STR(""));
-    ir_put_text(w, "title", c->title.p ? c->title : STR(""));
-    json_put_c(w, "encrypted_index", "");
+    if (c->url.p) {
+        json_put_c(w, "type", "web_search_result_location");
+        ir_put_text(w, "url", c->url);
+        ir_put_text(w, "title", c->title.p ? c->title : STR(""));
+        json_put_c(w, "encrypted_index", "");
+    } else { /* which file is known, no place in it: of no characters */
+        json_put_c(w, "type", "char_location");
+        json_put_raw(w, "document_index", c->index.p ? c->index : STR("0"));
+        put_text_or_null(w, "document_title", c->title);
+        put_text_or_null(w, "file_id", c->file_id);
+        json_put_int(w, "start_char_index", 0);
+        json_put_int(w, "end_char_index", 0);
+    }
     ir_put_text(w, "cited_text", c->cited.p ? c->cited : STR(""));
     json_object_end(w);
 }
@@ -180,7 +198,7 @@ static void put_block(struct json_writer *w, const struct ir_part *p, struct ir_
         if (p->origin == WIRE_MESSAGES)
             json_put_raw(w, NULL, p->raw);
         else
-            ir_dropped_text(notes, "content.", ir_text(json_get(p->raw, STR("type"))));
+            ir_dropped_opaque(notes, p->raw);
         break;
     case IR_MEDIA:
     case IR_RESULT:

@@ -1,5 +1,6 @@
 /* anthropic_blocks.c: content blocks of Messages → parts; requests and answers have the same. */
 #include "proxy/dialect/anthropic.h"
+#include "proxy/dialect/places.h"
 
 /* --- media ------------------------------------------------------------------------------------ */
 
@@ -22,21 +23,47 @@ static bool read_citations(struct ir_part *p, struct json_span list, struct aren
     struct json_span key, v;
     struct ir_citation **at = &p->citations;
     while (list.type == JSON_ARRAY && json_next(&it, &key, &v)) {
-        if (!(*at = arena_zalloc(a, sizeof **at)) || !messages_read_citation(v, a, *at))
+        if (!(*at = arena_zalloc(a, sizeof **at)))
             return false;
+        messages_read_citation(v, *at);
         at = &(*at)->next;
     }
     return true;
 }
 
-bool messages_read_citation(struct json_span v, struct arena *a, struct ir_citation *out)
+/* web_search_result_location has an url, search_result_location a source (mostly one), char_, page_
+ * and content_block_location a document. Its place in that document only the maker can say. */
+void messages_read_citation(struct json_span v, struct ir_citation *out)
 {
-    (void)a;
-    out->raw = v.raw;
-    out->url = ir_text(json_get(v.raw, STR("url")));
-    out->title = ir_text(json_get(v.raw, STR("title")));
-    out->cited = ir_text(json_get(v.raw, STR("cited_text")));
-    return true;
+    struct json_want w[] = {{STR("type")}, {STR("url")}, {STR("source")}, {STR("title")},
+        {STR("document_title")}, {STR("file_id")}, {STR("document_index")}, {STR("cited_text")}};
+    *out = (struct ir_citation){.raw = v.raw, .start = IR_PLACE_UNSAID, .end = IR_PLACE_UNSAID};
+    if (json_scan(v.raw, w, ARRAY_LEN(w)) < 0)
+        return;
+    struct str source = ir_text(w[2].value);
+    bool page = str_starts(source, STR("http"));
+    out->type = ir_text(w[0].value);
+    out->url = page ? source : ir_text(w[1].value);
+    out->title = ir_text(w[w[3].count ? 3 : 4].value);
+    out->file_id = page || !source.p ? ir_text(w[5].value) : source;
+    out->index = ir_raw(w[6].value);
+    out->cited = ir_text(w[7].value);
+}
+
+/* All of a block's text rests on its citations. */
+void messages_place_citations(struct ir_part *parts)
+{
+    int64_t chars = 0;
+    for (struct ir_part *p = parts; p; p = p->next) {
+        int64_t begun = chars;
+        if (p->kind != IR_TEXT)
+            continue;
+        chars += places_count(p->text);
+        for (struct ir_citation *c = p->citations; c; c = c->next) {
+            c->start = begun;
+            c->end = chars;
+        }
+    }
 }
 
 /* --- results ---------------------------------------------------------------------------------- */
@@ -104,6 +131,7 @@ static bool fill(struct ir_part *p, const struct json_want w[B_COUNT], struct ar
     case IR_MEDIA:
         p->media.kind = ir_is(ir_text(w[B_TYPE].value), "image") ? IR_IMAGE : IR_DOCUMENT;
         p->media.filename = ir_text(w[B_TITLE].value);
+        p->media.to_be_cited = json_is_true(json_get(w[B_CITATIONS].value.raw, STR("enabled")));
         read_source(&p->media, w[B_SOURCE].value);
         if (!p->media.data.p && !p->media.url.p && !p->media.file_id.p)
             p->kind = IR_OPAQUE; /* a document of blocks */

@@ -1,6 +1,7 @@
 /* anthropic_stream_read.c: events of a Messages stream → neutral events. Its blocks come one after
- * the other, so nothing is ever held. */
+ * the other, so nothing is held but citations: they come before the text that rests on them. */
 #include "proxy/dialect/anthropic.h"
+#include "proxy/dialect/places.h"
 
 #define EMIT(s, ...) emit(s, (struct ir_event){__VA_ARGS__})
 
@@ -36,6 +37,8 @@ static void block_start(struct stream_reader *s, struct str data)
         r->open = MESSAGES_OPEN_TEXT;
         if (text.n)
             EMIT(s, .kind = IR_EV_TEXT, .text = text);
+        r->begun = r->chars;
+        r->chars += places_count(text);
     } else if (ir_is(type, "thinking")) {
         r->open = MESSAGES_OPEN_THINKING;
         if (thought.n)
@@ -51,6 +54,17 @@ static void block_start(struct stream_reader *s, struct str data)
     }
 }
 
+static void keep_citation(struct stream_reader *s, struct json_span citation)
+{
+    struct messages_reader *r = s->state;
+    if (!r->citations.max)
+        buf_init(&r->citations, STREAM_HOLD_MAX);
+    buf_putc(&r->citations, r->citations.n ? ',' : '[');
+    buf_put_str(&r->citations, citation.raw);
+    if (r->citations.err)
+        stream_emit_error(s, STR("{\"error\":\"the citations of a text are too large\"}"), 502);
+}
+
 static void block_delta(struct stream_reader *s, struct str data)
 {
     struct messages_reader *r = s->state;
@@ -59,23 +73,43 @@ static void block_delta(struct stream_reader *s, struct str data)
     if (json_scan(json_get(data, STR("delta")).raw, w, ARRAY_LEN(w)) < 0)
         return;
     struct str type = ir_text(w[0].value);
-    struct ir_citation c = {0};
-    if (ir_is(type, "text_delta"))
+    if (ir_is(type, "text_delta")) {
+        r->chars += places_count(ir_text(w[1].value));
         EMIT(s, .kind = IR_EV_TEXT, .text = ir_text(w[1].value));
-    else if (ir_is(type, "input_json_delta") && r->open == MESSAGES_OPEN_CALL) {
+    } else if (ir_is(type, "input_json_delta") && r->open == MESSAGES_OPEN_CALL) {
         if (ir_text(w[2].value).n) /* the first is empty */
             EMIT(s, .kind = IR_EV_CALL_ARGS, .text = ir_text(w[2].value));
     } else if (ir_is(type, "thinking_delta"))
         EMIT(s, .kind = IR_EV_REASONING, .text = ir_text(w[3].value));
     else if (ir_is(type, "signature_delta") && ir_text(w[4].value).n)
         EMIT(s, .kind = IR_EV_SIGNATURE, .signature = ir_text(w[4].value));
-    else if (ir_is(type, "citations_delta") && messages_read_citation(w[5].value, NULL, &c))
+    else if (ir_is(type, "citations_delta") && r->open == MESSAGES_OPEN_TEXT)
+        keep_citation(s, w[5].value);
+}
+
+/* Now that the end of its text is known. */
+static void tell_citations(struct stream_reader *s)
+{
+    struct messages_reader *r = s->state;
+    struct json_span key, v;
+    struct ir_citation c;
+    if (!r->citations.n)
+        return;
+    buf_putc(&r->citations, ']');
+    struct json_iter it = json_iter(buf_str(&r->citations));
+    while (json_next(&it, &key, &v)) {
+        messages_read_citation(v, &c);
+        c.start = r->begun;
+        c.end = r->chars;
         EMIT(s, .kind = IR_EV_CITATION, .citation = &c);
+    }
+    buf_reset(&r->citations);
 }
 
 static void block_stop(struct stream_reader *s)
 {
     struct messages_reader *r = s->state;
+    tell_citations(s);
     if (r->open == MESSAGES_OPEN_TEXT || r->open == MESSAGES_OPEN_THINKING ||
         r->open == MESSAGES_OPEN_CALL)
         EMIT(s, .kind = IR_EV_PART_END);
@@ -143,4 +177,10 @@ void messages_read_event(struct stream_reader *s, struct str name, struct str da
 void messages_read_end(struct stream_reader *s)
 {
     (void)s;
+}
+
+void messages_reader_fini(struct stream_reader *s)
+{
+    struct messages_reader *r = s->state;
+    buf_fini(&r->citations);
 }

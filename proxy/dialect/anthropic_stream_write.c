@@ -168,7 +168,7 @@ static void opaque(struct stream_writer *s, const struct ir_event *ev, struct bu
 {
     struct messages_writer *m = s->state;
     if (ev->origin != WIRE_MESSAGES) {
-        ir_dropped_text(s->notes, "content.", ir_text(json_get(ev->raw, STR("type"))));
+        ir_dropped_opaque(s->notes, ev->raw);
         return;
     }
     close_block(m, ev, out);

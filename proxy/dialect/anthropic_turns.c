@@ -86,6 +86,10 @@ static bool put_media(struct json_writer *w, const struct ir_part *p, struct ir_
 {
     static const char *const names[] = {"image", "audio", "document", "video"};
     const struct ir_media *m = &p->media;
+    if (p->origin == WIRE_MESSAGES) { /* with its context and what is to be cited */
+        json_put_raw(w, NULL, p->raw);
+        return true;
+    }
     if ((m->kind != IR_IMAGE && m->kind != IR_DOCUMENT) ||
         (!m->data.p && !m->url.p && !m->file_id.p)) {
         ir_dropped(notes, names[m->kind]);
@@ -186,7 +190,7 @@ static bool put_part(struct json_writer *w, const struct ir_part *p, bool thinki
         if (p->origin == WIRE_MESSAGES)
             json_put_raw(w, NULL, p->raw);
         else
-            ir_dropped_text(notes, "content.", ir_text(json_get(p->raw, STR("type"))));
+            ir_dropped_opaque(notes, p->raw);
         return p->origin == WIRE_MESSAGES;
     }
     return false;

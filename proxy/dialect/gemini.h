@@ -1,5 +1,5 @@
-/* gemini.h: what the files of the Gemini spoke share (gemini_read.c, gemini_write.c,
- * gemini_stream.c, gemini_schema.c, gemini_partial.c). Private to them; the door is spoke_generate.
+/* gemini.h: what the files of the Gemini spoke share. Included by gemini*.c alone; the door is
+ * spoke_generate.
  *
  * Gemini takes every key in camelCase and in snake_case; keys are looked up by gemini_get(). A call
  * may come without an id: one is invented, the same for the same bytes, and left out again when the
@@ -8,6 +8,7 @@
 #ifndef POINTSMAN_GEMINI_H
 #define POINTSMAN_GEMINI_H
 
+#include "proxy/dialect/places.h"
 #include "proxy/dialect/spoke.h"
 
 #define GEMINI_INVENTED "call_pm"
@@ -33,13 +34,18 @@ const char *gemini_finish_name(enum ir_finish finish);
 /* logprobsResult ↔ chat's array of tokens. */
 struct str gemini_read_logprobs(struct json_span result, struct arena *a);
 void gemini_put_logprobs(struct json_writer *w, struct str chat_array);
-/* groundingMetadata → citations, each given once; `ascii` says that offsets in bytes are offsets in
- * characters. */
-bool gemini_read_grounding(struct json_span metadata, bool ascii, struct arena *a,
-    struct ir_citation **out);
+/* What a candidate says of its sources → citations. */
+struct gemini_sources {
+    struct json_span grounding, citations; /* groundingMetadata, citationMetadata */
+    struct json_span parts;     /* of a whole answer; a stream's places count from its beginning */
+    const struct places *said;  /* all of its text */
+};
+bool gemini_read_sources(const struct gemini_sources *from, struct arena *a,
+    struct ir_citation **out); /* false: no memory */
 /* The two arrays of groundingMetadata, citation by citation. */
 struct gemini_grounding {
     struct buf chunks, supports;
+    struct places said;         /* all of the candidate's text so far */
     unsigned count;
 };
 void gemini_add_citation(struct gemini_grounding *g, const struct ir_citation *c);
@@ -69,6 +75,42 @@ struct gemini_partial {
 /* Fragments are appended to `out` as plain JSON. False: a path that this can't follow. */
 bool gemini_partial_add(struct gemini_partial *p, struct json_span piece, struct buf *out);
 void gemini_partial_end(struct gemini_partial *p, struct buf *out);
+
+/* gemini_stream_read.c, gemini_stream_write.c */
+enum { GEMINI_CHOICES = 16 };
+enum gemini_open { GEMINI_OPEN_NONE, GEMINI_OPEN_TEXT, GEMINI_OPEN_REASONING, GEMINI_OPEN_CALL };
+struct gemini_reader {
+    struct gemini_choice {
+        enum gemini_open open;
+        unsigned part, calls;
+        bool seen, partial_call;
+        char finish[48];         /* empty: not said yet */
+        struct places said;
+        struct gemini_partial *partial; /* NULL until a call comes in pieces */
+    } choice[GEMINI_CHOICES];
+    struct arena a;              /* of the event under way */
+    bool begun, blocked, said_usage;
+    struct usage usage;
+    char tier[24];
+    char answer_id[80];
+};
+struct gemini_writer {
+    struct buf id, model, tier;  /* texts */
+    bool begun, ready, failed, said_usage;
+    struct usage usage;
+    struct gemini_candidate {
+        enum gemini_open open;
+        struct buf arguments, id, name, signature; /* texts of the call under way */
+        enum wire origin;        /* of that call */
+        enum ir_finish finish;
+        struct gemini_grounding grounding;
+    } *candidate[GEMINI_CHOICES]; /* NULL until it begins */
+};
+void gemini_read_event(struct stream_reader *s, struct str name, struct str data);
+void gemini_read_end(struct stream_reader *s);
+void gemini_reader_fini(struct stream_reader *s);
+void gemini_write_event(struct stream_writer *s, const struct ir_event *ev, struct buf *out);
+void gemini_writer_fini(struct stream_writer *s);
 
 int gemini_read_request(struct str body, struct arena *a, struct ir_request *out, struct err *e);
 int gemini_write_request(const struct ir_request *r, const struct spoke_target *t, struct buf *out,

@@ -12,6 +12,8 @@ static void put_choice(struct json_writer *w, const struct ir_choice *c, struct 
     json_array_begin(w, "parts");
     for (const struct ir_part *p = c->parts; p; p = p->next) {
         gemini_put_part(w, p, notes);
+        if (p->kind == IR_TEXT || p->kind == IR_REFUSAL)
+            places_add(&g.said, p->text);
         for (const struct ir_citation *at = p->citations; at; at = at->next)
             gemini_add_citation(&g, at);
     }
@@ -25,6 +27,7 @@ static void put_choice(struct json_writer *w, const struct ir_choice *c, struct 
     json_object_end(w);
     buf_fini(&g.chunks);
     buf_fini(&g.supports);
+    places_fini(&g.said);
 }
 
 int gemini_write_answer(const struct ir_answer *answer, const struct spoke_client *c,

@@ -344,7 +344,7 @@ bool gemini_put_part(struct json_writer *w, const struct ir_part *p, struct ir_n
             json_put_raw(w, NULL, p->raw);
             return true;
         }
-        ir_dropped_text(notes, "content.", ir_text(json_get(p->raw, STR("type"))));
+        ir_dropped_opaque(notes, p->raw);
         return false;
     default:
         return false; /* results: only requests have them */

@@ -393,15 +393,6 @@ int gemini_read_request(struct str body, struct arena *a, struct ir_request *out
 
 /* --- the answer ----------------------------------------------------------------------------- */
 
-static bool is_ascii(const struct ir_choice *c)
-{
-    for (const struct ir_part *p = c->parts; p; p = p->next)
-        for (size_t i = 0; p->kind == IR_TEXT && i < p->text.n; i++)
-            if ((unsigned char)p->text.p[i] >= 0x80 || p->text.p[i] == '\\')
-                return false;
-    return true;
-}
-
 static bool read_answer_parts(struct ir_answer *out, struct ir_choice *c, struct json_span content,
     struct arena *a)
 {
@@ -426,24 +417,36 @@ static bool read_answer_parts(struct ir_answer *out, struct ir_choice *c, struct
     return gemini_join_parts(c->parts, &c->last, a);
 }
 
+/* They are of the last text. */
+static bool read_sources(struct ir_choice *c, struct json_span candidate, struct arena *a)
+{
+    struct places said = {0};
+    struct ir_part *text = NULL;
+    struct gemini_sources from = {.grounding = gemini_get(candidate.raw, "groundingMetadata"),
+        .citations = gemini_get(candidate.raw, "citationMetadata"),
+        .parts = gemini_get(gemini_get(candidate.raw, "content").raw, "parts"), .said = &said};
+    for (struct ir_part *p = c->parts; p; p = p->next)
+        if (p->kind == IR_TEXT) {
+            places_add(&said, p->text);
+            text = p;
+        }
+    bool good = !text || gemini_read_sources(&from, a, &text->citations);
+    places_fini(&said);
+    return good;
+}
+
 static bool read_candidate(struct ir_answer *out, struct json_span candidate, struct arena *a)
 {
     struct ir_choice *c = ir_add_choice(out, a);
-    struct json_span grounding = gemini_get(candidate.raw, "groundingMetadata");
-    struct ir_citation *citations = NULL;
+    int64_t index;
     if (!c || !read_answer_parts(out, c, gemini_get(candidate.raw, "content"), a))
         return false;
+    if (json_i64(gemini_get(candidate.raw, "index"), &index) == 0 && index >= 0 && index < 1024)
+        c->index = (unsigned)index;
     c->finish_native = ir_text(gemini_get(candidate.raw, "finishReason"));
     c->finish = gemini_finish(c->finish_native, c->finish == IR_FINISH_TOOLS);
     c->logprobs = gemini_read_logprobs(gemini_get(candidate.raw, "logprobsResult"), a);
-    if (grounding.type != JSON_OBJECT)
-        return true;
-    if (!gemini_read_grounding(grounding, is_ascii(c), a, &citations))
-        return false;
-    for (struct ir_part *p = c->parts; p; p = p->next)
-        if (p->kind == IR_TEXT && !p->next)
-            p->citations = citations;
-    return true;
+    return read_sources(c, candidate, a);
 }
 
 static bool read_blocked(struct ir_answer *out, struct json_span feedback, struct arena *a)

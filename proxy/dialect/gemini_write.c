@@ -60,6 +60,8 @@ static void put_media_part(struct writing *g, const struct ir_part *p)
             "a file of another provider (file_id) can't be sent to Gemini: send its data or a URL");
         return;
     }
+    if (m->to_be_cited)
+        ir_dropped(g->notes, "document.citations");
     const char *mime = m->mime.p || m->data.p ? NULL : mime_of_url(m->url);
     if (mime)
         m->mime = str_c(mime);

@@ -49,6 +49,23 @@ void ir_dropped_text(struct ir_notes *notes, const char *before, struct str what
     ir_dropped(notes, name);
 }
 
+/* Gemini's parts have no type but the member that they hold. */
+void ir_dropped_opaque(struct ir_notes *notes, struct str raw)
+{
+    struct str type = ir_text(json_get(raw, STR("type")));
+    struct json_iter it = json_iter(raw);
+    struct json_span key, v;
+    while (!type.p && it.object && json_next(&it, &key, &v))
+        if (v.type == JSON_OBJECT)
+            type = ir_text(key);
+    ir_dropped_text(notes, "content.", type);
+}
+
+void ir_dropped_citation(struct ir_notes *notes, const struct ir_citation *c)
+{
+    ir_dropped_text(notes, "citations.", c->type.n ? c->type : STR("file"));
+}
+
 bool ir_leaves_out(const struct ir_tool *t, enum wire w, struct ir_notes *notes)
 {
     if (t->name.p || t->origin == w)
@@ -222,6 +239,17 @@ void ir_set_url(struct ir_media *m, struct str url)
     m->url = STR_NULL;
     m->mime = str_n(url.p + 5, (size_t)semicolon - 5);
     m->data = str_from(url, (size_t)comma + 1);
+}
+
+void ir_set_place(struct ir_citation *c, struct json_span start, struct json_span end, int64_t before)
+{
+    enum { FURTHEST = 1 << 30 };
+    int64_t from, to;
+    c->start = c->end = IR_PLACE_UNSAID;
+    if (json_i64(start, &from) < 0 || json_i64(end, &to) < 0 || from < 0 || to < from || to > FURTHEST)
+        return;
+    c->start = before + from;
+    c->end = before + to;
 }
 
 struct str ir_name_of_call(const struct ir_request *r, struct str id)

@@ -47,11 +47,19 @@ struct ir_media {
     struct str filename;   /* text */
     struct str detail;     /* text: "low" … */
     bool is_text;          /* data is a document's text, not base64 */
+    bool to_be_cited;      /* answers shall say which places of it they rest on */
 };
 
+/* Where an answer's words come from: a page of the web, or (url absent) a file. */
+enum { IR_PLACE_UNSAID = -1 };
 struct ir_citation {
-    struct str url, title, cited; /* texts; url absent: a place in a document, only `raw` knows it */
-    struct str start, end;        /* raw numbers, of the answer's text */
+    struct str type;              /* text: the word of `origin` for it ("char_location") */
+    struct str url, title;        /* texts; of a file the title is its name */
+    struct str file_id;           /* text */
+    struct str index;             /* raw number: which of the request's documents it is */
+    struct str cited;             /* text: the words of the source */
+    struct str said;              /* text: the words of the answer; where they were repeated */
+    int64_t start, end;           /* their characters (places.h), all texts of the choice in a row */
     struct str raw;               /* raw object as `origin` of the part said it */
     struct ir_citation *next;
 };
@@ -193,7 +201,7 @@ enum ir_event_kind {
     IR_EV_REFUSAL,    /* text */
     IR_EV_CALL_START, /* id, name; signature (Gemini) */
     IR_EV_CALL_ARGS,  /* text: a fragment of the arguments' JSON, itself as text of a JSON string */
-    IR_EV_CITATION,   /* citation, of the text part under way */
+    IR_EV_CITATION,   /* citation, of the text part under way; before its PART_END */
     IR_EV_OPAQUE,     /* raw: a whole part that only `origin` understands */
     IR_EV_PART_END,   /* the part under way is whole */
     IR_EV_FINISH,     /* finish, finish_native, stop_sequence */
@@ -231,6 +239,10 @@ void ir_dropped(struct ir_notes *notes, const char *what);
 void ir_dropped_text(struct ir_notes *notes, const char *before, struct str what);
 /* A tool that this wire has no words for; noted where something is lost by that. */
 bool ir_leaves_out(const struct ir_tool *t, enum wire w, struct ir_notes *notes);
+/* A part that only its maker understands: by its type, or what it holds. */
+void ir_dropped_opaque(struct ir_notes *notes, struct str raw);
+/* A citation that this wire has no words for. */
+void ir_dropped_citation(struct ir_notes *notes, const struct ir_citation *c);
 /* Said, but no reason to refuse: a value clamped, reasoning of another maker left out. */
 void ir_changed(struct ir_notes *notes, const char *what);
 
@@ -261,6 +273,8 @@ void ir_choice_add(struct ir_choice *c, struct ir_part *p);
 bool ir_add_rest(struct ir_request *r, struct arena *a, struct str key, struct str value);
 /* "data:image/png;base64,…" → mime and data; anything else → url. */
 void ir_set_url(struct ir_media *m, struct str url_text);
+/* Sets c->start and c->end from two numbers that count from the character `before` on. */
+void ir_set_place(struct ir_citation *c, struct json_span start, struct json_span end, int64_t before);
 /* The name of the tool that was called with this id, from the messages before; or absent. */
 struct str ir_name_of_call(const struct ir_request *r, struct str id);
 enum ir_effort ir_effort_from(struct str text); /* "low" …; UNSAID when unknown */

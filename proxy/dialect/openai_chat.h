@@ -18,7 +18,12 @@ struct chat_sink {
 };
 bool chat_read_message(struct str message, const struct chat_sink *sink); /* false: no memory */
 bool chat_read_content(struct json_span content, const struct chat_sink *sink);
+/* False: neither, or not one of ours. */
 bool chat_read_citation(struct json_span annotation, struct ir_citation *out);
+bool chat_read_source(struct json_span source, struct ir_citation *out);
+/* Those of a list, to a text; false: no memory. */
+bool chat_add_citations(struct ir_part *text, struct json_span list,
+    bool (*read)(struct json_span v, struct ir_citation *out), struct arena *a);
 
 /* openai_chat_write.c */
 int chat_write_request(const struct ir_request *r, const struct spoke_target *t, struct buf *out,
@@ -60,20 +65,22 @@ struct chat_choice {
     unsigned part;         /* the number of the open part, or of the next */
     bool seen, finished;
     bool plain_thought;    /* its reasoning comes in a member of its own */
+    bool cited;            /* an annotation was read */
     struct chat_call *calls;
     size_t call_count, active; /* calls[active] is the one passed on; == call_count: none */
 };
 struct chat_reader {
     struct chat_choice choice[CHAT_CHOICES];
     size_t held;           /* bytes of arguments that wait */
+    struct json_span sources; /* of the event under way */
     uint64_t seed;         /* for ids where the server gives none */
 };
 struct chat_writer {
     struct buf head;       /* data: {"id":…,"choices":[ : the same in every chunk */
     uint32_t begun;        /* bit per choice: its role was said */
     unsigned calls[CHAT_CHOICES]; /* tool calls begun */
-    unsigned thoughts;     /* proofs of reasoning written */
-    struct buf thought;    /* the reasoning part under way: its proof is said with its whole text */
+    unsigned thoughts[CHAT_CHOICES]; /* proofs of reasoning written */
+    struct buf thought[CHAT_CHOICES]; /* the part under way: its proof is said with its whole text */
     struct usage usage;
 };
 void chat_read_event(struct stream_reader *s, struct str name, struct str data);

@@ -86,11 +86,21 @@ static bool read_choice(struct ir_answer *out, struct json_span v, const struct 
     return true;
 }
 
+/* Of the whole answer: they go to its last text, unless that has annotations. */
+static bool read_sources(struct ir_answer *out, struct json_span list, struct arena *a)
+{
+    struct ir_part *text = NULL;
+    for (struct ir_part *p = out->choices ? out->choices->parts : NULL; p; p = p->next)
+        if (p->kind == IR_TEXT)
+            text = p;
+    return !text || text->citations || chat_add_citations(text, list, chat_read_source, a);
+}
+
 int chat_read_answer(struct str body, const struct spoke_quirks *q, struct arena *a,
     struct ir_answer *out, struct err *e)
 {
     struct json_want w[] = {{STR("id")}, {STR("model")}, {STR("created")}, {STR("choices")},
-        {STR("usage")}, {STR("service_tier")}};
+        {STR("usage")}, {STR("service_tier")}, {STR("search_results")}, {STR("citations")}};
     *out = (struct ir_answer){.origin = WIRE_CHAT};
     if (json_scan(body, w, ARRAY_LEN(w)) < 0 || w[3].value.type != JSON_ARRAY)
         return err_set(e, ERR_TYPE, "the provider's answer is no chat completion");
@@ -105,7 +115,7 @@ int chat_read_answer(struct str body, const struct spoke_quirks *q, struct arena
     while (json_next(&it, &key, &v))
         if (!read_choice(out, v, q, a))
             return member_no_memory(e);
-    return 0;
+    return read_sources(out, w[w[6].count ? 6 : 7].value, a) ? 0 : member_no_memory(e);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -139,8 +149,8 @@ void chat_put_citation(struct json_writer *w, const struct ir_citation *c)
     json_object_begin(w, "url_citation");
     ir_put_text(w, "url", c->url);
     ir_put_text(w, "title", c->title.p ? c->title : STR(""));
-    ir_put_raw(w, "start_index", c->start.p ? c->start : STR("0"));
-    ir_put_raw(w, "end_index", c->end.p ? c->end : STR("0"));
+    json_put_int(w, "start_index", MAX(c->start, 0));
+    json_put_int(w, "end_index", MAX(c->end, 0));
     ir_put_text(w, "content", c->cited);
     json_object_end(w);
     json_object_end(w);
@@ -233,7 +243,7 @@ static void put_annotations(struct json_writer *w, const struct ir_choice *c,
     for (const struct ir_part *p = c->parts; p; p = p->next)
         for (const struct ir_citation *one = p->citations; one; one = one->next) {
             if (!one->url.p) {
-                ir_dropped(notes, "citations");
+                ir_dropped_citation(notes, one);
                 continue;
             }
             if (!any)
@@ -243,6 +253,13 @@ static void put_annotations(struct json_writer *w, const struct ir_choice *c,
         }
     if (any)
         json_array_end(w);
+}
+
+static void note_others(const struct ir_choice *c, struct ir_notes *notes)
+{
+    for (const struct ir_part *p = c->parts; p; p = p->next)
+        if (p->kind == IR_OPAQUE || p->kind == IR_MEDIA)
+            ir_dropped_opaque(notes, p->raw);
 }
 
 static void put_choice(struct json_writer *w, const struct ir_choice *c, struct ir_notes *notes)
@@ -256,6 +273,7 @@ static void put_choice(struct json_writer *w, const struct ir_choice *c, struct 
     put_reasoning(w, c);
     put_calls(w, c);
     put_annotations(w, c, notes);
+    note_others(c, notes);
     json_object_end(w);
     if (c->logprobs.p) {
         json_object_begin(w, "logprobs");

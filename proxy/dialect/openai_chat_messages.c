@@ -105,6 +105,8 @@ static void put_media(struct put *p, const struct ir_part *part)
         ir_dropped(p->notes, names[m->kind]);
         return;
     }
+    if (m->to_be_cited)
+        ir_dropped(p->notes, "document.citations");
     json_object_begin(p->w, NULL);
     if (m->is_text) {
         json_put_c(p->w, "type", "text");
@@ -129,7 +131,7 @@ static void put_part(struct put *p, const struct ir_part *part)
     else if (part->kind == IR_OPAQUE && part->origin == WIRE_CHAT)
         json_put_raw(p->w, NULL, part->raw);
     else if (part->kind == IR_OPAQUE)
-        ir_dropped_text(p->notes, "content.", ir_text(json_get(part->raw, STR("type"))));
+        ir_dropped_opaque(p->notes, part->raw);
 }
 
 /* --- content -------------------------------------------------------------------------------- */

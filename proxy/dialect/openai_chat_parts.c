@@ -222,28 +222,39 @@ static bool read_calls(const struct chat_sink *sink, struct json_span calls)
 
 bool chat_read_citation(struct json_span v, struct ir_citation *out)
 {
+    struct json_want w[] = {{STR("url")}, {STR("title")}, {STR("content")}, {STR("start_index")},
+        {STR("end_index")}};
     struct json_span in = json_get(v.raw, STR("url_citation"));
-    if (in.type != JSON_OBJECT)
+    if (in.type != JSON_OBJECT || json_scan(in.raw, w, ARRAY_LEN(w)) < 0)
         return false;
-    *out = (struct ir_citation){.raw = v.raw};
-    out->url = ir_text(json_get(in.raw, STR("url")));
-    out->title = ir_text(json_get(in.raw, STR("title")));
-    out->cited = ir_text(json_get(in.raw, STR("content")));
-    out->start = ir_raw(json_get(in.raw, STR("start_index")));
-    out->end = ir_raw(json_get(in.raw, STR("end_index")));
+    *out = (struct ir_citation){.raw = v.raw, .type = STR("url_citation")};
+    out->url = ir_text(w[0].value);
+    out->title = ir_text(w[1].value);
+    out->cited = ir_text(w[2].value);
+    ir_set_place(out, w[3].value, w[4].value, 0);
     return true;
 }
 
-/* They belong to the text: the part that carries them is added without text of its own. */
-static bool read_citations(const struct chat_sink *sink, struct json_span list, struct ir_part *text)
+/* Perplexity and xAI name sources beside the choices, without places: {title, url} or the url alone. */
+bool chat_read_source(struct json_span v, struct ir_citation *out)
+{
+    *out = (struct ir_citation){.raw = v.raw, .type = STR("citations"), .start = IR_PLACE_UNSAID,
+        .end = IR_PLACE_UNSAID};
+    out->url = ir_text(v.type == JSON_OBJECT ? json_get(v.raw, STR("url")) : v);
+    out->title = v.type == JSON_OBJECT ? ir_text(json_get(v.raw, STR("title"))) : STR_NULL;
+    return out->url.n > 0;
+}
+
+bool chat_add_citations(struct ir_part *text, struct json_span list,
+    bool (*read)(struct json_span v, struct ir_citation *out), struct arena *a)
 {
     struct json_iter it = json_iter(list.raw);
     struct json_span key, v;
     struct ir_citation one, **to = &text->citations;
     while (list.type == JSON_ARRAY && json_next(&it, &key, &v)) {
-        if (!chat_read_citation(v, &one))
+        if (!read(v, &one))
             continue;
-        if (!(*to = arena_alloc(sink->a, sizeof **to)))
+        if (!(*to = arena_alloc(a, sizeof **to)))
             return false;
         **to = one;
         to = &(*to)->next;
@@ -277,7 +288,7 @@ bool chat_read_message(struct str message, const struct chat_sink *to)
     const struct json_span names[3] = {w[3].value, w[4].value, w[8].value};
     if (!read_reasoning(&sink, names, w[5].value) || !chat_read_content(w[0].value, &sink))
         return false;
-    if (watch.text && !read_citations(&sink, w[7].value, watch.text))
+    if (watch.text && !chat_add_citations(watch.text, w[7].value, chat_read_citation, to->a))
         return false;
     struct str refusal = ir_text(w[2].value);
     if (refusal.n && !add_text(&sink, IR_REFUSAL, refusal))

@@ -262,8 +262,23 @@ static void read_citations(struct stream_reader *s, unsigned i, struct json_span
         if (!chat_read_citation(v, &one))
             continue;
         open_part(s, i, CHAT_OPEN_TEXT);
+        ((struct chat_reader *)s->state)->choice[i].cited = true;
         EMIT(s, i, .kind = IR_EV_CITATION, .citation = &one);
     }
+}
+
+/* Every chunk repeats them: those of the last one count. */
+static void read_sources(struct stream_reader *s, unsigned i)
+{
+    struct chat_reader *r = s->state;
+    struct json_iter it = json_iter(r->sources.raw);
+    struct json_span key, v;
+    struct ir_citation one;
+    if (r->sources.type != JSON_ARRAY || r->choice[i].open != CHAT_OPEN_TEXT || r->choice[i].cited)
+        return;
+    while (json_next(&it, &key, &v))
+        if (chat_read_source(v, &one))
+            EMIT(s, i, .kind = IR_EV_CITATION, .citation = &one);
 }
 
 static void read_delta(struct stream_reader *s, unsigned i, struct str delta, struct str logprobs)
@@ -299,6 +314,7 @@ static void finish(struct stream_reader *s, unsigned i, struct str native)
     enum ir_finish why = chat_finish_from(native);
     if (c->finished) /* OpenRouter says it twice */
         return;
+    read_sources(s, i);
     turn(s, i, true);
     end_part(s, i);
     c->finished = true;
@@ -352,6 +368,7 @@ static void read_usage(struct stream_reader *s, struct json_span usage, struct s
 static void over(struct stream_reader *s)
 {
     struct chat_reader *r = s->state;
+    r->sources = (struct json_span){JSON_NONE, {NULL, 0}};
     for (unsigned i = 0; i < CHAT_CHOICES; i++)
         if (r->choice[i].seen && !r->choice[i].finished)
             finish(s, i, STR("stop"));
@@ -362,7 +379,8 @@ static void over(struct stream_reader *s)
 void chat_read_event(struct stream_reader *s, struct str name, struct str data)
 {
     struct json_want w[] = {{STR("choices")}, {STR("usage")}, {STR("error")}, {STR("id")},
-        {STR("model")}, {STR("created")}, {STR("service_tier")}, {STR("x_groq")}};
+        {STR("model")}, {STR("created")}, {STR("service_tier")}, {STR("x_groq")},
+        {STR("search_results")}, {STR("citations")}};
     struct json_span key, v;
     if (str_eq(str_trim(data), STR("[DONE]"))) {
         over(s);
@@ -375,6 +393,7 @@ void chat_read_event(struct stream_reader *s, struct str name, struct str data)
         stream_emit_error(s, data, 502);
         return;
     }
+    ((struct chat_reader *)s->state)->sources = w[w[8].count ? 8 : 9].value;
     struct json_iter it = json_iter(w[0].value.raw);
     while (w[0].value.type == JSON_ARRAY && json_next(&it, &key, &v)) {
         if (!s->started)

@@ -7,7 +7,8 @@ static void make_head(struct stream_writer *s, const struct ir_event *ev)
 {
     struct chat_writer *c = s->state;
     buf_init(&c->head, 8192);
-    buf_init(&c->thought, STREAM_HOLD_MAX);
+    for (size_t i = 0; i < CHAT_CHOICES; i++)
+        buf_init(&c->thought[i], STREAM_HOLD_MAX);
     buf_puts(&c->head, "data: {\"id\":");
     if (ev->id.n)
         buf_printf(&c->head, "\"" STR_FMT "\"", STR_ARG(ev->id));
@@ -78,12 +79,13 @@ static void delta_proof(struct stream_writer *s, const struct ir_event *ev, stru
 {
     struct chat_writer *c = s->state;
     bool hidden = ev->kind == IR_EV_REDACTED;
-    if (!hidden && c->thought.err)
+    if (!hidden && c->thought[ev->choice].err)
         return; /* longer than is kept: a proof without its text is refused by its maker */
     struct json_writer w = begin(s, ev->choice, out);
     json_array_begin(&w, "reasoning_details");
     chat_put_reasoning_detail(&w, hidden ? IR_REDACTED : IR_REASONING,
-        hidden ? STR_NULL : buf_str(&c->thought), ev->signature, ev->origin, c->thoughts++);
+        hidden ? STR_NULL : buf_str(&c->thought[ev->choice]), ev->signature, ev->origin,
+        c->thoughts[ev->choice]++);
     json_array_end(&w);
     end(s, &w, NULL, STR_NULL);
 }
@@ -119,7 +121,7 @@ static void delta_call(struct stream_writer *s, const struct ir_event *ev, struc
 static void delta_citation(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
 {
     if (!ev->citation->url.p) {
-        ir_dropped(s->notes, "citations");
+        ir_dropped_citation(s->notes, ev->citation);
         return;
     }
     struct json_writer w = begin(s, ev->choice, out);
@@ -156,7 +158,7 @@ void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct
         delta_text(s, ev, "content", out);
         break;
     case IR_EV_REASONING:
-        buf_put_str(&c->thought, ev->text);
+        buf_put_str(&c->thought[ev->choice], ev->text);
         delta_text(s, ev, "reasoning_content", out);
         break;
     case IR_EV_REFUSAL:
@@ -191,12 +193,12 @@ void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct
         done(s, out);
         break;
     case IR_EV_PART_END:
-        buf_reset(&c->thought);
+        buf_reset(&c->thought[ev->choice]);
         break;
     case IR_EV_START:
         break;
     case IR_EV_OPAQUE:
-        ir_dropped(s->notes, "content");
+        ir_dropped_opaque(s->notes, ev->raw);
         break;
     }
 }
@@ -205,5 +207,6 @@ void chat_writer_fini(struct stream_writer *s)
 {
     struct chat_writer *c = s->state;
     buf_fini(&c->head);
-    buf_fini(&c->thought);
+    for (size_t i = 0; i < CHAT_CHOICES; i++)
+        buf_fini(&c->thought[i]);
 }

@@ -21,7 +21,7 @@ struct responses_sink {
     void *ctx;
 };
 bool responses_read_item(struct json_span item, const struct responses_sink *sink);
-bool responses_read_citation(struct json_span annotation, struct ir_citation *out);
+bool responses_read_citation(struct json_span annotation, int64_t before, struct ir_citation *out);
 /* {"input":"…"} from the text of a custom tool's call, and back: STR_NULL where there is none. */
 struct str responses_custom_arguments(struct str input, struct arena *a);
 struct str responses_custom_input(struct str arguments);
@@ -54,7 +54,8 @@ int responses_read_answer(struct str body, const struct spoke_quirks *q, struct 
 int responses_write_answer(const struct ir_answer *answer, const struct spoke_client *c,
     struct arena *a, struct buf *out, struct ir_notes *notes, struct err *e);
 enum ir_finish responses_finish(struct json_span response, bool calls);
-void responses_put_citation(struct json_writer *w, const struct ir_citation *c);
+/* Its place counts from the beginning of the text after `before` characters. */
+void responses_put_citation(struct json_writer *w, const struct ir_citation *c, int64_t before);
 void responses_put_usage(struct json_writer *w, const struct usage *u);
 /* "fc_" and sixteen digits that are the same for the same answer and place. */
 void responses_put_item_id(struct json_writer *w, const char *key, const char *prefix,
@@ -82,7 +83,9 @@ struct responses_reader {
     int64_t index;            /* output_index of the open item */
     int64_t content;          /* content_index or summary_index of its open part, -1 none */
     unsigned part, calls, items;
+    unsigned cited;           /* annotations of the open part that were told */
     bool in_part, spoke;      /* a part was begun; the item said something in deltas */
+    int64_t chars, begun;     /* of all texts; of those before the open part */
     bool raw_reasoning;       /* reasoning_text, not its summary */
     uint64_t left;            /* items (by index, the first 64) that were left before they were done */
     struct buf held;          /* items that were done while another was open, comma between them */
@@ -99,6 +102,7 @@ struct responses_writer {
     const struct ir_tool *tool; /* that is called; NULL: not one of the request's */
     bool ready, started, in_part, custom, said_usage, over;
     unsigned index, content, annotation_count;
+    int64_t chars;            /* of the finished texts */
     int64_t sequence;
     enum ir_finish finish;
     struct usage usage;

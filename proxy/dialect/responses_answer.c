@@ -1,4 +1,5 @@
 /* responses_answer.c: a response object read and written. */
+#include "proxy/dialect/places.h"
 #include "proxy/dialect/responses.h"
 #include "proxy/dialect/retell.h"
 
@@ -45,6 +46,21 @@ static struct str logprobs_of(const struct ir_choice *c)
     return STR_NULL;
 }
 
+/* They were read as places in their own text. */
+static void place_citations(struct ir_part *parts)
+{
+    int64_t chars = 0;
+    for (struct ir_part *p = parts; p; p = p->next) {
+        if (p->kind != IR_TEXT)
+            continue;
+        for (struct ir_citation *c = p->citations; c; c = c->next) {
+            c->start += c->end < 0 ? 0 : chars;
+            c->end += c->end < 0 ? 0 : chars;
+        }
+        chars += places_count(p->text);
+    }
+}
+
 int responses_read_answer(struct str body, const struct spoke_quirks *q, struct arena *a,
     struct ir_answer *out, struct err *e)
 {
@@ -62,6 +78,7 @@ int responses_read_answer(struct str body, const struct spoke_quirks *q, struct 
     while (json_next(&it, &k, &v))
         if (!responses_read_item(v, &sink))
             return member_no_memory(e);
+    place_citations(g.choice->parts);
     out->id = ir_text(w[1].value);
     out->model = ir_text(w[2].value);
     out->created = w[3].value.type == JSON_NUMBER ? w[3].value.raw : STR_NULL;
@@ -85,14 +102,20 @@ void responses_put_item_id(struct json_writer *w, const char *key, const char *p
     json_put_c(w, key, id);
 }
 
-void responses_put_citation(struct json_writer *w, const struct ir_citation *c)
+void responses_put_citation(struct json_writer *w, const struct ir_citation *c, int64_t before)
 {
     json_object_begin(w, NULL);
-    json_put_c(w, "type", "url_citation");
-    ir_put_text(w, "url", c->url.p ? c->url : STR(""));
-    ir_put_text(w, "title", c->title.p ? c->title : STR(""));
-    ir_put_raw(w, "start_index", c->start.p ? c->start : STR("0"));
-    ir_put_raw(w, "end_index", c->end.p ? c->end : STR("0"));
+    json_put_c(w, "type", c->url.p ? "url_citation" : "file_citation");
+    if (c->url.p) {
+        ir_put_text(w, "url", c->url);
+        ir_put_text(w, "title", c->title.p ? c->title : STR(""));
+        json_put_int(w, "start_index", MAX(c->start - before, 0));
+        json_put_int(w, "end_index", MAX(c->end - before, 0));
+    } else {
+        ir_put_text(w, "file_id", c->file_id.p ? c->file_id : STR(""));
+        ir_put_text(w, "filename", c->title.p ? c->title : STR(""));
+        json_put_raw(w, "index", c->index.p ? c->index : STR("0"));
+    }
     json_object_end(w);
 }
 

@@ -17,17 +17,21 @@ static struct str member(struct json_span object, const char *key)
 
 /* --- content -------------------------------------------------------------------------------- */
 
-bool responses_read_citation(struct json_span annotation, struct ir_citation *out)
+/* url_citation, file_citation, container_file_citation, file_path. Places count from the beginning of
+ * their own text; `before` are the characters of the texts that came before it. */
+bool responses_read_citation(struct json_span annotation, int64_t before, struct ir_citation *out)
 {
     struct json_want w[] = {{STR("type")}, {STR("url")}, {STR("title")}, {STR("start_index")},
-        {STR("end_index")}, {STR("filename")}};
+        {STR("end_index")}, {STR("filename")}, {STR("file_id")}, {STR("index")}};
     *out = (struct ir_citation){.raw = annotation.raw};
     if (json_scan(annotation.raw, w, ARRAY_LEN(w)) < 0)
         return false;
+    out->type = ir_text(w[0].value);
     out->url = ir_text(w[1].value);
     out->title = ir_text(w[w[2].count ? 2 : 5].value);
-    out->start = ir_raw(w[3].value);
-    out->end = ir_raw(w[4].value);
+    out->file_id = ir_text(w[6].value);
+    out->index = ir_raw(w[7].value);
+    ir_set_place(out, w[3].value, w[4].value, before);
     return true;
 }
 
@@ -39,7 +43,7 @@ static bool read_annotations(struct ir_part *p, struct json_span list, struct ar
     while (list.type == JSON_ARRAY && json_next(&it, &k, &v)) {
         if (!(*end = arena_zalloc(a, sizeof **end)))
             return false;
-        if (responses_read_citation(v, *end))
+        if (responses_read_citation(v, 0, *end))
             end = &(*end)->next;
         else
             *end = NULL;

@@ -5,6 +5,7 @@
  * the codex backend, of servers that answer in one piece). A text or a reasoning is over when the
  * next item begins, whenever it says so itself (OpenRouter: after it). Types are read from the data: some send no
  * event names. */
+#include "proxy/dialect/places.h"
 #include "proxy/dialect/responses.h"
 
 #define EMIT(s, ...) \
@@ -18,6 +19,8 @@ static void end_part(struct stream_reader *s)
         return;
     EMIT(s, .kind = IR_EV_PART_END);
     r->in_part = false;
+    r->begun = r->chars;
+    r->cited = 0;
     r->part++;
 }
 
@@ -41,8 +44,12 @@ static bool tell_part(void *ctx, enum ir_role role, struct ir_part *p)
     case IR_TEXT:
     case IR_REFUSAL:
         EMIT(s, .kind = p->kind == IR_TEXT ? IR_EV_TEXT : IR_EV_REFUSAL, .text = p->text);
-        for (const struct ir_citation *c = p->citations; c; c = c->next)
+        r->chars += p->kind == IR_TEXT ? places_count(p->text) : 0;
+        for (struct ir_citation *c = p->citations; c; c = c->next) {
+            c->start += c->end < 0 ? 0 : r->begun;
+            c->end += c->end < 0 ? 0 : r->begun;
             EMIT(s, .kind = IR_EV_CITATION, .citation = c);
+        }
         break;
     case IR_REASONING:
         if (!p->text.n)
@@ -200,6 +207,7 @@ static void content_delta(struct stream_reader *s, enum ir_event_kind kind, stru
         end_part(s);
     r->content = content;
     r->in_part = r->spoke = true;
+    r->chars += kind == IR_EV_TEXT ? places_count(text) : 0;
     if (text.n)
         EMIT(s, .kind = kind, .text = text,
             .logprobs = logprobs.type == JSON_ARRAY && json_count(logprobs) ? logprobs.raw : STR_NULL);
@@ -227,11 +235,31 @@ static int64_t integer(struct json_span data, const char *key)
     return json_i64(json_get(data.raw, str_c(key)), &n) == 0 ? n : -1;
 }
 
+static void annotation(struct stream_reader *s, struct json_span v)
+{
+    struct responses_reader *r = s->state;
+    struct ir_citation c;
+    r->cited++;
+    if (responses_read_citation(v, r->begun, &c))
+        EMIT(s, .kind = IR_EV_CITATION, .citation = &c);
+}
+
+/* Some give no event for each, but name them all at the end of the text. */
+static void rest_of_annotations(struct stream_reader *s, struct json_span part)
+{
+    struct responses_reader *r = s->state;
+    struct json_span list = json_get(part.raw, STR("annotations")), k, v;
+    struct json_iter it = json_iter(list.raw);
+    unsigned n = 0;
+    while (r->in_part && list.type == JSON_ARRAY && json_next(&it, &k, &v))
+        if (n++ >= r->cited)
+            annotation(s, v);
+}
+
 static void read_delta(struct stream_reader *s, struct str type, struct json_span data,
     int64_t index)
 {
     struct responses_reader *r = s->state;
-    struct ir_citation c;
     if (ir_is(type, "response.output_text.delta") || ir_is(type, "response.refusal.delta")) {
         if (is_open(r, RESPONSES_MESSAGE, index))
             content_delta(s, ir_is(type, "response.refusal.delta") ? IR_EV_REFUSAL : IR_EV_TEXT, data,
@@ -249,9 +277,11 @@ static void read_delta(struct stream_reader *s, struct str type, struct json_spa
         if (is_open(r, RESPONSES_REASONING, index))
             reasoning_delta(s, data, integer(data, "content_index"), true);
     } else if (ir_is(type, "response.output_text.annotation.added")) {
-        if (is_open(r, RESPONSES_MESSAGE, index) && r->in_part &&
-            responses_read_citation(json_get(data.raw, STR("annotation")), &c))
-            EMIT(s, .kind = IR_EV_CITATION, .citation = &c);
+        if (is_open(r, RESPONSES_MESSAGE, index) && r->in_part)
+            annotation(s, json_get(data.raw, STR("annotation")));
+    } else if (ir_is(type, "response.content_part.done")) {
+        if (is_open(r, RESPONSES_MESSAGE, index))
+            rest_of_annotations(s, json_get(data.raw, STR("part")));
     }
 }
 

@@ -4,6 +4,7 @@
  *
  * The last event repeats the answer, so its items are kept (STREAM_WHOLE_MAX). Texts in a row are
  * parts of one message; the message is closed when something else comes. */
+#include "proxy/dialect/places.h"
 #include "proxy/dialect/responses.h"
 
 #define BUFS(r) \
@@ -235,6 +236,8 @@ static void part_done(struct responses_writer *r, struct buf *out)
     if (r->parts.n)
         buf_putc(&r->parts, ',');
     put_part(r, &keep, NULL, true);
+    if (!refusal)
+        r->chars += places_count(buf_str(&r->text));
     r->in_part = false;
     r->content++;
 }
@@ -294,7 +297,7 @@ static void annotation(struct responses_writer *r, const struct ir_event *ev, st
     if (ev->origin == WIRE_RESPONSES && c->raw.p)
         json_put_raw(&keep, NULL, c->raw);
     else
-        responses_put_citation(&keep, c);
+        responses_put_citation(&keep, c, r->chars);
     json_put_raw(&w, "annotation", str_from(buf_str(&r->annotations), at));
     end(&w);
 }
@@ -446,7 +449,7 @@ static void opaque(struct stream_writer *s, const struct ir_event *ev, struct bu
     struct responses_writer *r = s->state;
     static const char *const events[] = {"response.output_item.added", "response.output_item.done"};
     if (ev->origin != WIRE_RESPONSES) {
-        ir_dropped_text(s->notes, "content.", ir_text(json_get(ev->raw, STR("type"))));
+        ir_dropped_opaque(s->notes, ev->raw);
         return;
     }
     close_item(r, out);

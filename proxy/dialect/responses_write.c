@@ -30,11 +30,22 @@ static bool reasons(struct str model)
 
 /* --- content -------------------------------------------------------------------------------- */
 
+/* The member is needed, even where there is nothing in it. */
+static void put_annotations(struct json_writer *w, const struct ir_part *p)
+{
+    json_array_begin(w, "annotations");
+    for (const struct ir_citation *c = p->citations; c; c = c->next)
+        responses_put_citation(w, c, 0);
+    json_array_end(w);
+}
+
 static void put_text(struct json_writer *w, const char *type, const struct ir_part *p)
 {
     json_object_begin(w, NULL);
     json_put_c(w, "type", type);
     ir_put_text(w, "text", p->text.p ? p->text : STR(""));
+    if (strcmp(type, "output_text") == 0)
+        put_annotations(w, p);
     json_object_end(w);
 }
 
@@ -84,6 +95,8 @@ static void put_audio(struct writing *g, const struct ir_part *p)
 static void put_media(struct writing *g, const struct ir_part *p)
 {
     struct ir_part text = {.kind = IR_TEXT, .text = p->media.data};
+    if (p->media.to_be_cited)
+        ir_dropped(g->notes, "document.citations");
     switch (p->media.kind) {
     case IR_IMAGE:
         put_image(&g->w, p);
@@ -159,7 +172,7 @@ static void put_output(struct writing *g, const struct ir_part *content)
         if (is_content(p))
             put_content(g, p, false);
         else
-            ir_dropped_text(g->notes, "content.", ir_text(json_get(p->raw, STR("type"))));
+            ir_dropped_opaque(g->notes, p->raw);
     }
     json_array_end(&g->w);
 }
@@ -220,7 +233,7 @@ static void put_item(struct writing *g, const struct ir_part *p)
         if (p->origin == WIRE_RESPONSES)
             json_put_raw(&g->w, NULL, p->raw);
         else
-            ir_dropped_text(g->notes, "content.", ir_text(json_get(p->raw, STR("type"))));
+            ir_dropped_opaque(g->notes, p->raw);
     }
 }
 

@@ -227,8 +227,16 @@ static void add_citation(struct gather *g, struct gather_choice *at, const struc
     struct ir_citation *kept = arena_zalloc(g->a, sizeof *kept);
     if (!kept || !part_of(g, at, IR_TEXT, g->answer.origin))
         return;
-    *kept = (struct ir_citation){keep(g, c->url), keep(g, c->title), keep(g, c->cited),
-        keep(g, c->start), keep(g, c->end), keep(g, c->raw), NULL};
+    *kept = *c;
+    kept->type = keep(g, c->type);
+    kept->url = keep(g, c->url);
+    kept->title = keep(g, c->title);
+    kept->file_id = keep(g, c->file_id);
+    kept->index = keep(g, c->index);
+    kept->cited = keep(g, c->cited);
+    kept->said = keep(g, c->said);
+    kept->raw = keep(g, c->raw);
+    kept->next = NULL;
     *at->citation = kept;
     at->citation = &kept->next;
 }

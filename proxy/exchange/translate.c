@@ -248,6 +248,8 @@ static void put(void *ctx, const struct ir_event *ev)
     t->failed |= ev->kind == IR_EV_ERROR;
     if (unwrap_event(&t->unwrap, &said))
         stream_write_event(t->to, &said, &t->out);
+    if (t->over || t->failed) /* the head has left: for the record and the inspector */
+        str_copy(x->dropped, sizeof x->dropped, str_c(t->notes.dropped));
 }
 
 int translate_told(struct exchange *x, struct err *e)

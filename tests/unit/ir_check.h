@@ -1,5 +1,10 @@
 /* ir_check.h: what the tests of the spokes share: a neutral form as lines of text (to compare two of
- * them), a stream run through reader and writer at any cuts, and a walk over recorded exchanges. */
+ * them), a stream run through reader and writer at any cuts, and a walk over recorded exchanges.
+ *
+ *     struct request_check c = {.wire = WIRE_CHAT, .base_url = "https://api.openai.com/v1"};
+ *     each_fixture("openai-chat", NULL, check_request_comes_back, &c);
+ *
+ * All of it fails the running cmocka test where something is not as it should be. */
 #ifndef POINTSMAN_IR_CHECK_H
 #define POINTSMAN_IR_CHECK_H
 
@@ -15,209 +20,12 @@
 
 enum { SAY_ALL = 0, SAY_COMMON = 1 }; /* COMMON: what every dialect can say */
 
-static inline void say(struct buf *b, const char *what, struct str text)
-{
-    if (text.p)
-        buf_printf(b, " %s=<" STR_FMT ">", what, STR_ARG(text));
-}
-
-/* Escapes as they are written differ ("\u003c" and "<"): compared decoded. */
-static inline void say_text(struct buf *b, const char *what, struct str text)
-{
-    struct arena a;
-    arena_init(&a, 4096, BUF_NO_LIMIT);
-    say(b, what, ir_plain(text, &a));
-    arena_fini(&a);
-}
-
-/* JSON without blanks between its tokens. */
-static inline void say_json(struct buf *b, const char *what, struct str raw)
-{
-    struct json_walk w = json_walk(raw);
-    struct json_token t;
-    struct arena a;
-    if (!raw.p)
-        return;
-    arena_init(&a, 4096, BUF_NO_LIMIT);
-    buf_printf(b, " %s=", what);
-    while (json_walk_next(&w, &t)) {
-        if (t.key.type == JSON_STRING)
-            buf_printf(b, STR_FMT ":", STR_ARG(t.key.raw));
-        if (t.end)
-            buf_putc(b, t.type == JSON_OBJECT ? '}' : ']');
-        else if (t.type == JSON_STRING)
-            buf_printf(b, "<" STR_FMT ">,", STR_ARG(ir_plain(str_n(t.raw.p + 1, t.raw.n - 2), &a)));
-        else
-            buf_printf(b, STR_FMT "%s", STR_ARG(t.raw), t.type >= JSON_NUMBER ? "," : "");
-    }
-    arena_fini(&a);
-}
-
-static inline void say_media(struct buf *b, const struct ir_media *m)
-{
-    if (m->data.p) /* of an address some dialects don't say it */
-        say(b, "mime", m->mime);
-    if (m->data.p)
-        buf_printf(b, " data=%zu:%llx", m->data.n, (unsigned long long)str_hash(m->data));
-    say_text(b, "url", m->url);
-    say(b, "file", m->file_id);
-}
-
-static inline void say_part(struct buf *b, const struct ir_part *p, int how)
-{
-    static const char *const kinds[] = {"text", "media", "call", "result", "reasoning", "redacted",
-        "refusal", "opaque"};
-    bool thought = p->kind == IR_REASONING || p->kind == IR_REDACTED || p->kind == IR_OPAQUE;
-    if (how == SAY_COMMON && (thought || (p->kind == IR_TEXT && !p->text.n)))
-        return;
-    buf_printf(b, "%s", how == SAY_COMMON && p->kind == IR_REFUSAL ? "text" : kinds[p->kind]);
-    say_text(b, "text", p->text);
-    say(b, "id", p->id);
-    if (p->kind != IR_RESULT || how == SAY_ALL)
-        say_text(b, "name", p->name);
-    if (p->arguments.p)
-        say_json(b, "args", p->arguments);
-    say_text(b, "broken", p->broken);
-    if (p->kind == IR_MEDIA)
-        say_media(b, &p->media);
-    if (how == SAY_ALL) {
-        say(b, "sig", p->signature);
-        if (p->kind == IR_OPAQUE)
-            say_json(b, "raw", p->raw);
-    }
-    if (p->kind == IR_RESULT) {
-        buf_printf(b, "%s {", p->is_error ? " error" : "");
-        for (const struct ir_part *q = p->content; q; q = q->next)
-            say_part(b, q, how);
-        buf_puts(b, "}");
-    }
-    for (const struct ir_citation *c = p->citations; c && how == SAY_ALL; c = c->next) {
-        say_text(b, "cites", c->url);
-        say_text(b, "title", c->title);
-        say_text(b, "of", c->cited);
-        say(b, "from", c->start);
-        say(b, "to", c->end);
-    }
-    buf_puts(b, "\n");
-}
-
-/* Texts in a row are one in dialects without parts. */
-static inline void say_parts(struct buf *b, const struct ir_part *p, int how)
-{
-    bool in_text = false;
-    for (; p; p = p->next) {
-        bool text = p->kind == IR_TEXT || p->kind == IR_REFUSAL;
-        bool thought = p->kind == IR_REASONING || p->kind == IR_REDACTED || p->kind == IR_OPAQUE;
-        if (how == SAY_ALL) {
-            say_part(b, p, how);
-            continue;
-        }
-        if (thought || (text && !p->text.n))
-            continue;
-        if (in_text && text)
-            b->n -= 2; /* ">\n" */
-        if (!text) {
-            say_part(b, p, how);
-        } else if (in_text) {
-            struct arena a;
-            arena_init(&a, 4096, BUF_NO_LIMIT);
-            buf_put_str(b, ir_plain(p->text, &a));
-            buf_puts(b, ">\n");
-            arena_fini(&a);
-        } else {
-            buf_puts(b, "text");
-            say_text(b, "text", p->text);
-            buf_puts(b, "\n");
-        }
-        in_text = text;
-    }
-}
-
-static inline void say_tool(struct buf *b, const struct ir_tool *t, int how)
-{
-    if (how == SAY_COMMON && !t->name.p)
-        return;
-    buf_puts(b, "tool");
-    say_text(b, "name", t->name);
-    if (t->description.n)
-        say_text(b, "about", t->description);
-    if (t->schema.p && json_count(json_get(t->schema, STR("properties"))))
-        say_json(b, "schema", t->schema);
-    if (how == SAY_ALL && !t->name.p)
-        say_json(b, "raw", t->raw);
-    buf_puts(b, "\n");
-}
-
-static inline struct str say_request(struct buf *b, const struct ir_request *r, int how)
-{
-    static const char *const roles[] = {"system", "developer", "user", "assistant", "tool"};
-    int role = -1;
-    for (const struct ir_message *m = r->messages; m; m = m->next) {
-        bool system = m->role <= IR_DEVELOPER && how == SAY_COMMON;
-        if (role != (int)m->role)
-            buf_printf(b, "[%s]\n", roles[system ? IR_SYSTEM : m->role]);
-        role = (int)m->role;
-        for (const struct ir_part *p = m->parts; p; p = p->next)
-            say_part(b, p, how);
-    }
-    for (const struct ir_tool *t = r->tools; t; t = t->next)
-        say_tool(b, t, how);
-    buf_printf(b, "choice %d", r->tool_choice.mode);
-    for (const struct ir_name *n = r->tool_choice.only; n; n = n->next)
-        say(b, "only", n->name);
-    buf_printf(b, "\nmax %lld", (long long)r->max_output);
-    say(b, "temperature", r->temperature);
-    say(b, "top_p", r->top_p);
-    if (r->format.kind > IR_FORMAT_TEXT || how == SAY_ALL)
-        buf_printf(b, "\nformat %d", r->format.kind);
-    say_json(b, "schema", r->format.schema);
-    if (how == SAY_ALL) {
-        buf_printf(b, "\nreasoning %d %lld %d", r->reasoning.effort, (long long)r->reasoning.budget,
-            r->reasoning.shown);
-        say(b, "top_k", r->top_k);
-        say(b, "seed", r->seed);
-        say_json(b, "stop", r->stop);
-        buf_printf(b, " n=%lld logprobs=%d", (long long)r->n, r->logprobs);
-        for (int inner = 0; inner <= 2; inner++) /* in any order: by their depth here */
-            for (const struct ir_member *m = r->rest; m; m = m->next) {
-                int depth = str_starts(m->key, STR("generationConfig.")) ? 2 : str_chr(m->key, '.') >= 0;
-                if (depth != inner)
-                    continue;
-                buf_puts(b, "\nrest");
-                say(b, "key", m->key);
-                say_json(b, "value", m->value);
-            }
-    }
-    buf_puts(b, "\n");
-    return buf_str(b);
-}
-
-static inline void say_usage(struct buf *b, const struct usage *u)
-{
-    buf_printf(b, "usage in %lld cached %lld written %lld out %lld reasoning %lld extra %lld\n",
-        (long long)u->input, (long long)u->cached, (long long)(u->cache_write_5m + u->cache_write_1h),
-        (long long)u->output, (long long)u->reasoning, (long long)u->extra_input);
-}
-
-static inline struct str say_answer(struct buf *b, const struct ir_answer *r, int how)
-{
-    if (how == SAY_ALL) {
-        say(b, "id", r->id);
-        say_text(b, "model", r->model);
-    }
-    buf_puts(b, "\n");
-    for (const struct ir_choice *c = r->choices; c; c = c->next) {
-        buf_printf(b, "choice %u\n", c->index);
-        say_parts(b, c->parts, how);
-        buf_printf(b, "finish %d", c->finish);
-        if (how == SAY_ALL)
-            say_json(b, "logprobs", c->logprobs);
-        buf_puts(b, "\n");
-    }
-    if (how == SAY_ALL)
-        say_usage(b, &r->usage);
-    return buf_str(b);
-}
+/* Both return what is in `b` then. */
+struct str say_request(struct buf *b, const struct ir_request *r, int how);
+struct str say_answer(struct buf *b, const struct ir_answer *r, int how);
+void assert_same_lines(struct str a, struct str b, const char *name);
+/* Every string and number of the JSON `from` is somewhere in `to` (decoded, letters' case aside). */
+void assert_all_said(struct str from, struct str to, const char *name);
 
 /* --- streams -------------------------------------------------------------------------------- */
 
@@ -237,197 +45,24 @@ struct heard {
     bool first_only;            /* leave other choices alone: theirs come in between */
 };
 
-static inline void heard_init(struct heard *h)
-{
-    *h = (struct heard){.open = -1};
-    buf_init(&h->lines, 64 << 20);
-    buf_init(&h->text, 64 << 20);
-    buf_init(&h->name, 64 << 20);
-    buf_init(&h->texts, 64 << 20);
-}
-
-static inline void heard_fini(struct heard *h)
-{
-    buf_fini(&h->lines);
-    buf_fini(&h->text);
-    buf_fini(&h->name);
-    buf_fini(&h->texts);
-}
-
-static inline void heard_texts(struct heard *h)
-{
-    if (!h->texts.n)
-        return;
-    buf_printf(&h->lines, "%u text", h->choice);
-    say_text(&h->lines, "text", buf_str(&h->texts));
-    buf_puts(&h->lines, "\n");
-    buf_reset(&h->texts);
-}
-
-static inline void heard_end(struct heard *h)
-{
-    static const char *const kinds[] = {[IR_EV_TEXT] = "text", [IR_EV_REASONING] = "reasoning",
-        [IR_EV_REFUSAL] = "refusal", [IR_EV_CALL_START] = "call"};
-    bool skip = h->how == SAY_COMMON && h->open == IR_EV_REASONING;
-    bool text = h->open == IR_EV_TEXT || h->open == IR_EV_REFUSAL;
-    if (h->open < 0)
-        return;
-    if (h->how == SAY_COMMON && text) { /* joined until something else comes */
-        buf_put_str(&h->texts, buf_str(&h->text));
-        buf_reset(&h->text);
-        buf_reset(&h->name);
-        h->open = -1;
-        return;
-    }
-    if (!skip)
-        heard_texts(h);
-    if (!skip && (h->text.n || h->name.n)) {
-        buf_printf(&h->lines, "%u %s" STR_FMT, h->choice, kinds[h->open],
-            STR_ARG(buf_str(&h->name)));
-        say_text(&h->lines, "text", buf_str(&h->text));
-        buf_puts(&h->lines, "\n");
-    }
-    buf_reset(&h->text);
-    buf_reset(&h->name);
-    h->open = -1;
-}
-
-static inline void heard_event(void *ctx, const struct ir_event *ev)
-{
-    struct heard *h = ctx;
-    int kind = ev->kind == IR_EV_CALL_ARGS ? IR_EV_CALL_START : (int)ev->kind;
-    assert_false(h->done || h->failed);
-    if (h->to)
-        stream_write_event(h->to, ev, h->out);
-    if (ev->choice && h->first_only)
-        return;
-    if (ev->kind != IR_EV_START && ev->kind != IR_EV_PING && ev->kind != IR_EV_ERROR)
-        assert_true(h->started);
-    switch (ev->kind) {
-    case IR_EV_START:
-        assert_false(h->started);
-        h->started = true;
-        return;
-    case IR_EV_TEXT:
-    case IR_EV_REASONING:
-    case IR_EV_REFUSAL:
-    case IR_EV_CALL_START:
-    case IR_EV_CALL_ARGS:
-        if (ev->kind == IR_EV_CALL_ARGS || h->open >= 0)
-            assert_int_equal(h->open, kind); /* parts are not interleaved */
-        if (h->open >= 0) {
-            assert_int_equal(h->choice, ev->choice);
-            assert_int_equal(h->part, ev->part);
-        }
-        h->open = kind;
-        h->choice = ev->choice;
-        h->part = ev->part;
-        buf_put_str(&h->text, ev->text);
-        if (ev->kind == IR_EV_CALL_START) {
-            say(&h->name, "id", ev->id);
-            say_text(&h->name, "name", ev->name);
-            if (h->how == SAY_ALL)
-                say(&h->name, "sig", ev->signature);
-        }
-        return;
-    case IR_EV_SIGNATURE:
-        if (h->how == SAY_ALL)
-            say(&h->name, "sig", ev->signature);
-        if (h->open < 0)
-            h->open = IR_EV_REASONING;
-        h->choice = ev->choice;
-        h->part = ev->part;
-        return;
-    case IR_EV_REDACTED:
-    case IR_EV_OPAQUE:
-        heard_end(h);
-        if (h->how == SAY_ALL) {
-            buf_printf(&h->lines, "%u whole", ev->choice);
-            say(&h->lines, "sig", ev->signature);
-            say_json(&h->lines, "raw", ev->raw);
-            buf_puts(&h->lines, "\n");
-        }
-        return;
-    case IR_EV_CITATION:
-        if (h->how == SAY_ALL) {
-            buf_puts(&h->lines, "cites");
-            say_text(&h->lines, "url", ev->citation->url);
-            buf_puts(&h->lines, "\n");
-        }
-        return;
-    case IR_EV_PART_END:
-        heard_end(h);
-        return;
-    case IR_EV_FINISH:
-        assert_int_equal(h->open, -1);
-        heard_texts(h);
-        buf_printf(&h->lines, "%u finish %d\n", ev->choice, ev->finish);
-        return;
-    case IR_EV_USAGE:
-        h->usage = *ev->usage;
-        h->said_usage = true;
-        return;
-    case IR_EV_ERROR:
-        h->failed = true;
-        h->error_status = ev->error->status;
-        snprintf(h->error, sizeof h->error, STR_FMT, STR_ARG(ev->error->message));
-        return;
-    case IR_EV_PING:
-        return;
-    case IR_EV_DONE:
-        h->done = true;
-        return;
-    }
-}
-
+void heard_init(struct heard *h);
+void heard_fini(struct heard *h);
 /* Pieces of `size` bytes; 0: whole; -1: random ones. */
-static inline void run_stream(enum wire w, const struct spoke_quirks *q, struct str bytes, long size,
-    struct heard *h)
-{
-    struct arena a;
-    struct sse sse;
-    struct sse_event ev;
-    arena_init(&a, 4096, 1 << 20);
-    sse_init(&sse, 16 << 20);
-    struct stream_reader *s = stream_reader_new(w, q, &a, heard_event, h);
-    assert_non_null(s);
-    for (size_t at = 0; at < bytes.n;) {
-        size_t n = size == 0 ? bytes.n : size > 0 ? (size_t)size : 1 + (size_t)rand() % 97;
-        struct str piece = str_first(str_from(bytes, at), n);
-        assert_int_equal(sse_feed(&sse, piece), 0);
-        while (sse_next(&sse, &ev))
-            if (ev.has_data)
-                stream_read(s, ev.name, ev.data);
-        at += piece.n;
-    }
-    if (sse_finish(&sse, &ev) && ev.has_data)
-        stream_read(s, ev.name, ev.data);
-    stream_read_end(s);
-    stream_reader_fini(s);
-    sse_fini(&sse);
-    arena_fini(&a);
-    heard_end(h);
-    heard_texts(h);
-}
-
+void run_stream(enum wire w, const struct spoke_quirks *q, struct str bytes, long size,
+    struct heard *h);
 /* From one wire to another; the bytes that the client gets are appended to `out`. */
-static inline void translate_stream(enum wire from, const struct spoke_quirks *q, struct str bytes,
-    long size, enum wire to, const struct spoke_client *client, struct buf *out)
-{
-    struct arena a;
-    struct heard h;
-    struct ir_notes notes = {0};
-    heard_init(&h);
-    arena_init(&a, 4096, 1 << 20);
-    h.first_only = true;
-    h.to = stream_writer_new(to, client, &notes, &a);
-    h.out = out;
-    run_stream(from, q, bytes, size, &h);
-    stream_writer_fini(h.to);
-    arena_fini(&a);
-    heard_fini(&h);
-    assert_int_equal(out->err, 0);
-}
+void translate_stream(enum wire from, const struct spoke_quirks *q, struct str bytes, long size,
+    enum wire to, const struct spoke_client *client, struct buf *out);
+
+/* A writer of events: retold_event() is what readers and retell_answer() call. */
+struct retold {
+    struct stream_writer *to;
+    struct buf out;
+};
+void retold_init(struct retold *w, enum wire wire, const struct spoke_client *client,
+    struct ir_notes *notes, struct arena *a);
+void retold_event(void *retold, const struct ir_event *ev);
+void retold_fini(struct retold *w);
 
 /* --- recorded exchanges --------------------------------------------------------------------- */
 
@@ -438,77 +73,19 @@ struct fixture {
 };
 
 /* Calls fn for each row of that dialect; returns how many. */
-static inline unsigned each_fixture(const char *dialect, const char *mode,
-    void (*fn)(const struct fixture *f, void *ctx), void *ctx)
-{
-    const char *root = shared_dir("fixtures");
-    char dir[1024];
-    unsigned n = 0;
-    if (!root)
-        return 0;
-    struct str all = shared_read(root, "manifest.tsv"), rest = all, line;
-    while (str_cut(&rest, '\n', &line)) {
-        struct fixture f = {.dir = dir};
-        struct str field[8] = {{NULL, 0}};
-        for (size_t i = 0; i < 8 && str_cut(&line, '\t', &field[i]); i++)
-            ;
-        str_copy(f.provider, sizeof f.provider, field[0]);
-        str_copy(f.name, sizeof f.name, field[1]);
-        str_copy(f.dialect, sizeof f.dialect, field[2]);
-        str_copy(f.mode, sizeof f.mode, field[3]);
-        str_copy(f.file, sizeof f.file, field[6]);
-        f.status = (int)strtol(field[4].p ? field[4].p : "0", NULL, 10);
-        if (strcmp(f.dialect, dialect) || (mode && strcmp(f.mode, mode)))
-            continue;
-        snprintf(dir, sizeof dir, "%s/%s/%s", root, f.provider, f.name);
-        fn(&f, ctx);
-        n++;
-    }
-    free((char *)all.p);
-    return n;
-}
+unsigned each_fixture(const char *dialect, const char *mode,
+    void (*fn)(const struct fixture *f, void *ctx), void *ctx);
 
-/* Every string and number of `from` is somewhere in `to` (decoded, letters' case aside). */
-static inline void assert_all_said(struct str from, struct str to, const char *name)
-{
-    struct json_walk w = json_walk(from), v;
-    struct json_token t, u;
-    struct arena a;
-    arena_init(&a, 1 << 16, BUF_NO_LIMIT);
-    while (json_walk_next(&w, &t)) {
-        if (t.end || (t.type != JSON_STRING && t.type != JSON_NUMBER) || t.raw.n == 2)
-            continue;
-        if (t.key.type == JSON_STRING && json_text_eq(t.key, STR("role")))
-            continue;
-        struct json_span one = {t.type, t.raw};
-        struct str plain = t.type == JSON_STRING ? json_text(one, &a) : t.raw;
-        bool found = false;
-        v = json_walk(to);
-        while (!found && json_walk_next(&v, &u)) {
-            struct json_span other = {u.type, u.raw};
-            if (u.end || (u.type != JSON_STRING && u.type != JSON_NUMBER))
-                continue;
-            struct str text = u.type == JSON_STRING ? json_text(other, &a) : u.raw;
-            found = str_eq_nocase(text, plain);
-        }
-        if (!found)
-            fail_msg("%s: " STR_FMT " is lost in " STR_FMT, name, STR_ARG(str_first(t.raw, 200)),
-                STR_ARG(str_first(to, 3000)));
-    }
-    assert_int_equal(w.err, 0);
-    arena_fini(&a);
-}
-
-static inline void assert_same_lines(struct str a, struct str b, const char *name)
-{
-    size_t at = 0;
-    if (str_eq(a, b))
-        return;
-    while (at < a.n && at < b.n && a.p[at] == b.p[at])
-        at++;
-    size_t from = at > 160 ? at - 160 : 0;
-    fail_msg("%s: differs at byte %zu\n--- " STR_FMT "\n+++ " STR_FMT, name, at,
-        STR_ARG(str_first(str_from(a, from), 700)), STR_ARG(str_first(str_from(b, from), 700)));
-}
+struct request_check {
+    enum wire wire;           /* the fixture's */
+    const char *model;        /* asked for; NULL: the fixture's own */
+    const char *base_url;     /* whose quirks; NULL: none */
+    bool all;                 /* each value of it comes back, of refused requests too */
+    enum wire over;           /* the other dialect, and the model that is asked for there */
+    const char *over_model;
+};
+/* For each_fixture(), with a struct request_check: through its own dialect; over another and back. */
+void check_request_comes_back(const struct fixture *f, void *ctx);
+void check_request_over(const struct fixture *f, void *ctx);
 
 #endif

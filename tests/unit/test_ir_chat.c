@@ -2,47 +2,14 @@
  * in what they say, and the corners that agents live in. */
 #include "tests/unit/ir_check.h"
 
-static void same_request(const struct fixture *f, void *ctx)
-{
-    const struct spoke *s = spoke_of(*(const enum wire *)ctx);
-    struct str body = f->status == 200 ? shared_read(f->dir, "request.json") : STR_NULL;
-    struct ir_request one, two;
-    struct ir_notes notes = {0};
-    struct err e = {0};
-    struct arena a;
-    struct buf out, x, y;
-    if (!body.p)
-        return;
-    arena_init(&a, 1 << 16, 64 << 20);
-    buf_init(&out, 64 << 20);
-    buf_init(&x, 64 << 20);
-    buf_init(&y, 64 << 20);
-    if (s->read_request(body, &a, &one, &e) < 0)
-        fail_msg("%s: %s", f->name, e.text);
-    struct str model = json_text(json_get(body, STR("model")), &a);
-    struct spoke_target t = {.model = model.p ? model : STR("m"), .stream = one.stream,
-        .quirks = quirks_of(STR("https://api.openai.com/v1")), .ask_usage = one.include_usage};
-    assert_int_equal(s->write_request(&one, &t, &out, &notes, &e), 0);
-    assert_int_equal(json_check(buf_str(&out), NULL), 0);
-    assert_int_equal(s->read_request(buf_str(&out), &a, &two, &e), 0);
-    say_request(&x, &one, SAY_ALL);
-    say_request(&y, &two, SAY_ALL);
-    if (!notes.dropped[0])
-        assert_same_lines(buf_str(&x), buf_str(&y), f->name);
-    buf_fini(&x);
-    buf_fini(&y);
-    buf_fini(&out);
-    arena_fini(&a);
-    free((char *)body.p);
-}
-
 static void a_recorded_request_comes_back_as_it_was(void **state)
 {
-    static const enum wire wires[] = {WIRE_CHAT, WIRE_MESSAGES};
+    struct request_check chat = {.wire = WIRE_CHAT, .base_url = "https://api.openai.com/v1"};
+    struct request_check messages = {.wire = WIRE_MESSAGES, .base_url = "https://api.openai.com/v1"};
     (void)state;
-    if (!each_fixture("openai-chat", NULL, same_request, (void *)&wires[0]))
+    if (!each_fixture("openai-chat", NULL, check_request_comes_back, &chat))
         skip();
-    each_fixture("anthropic-messages", NULL, same_request, (void *)&wires[1]);
+    each_fixture("anthropic-messages", NULL, check_request_comes_back, &messages);
 }
 
 /* --- made here ---------------------------------------------------------------------------------- */

@@ -33,103 +33,25 @@ static void write_or_fail(enum wire w, const struct ir_request *r, const char *m
 
 /* --- requests ------------------------------------------------------------------------------- */
 
-static struct buf lines_of(const struct ir_request *r, int how)
-{
-    struct buf b;
-    buf_init(&b, 64 << 20);
-    say_request(&b, r, how);
-    return b;
-}
-
-static void same_request(const struct fixture *f, void *ctx)
-{
-    struct str body = shared_read(f->dir, "request.json");
-    struct ir_request one, two;
-    struct arena a;
-    struct buf out;
-    (void)ctx;
-    if (!body.p)
-        return;
-    arena_init(&a, 1 << 16, 64 << 20);
-    buf_init(&out, 64 << 20);
-    read_or_fail(WIRE_GENERATE, body, &a, &one, f->name);
-    write_or_fail(WIRE_GENERATE, &one, "gemini-2.5-flash", &out, NULL, f->name);
-    read_or_fail(WIRE_GENERATE, buf_str(&out), &a, &two, f->name);
-    struct buf x = lines_of(&one, SAY_ALL), y = lines_of(&two, SAY_ALL);
-    assert_same_lines(buf_str(&x), buf_str(&y), f->name);
-    assert_all_said(body, buf_str(&out), f->name);
-    buf_fini(&x);
-    buf_fini(&y);
-    buf_fini(&out);
-    arena_fini(&a);
-    free((char *)body.p);
-}
-
 static void a_request_comes_back_as_it_was(void **state)
 {
+    struct request_check c = {.wire = WIRE_GENERATE, .model = "gemini-2.5-flash", .all = true};
     (void)state;
-    if (each_fixture("gemini-generate", NULL, same_request, NULL) == 0)
+    if (each_fixture("gemini-generate", NULL, check_request_comes_back, &c) == 0)
         skip();
-}
-
-/* A tool's message in chat is text: what it showed goes into a message of the user after it. */
-static bool has_media_in_results(const struct ir_request *r)
-{
-    for (const struct ir_message *m = r->messages; m; m = m->next)
-        for (const struct ir_part *p = m->parts; p; p = p->next)
-            for (const struct ir_part *q = p->content; q; q = q->next)
-                if (q->kind == IR_MEDIA)
-                    return true;
-    return false;
-}
-
-static void request_over(const struct fixture *f, void *ctx)
-{
-    enum wire other = *(enum wire *)ctx;
-    struct str body = shared_read(f->dir, "request.json");
-    struct ir_request one, two, three;
-    struct spoke_target t = target_of(other == WIRE_MESSAGES ? STR("claude-sonnet-4-5") : STR("some-model"));
-    struct ir_notes notes = {0};
-    struct err e = {0};
-    struct arena a;
-    struct buf there, back;
-    if (!body.p || f->status != 200) {
-        free((char *)body.p);
-        return;
-    }
-    arena_init(&a, 1 << 16, 64 << 20);
-    buf_init(&there, 64 << 20);
-    buf_init(&back, 64 << 20);
-    read_or_fail(WIRE_GENERATE, body, &a, &one, f->name);
-    int rc = spoke_of(other)->write_request(&one, &t, &there, &notes, &e);
-    if (rc == 0) {
-        read_or_fail(other, buf_str(&there), &a, &two, f->name);
-        write_or_fail(WIRE_GENERATE, &two, "gemini-3-flash-preview", &back, NULL, f->name);
-        read_or_fail(WIRE_GENERATE, buf_str(&back), &a, &three, f->name);
-        three.max_output = one.max_output; /* some dialects must say one */
-        struct buf x = lines_of(&one, SAY_COMMON), y = lines_of(&three, SAY_COMMON);
-        if (!notes.dropped[0] && !(other == WIRE_CHAT && has_media_in_results(&one)))
-            assert_same_lines(buf_str(&x), buf_str(&y), f->name);
-        buf_fini(&x);
-        buf_fini(&y);
-    } else {
-        assert_int_equal(rc, -ERR_UNSUPPORTED);
-        assert_true(e.text[0] != 0);
-    }
-    buf_fini(&there);
-    buf_fini(&back);
-    arena_fini(&a);
-    free((char *)body.p);
 }
 
 static void a_request_survives_the_way_over_other_dialects(void **state)
 {
-    enum wire others[] = {WIRE_CHAT, WIRE_MESSAGES, WIRE_RESPONSES};
+    struct request_check c = {.wire = WIRE_GENERATE, .model = "gemini-3-flash-preview"};
+    static const enum wire others[] = {WIRE_CHAT, WIRE_MESSAGES, WIRE_RESPONSES};
     unsigned n = 0;
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(others); i++)
-        if (spoke_of(others[i]))
-            n += each_fixture("gemini-generate", NULL, request_over, &others[i]);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        c.over = others[i];
+        c.over_model = others[i] == WIRE_MESSAGES ? "claude-sonnet-4-5" : "some-model";
+        n += each_fixture("gemini-generate", NULL, check_request_over, &c);
+    }
     if (!n)
         skip();
 }

@@ -276,17 +276,6 @@ static void an_answer_survives_each_dialect(void **state)
         }
 }
 
-struct retold {
-    struct stream_writer *to;
-    struct buf out;
-};
-
-static void write_event(void *ctx, const struct ir_event *ev)
-{
-    struct retold *r = ctx;
-    stream_write_event(r->to, ev, &r->out);
-}
-
 /* The stream in pieces of any size, gathered into an answer again. */
 static void gather_pieces(struct maker *m, enum wire w, struct str bytes, struct gather *g)
 {
@@ -321,16 +310,15 @@ static void an_answer_survives_as_a_stream_cut_anywhere(void **state)
             char name[64];
             snprintf(name, sizeof name, "seed %u streamed as %s", seed, spokes[i].name);
             some_answer(&m, &made);
-            struct retold r = {.to = stream_writer_new(spokes[i].stream, &client, NULL, &m.a)};
-            buf_init(&r.out, BUF_NO_LIMIT);
-            retell_answer(&made, write_event, &r, &m.a);
+            struct retold r;
+            retold_init(&r, spokes[i].stream, &client, NULL, &m.a);
+            retell_answer(&made, retold_event, &r, &m.a);
             gather_pieces(&m, spokes[i].stream, buf_str(&r.out), &g);
             if (!g.done || g.failed)
                 fail_msg("%s: not whole: " STR_FMT, name, STR_ARG(str_first(buf_str(&r.out), 2000)));
             same_answer(&made, &g.answer, name);
             gather_fini(&g);
-            stream_writer_fini(r.to);
-            buf_fini(&r.out);
+            retold_fini(&r);
             arena_fini(&m.a);
         }
 }

@@ -179,95 +179,25 @@ static int write_as(enum wire w, const struct ir_request *r, const char *model, 
     return spoke_of(w)->write_request(r, &t, out, notes, e);
 }
 
-static void same_request(const struct fixture *f, void *ctx)
-{
-    struct str body = shared_read(f->dir, "request.json");
-    struct ir_request one, two;
-    struct ir_notes notes = {0};
-    struct err e = {0};
-    struct arena a;
-    struct buf out, x, y;
-    (void)ctx;
-    if (!body.p)
-        return;
-    arena_init(&a, 1 << 16, 64 << 20);
-    buf_init(&out, 64 << 20);
-    buf_init(&x, 64 << 20);
-    buf_init(&y, 64 << 20);
-    if (responses_read_request(body, &a, &one, &e) < 0)
-        fail_msg("%s: %s", f->name, e.text);
-    struct str model = json_text(json_get(body, STR("model")), &a);
-    struct spoke_target t = {.model = model.p ? model : STR("m"), .quirks = &quirks_none,
-        .stream = one.stream};
-    assert_int_equal(responses_write_request(&one, &t, &out, &notes, &e), 0);
-    assert_int_equal(json_check(buf_str(&out), NULL), 0);
-    assert_int_equal(responses_read_request(buf_str(&out), &a, &two, &e), 0);
-    say_request(&x, &one, SAY_ALL);
-    say_request(&y, &two, SAY_ALL);
-    assert_same_lines(buf_str(&x), buf_str(&y), f->name);
-    assert_all_said(body, buf_str(&out), f->name);
-    buf_fini(&x);
-    buf_fini(&y);
-    buf_fini(&out);
-    arena_fini(&a);
-    free((char *)body.p);
-}
-
 static void a_request_comes_back_as_it_was(void **state)
 {
+    struct request_check c = {.wire = WIRE_RESPONSES, .all = true};
     (void)state;
-    if (each_fixture("openai-responses", NULL, same_request, NULL) == 0)
+    if (each_fixture("openai-responses", NULL, check_request_comes_back, &c) == 0)
         skip();
-}
-
-static void request_over(const struct fixture *f, void *ctx)
-{
-    enum wire other = *(enum wire *)ctx;
-    struct str body = shared_read(f->dir, "request.json");
-    struct ir_request one, two, three;
-    struct ir_notes notes = {0};
-    struct err e = {0};
-    struct arena a;
-    struct buf there, back, x, y;
-    if (!body.p)
-        return;
-    arena_init(&a, 1 << 16, 64 << 20);
-    buf_init(&there, 64 << 20);
-    buf_init(&back, 64 << 20);
-    buf_init(&x, 64 << 20);
-    buf_init(&y, 64 << 20);
-    assert_int_equal(responses_read_request(body, &a, &one, &e), 0);
-    int rc = write_as(other, &one, other == WIRE_MESSAGES ? "claude-sonnet-4-5" : "gemini-3-pro-preview", &there,
-        &notes, &e);
-    if (rc < 0) {
-        assert_int_equal(rc, -ERR_UNSUPPORTED);
-    } else {
-        assert_int_equal(spoke_of(other)->read_request(buf_str(&there), &a, &two, &e), 0);
-        if (write_as(WIRE_RESPONSES, &two, "gpt-4.1", &back, &notes, &e) < 0)
-            fail_msg("%s: %s", f->name, e.text);
-        assert_int_equal(responses_read_request(buf_str(&back), &a, &three, &e), 0);
-        three.max_output = one.max_output;
-        say_request(&x, &one, SAY_COMMON);
-        say_request(&y, &three, SAY_COMMON);
-        bool listed = one.tool_choice.only && one.tool_choice.mode != IR_CHOICE_NAMED;
-        if (!notes.dropped[0] && !(listed && other == WIRE_MESSAGES)) /* shown only those there */
-            assert_same_lines(buf_str(&x), buf_str(&y), f->name);
-    }
-    buf_fini(&x);
-    buf_fini(&y);
-    buf_fini(&there);
-    buf_fini(&back);
-    arena_fini(&a);
-    free((char *)body.p);
 }
 
 static void a_request_survives_the_way_over_other_dialects(void **state)
 {
+    struct request_check c = {.wire = WIRE_RESPONSES, .model = "gpt-4.1"};
     static const enum wire others[] = {WIRE_CHAT, WIRE_MESSAGES, WIRE_GENERATE};
     unsigned n = 0;
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(others); i++)
-        n += each_fixture("openai-responses", NULL, request_over, (void *)&others[i]);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        c.over = others[i];
+        c.over_model = others[i] == WIRE_MESSAGES ? "claude-sonnet-4-5" : "gemini-3-pro-preview";
+        n += each_fixture("openai-responses", NULL, check_request_over, &c);
+    }
     if (!n)
         skip();
 }

@@ -1,12 +1,6 @@
 /* Units of proxy/dialect/spoke.h over recorded exchanges: each answer means what it means, whole and
  * in any pieces, and says the same after it has gone through each other dialect and back. */
-#include "proxy/dialect/spoke.h"
-#include "proxy/sse.h"
-#include "tests/unit/shared.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
+#include "tests/unit/ir_check.h"
 
 static unsigned faults;
 #define FAULT(...) (faults++ < 40 ? (void)(printf("# " __VA_ARGS__), printf("\n")) : (void)0)
@@ -158,33 +152,22 @@ static void read_stream(enum wire w, const struct spoke_quirks *q, struct str by
     stream_reader_fini(r);
 }
 
-struct rewriter {
-    struct stream_writer *w;
-    struct buf out;
-};
-
-static void rewrite(void *ctx, const struct ir_event *ev)
-{
-    struct rewriter *to = ctx;
-    stream_write_event(to->w, ev, &to->out);
-}
-
 /* As `to` would have it. */
 static void rewrite_stream(enum wire w, const struct spoke_quirks *q, struct str bytes,
     enum wire to, struct buf *out)
 {
     struct arena a;
     arena_init(&a, 4096, 256 << 20);
-    struct rewriter rw = {.w = stream_writer_new(to, &some_client, NULL, &a)};
-    buf_init(&rw.out, 256 << 20);
-    struct stream_reader *r = stream_reader_new(w, q, &a, rewrite, &rw);
+    struct retold rw;
+    retold_init(&rw, to, &some_client, NULL, &a);
+    struct stream_reader *r = stream_reader_new(w, q, &a, retold_event, &rw);
     assert_non_null(r);
-    assert_non_null(rw.w);
     feed(r, bytes, 0);
     stream_reader_fini(r);
-    stream_writer_fini(rw.w);
+    buf_init(out, 256 << 20);
+    buf_put_str(out, buf_str(&rw.out));
+    retold_fini(&rw);
     arena_fini(&a);
-    *out = rw.out;
 }
 
 /* --- comparing ---------------------------------------------------------------------------------- */
