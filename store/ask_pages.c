@@ -9,12 +9,12 @@
 
 enum { PAGE_ROWS = 100, SLICE_ROWS = 256, SCRATCH_BYTES = 64 << 10 };
 
+/* One bound at either end: of two, SQLite would seek to one and look at every row up to the other,
+ * for each page anew. The cursor begins at the span's end (page_start), so that it is that bound. */
 #define NEWER_FIRST                                                                                 \
-    " AND time_ms >= ?2 AND time_ms < ?3 AND time_ms <= ?4 AND (time_ms, row) < (?4, ?5)"          \
-    " ORDER BY time_ms DESC, row DESC LIMIT ?6"
+    " AND time_ms >= ?2 AND (time_ms, row) < (?3, ?4) ORDER BY time_ms DESC, row DESC LIMIT ?5"
 #define OLDER_FIRST                                                                                 \
-    " AND time_ms >= ?2 AND time_ms < ?3 AND time_ms >= ?4 AND (time_ms, row) > (?4, ?5)"          \
-    " ORDER BY time_ms, row LIMIT ?6"
+    " AND time_ms < ?2 AND (time_ms, row) > (?3, ?4) ORDER BY time_ms, row LIMIT ?5"
 #define PAGE(where)                                                                                 \
     {"SELECT " ROW_COLUMNS " FROM exchange WHERE " where NEWER_FIRST,                              \
         "SELECT " ROW_COLUMNS " FROM exchange WHERE " where OLDER_FIRST}
@@ -118,10 +118,10 @@ static int page_slice(struct page *p, const char *sql, int64_t value, bool filte
     struct asking *k = p->k;
     struct db *db = k->r->main;
     const struct store_query *q = k->q;
-    int64_t to = q->to_ms ? q->to_ms : INT64_MAX, rows = 0;
-    int64_t most = filtered ? SLICE_ROWS : MIN(SLICE_ROWS, p->limit - k->a->n);
-    struct db_stmt *s = db_ask(db, sql, "iiiiii", value, q->from_ms, to, k->a->cursor.at,
-        k->a->cursor.row, most);
+    int64_t to = q->to_ms ? q->to_ms : INT64_MAX;
+    int64_t most = filtered ? SLICE_ROWS : MIN(SLICE_ROWS, p->limit - k->a->n), rows = 0;
+    struct db_stmt *s = db_ask(db, sql, "iiiii", value, q->oldest_first ? to : q->from_ms,
+        k->a->cursor.at, k->a->cursor.row, most);
     int rc;
     bool over = false;
     while ((rc = db_step(db, s)) == 1) {
@@ -137,6 +137,17 @@ static int page_slice(struct page *p, const char *sql, int64_t value, bool filte
     return !k->a->done && !over && k->a->n < p->limit;
 }
 
+/* The asker's cursor, or where the span begins; never outside of it. */
+static struct store_cursor page_start(const struct store_query *q)
+{
+    struct store_cursor c = q->cursor;
+    bool fresh = !c.at && !c.row;
+    int64_t last = q->to_ms ? q->to_ms - 1 : INT64_MAX;
+    if (q->oldest_first)
+        return fresh || c.at < q->from_ms ? (struct store_cursor){MAX(q->from_ms, 0), -1} : c;
+    return fresh || c.at > last ? (struct store_cursor){last, INT64_MAX} : c;
+}
+
 int ask_exchanges(struct asking *k)
 {
     const struct store_query *q = k->q;
@@ -147,10 +158,7 @@ int ask_exchanges(struct asking *k)
     a->records = answer_array(a, p.limit, sizeof *a->records);
     if (!a->records)
         return -ERR_NOMEM;
-    a->cursor = q->cursor;
-    if (!q->cursor.at && !q->cursor.row)
-        a->cursor = q->oldest_first ? (struct store_cursor){MAX(q->from_ms, 0), -1}
-                                    : (struct store_cursor){INT64_MAX, INT64_MAX};
+    a->cursor = page_start(q);
     if (!wanted_resolve(k->r->main, q, &p.wanted, &rc)) {
         a->done = rc == 0;
         return rc;

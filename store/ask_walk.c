@@ -1,29 +1,22 @@
-/* ask_walk.c: all rows of a span, a few columns each, handed to the asker one by one.
+/* ask_walk.c: all rows of a span, a few numbers each, handed to the asker one by one.
  *
  * A page of records costs some microseconds a row: every text is copied. A replay of yesterday's
  * traffic wants numbers only, and a text once in a thousand rows; so names stay numbers until they
- * are asked for. The walk goes by time, newest first, in slices of some thousand rows, each a
- * statement that ends with it; when the time of one question is up, the cursor says where the next
- * goes on. A slice is cut on the index alone, so that one in which no row is wanted ends too. */
+ * are asked for, and the numbers come packed out of the index that lies in order of time: the table
+ * is not touched. The walk goes newest first, in slices of some thousand rows, each a statement that
+ * ends with it; when the time of one question is up, the cursor says where the next goes on. */
 #include "store/query_internal.h"
+#include "store/step.h"
 
 enum { SLICE_ROWS = 2000, SLICE_MOST_US = 5000000 /* a cold disk: a slice once begun is finished */ };
 
-#define BELOW " time_ms >= ?1 AND time_ms <= ?2 AND (time_ms, row) < (?2, ?3)"
-#define WALK(team, tags, user_agent, session)                                                       \
-    "SELECT id, row, time_ms, " session ", key, " team ", provider, model, route, stream,"          \
-    " input_tokens, cached_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens,"       \
-    " reasoning_tokens, cost_nano, ttft_us, total_us, " tags ", " user_agent ", endpoint,"          \
-    " model_asked, features FROM exchange INDEXED BY exchange_time WHERE" BELOW                     \
-    " AND (time_ms, row) >= (?1, ?4) AND (?5 = 0 OR route = ?5 OR model_asked = ?5)"                \
-    " ORDER BY time_ms DESC, row DESC"
-
-static const char walk_sql[] = WALK("0", "0", "0", "0");
-static const char whole_sql[] = WALK("team", "tags", "user_agent", "session");
 /* One upper bound only: of two, SQLite would seek to the first. */
-static const char cut_sql[] = "SELECT time_ms, row FROM exchange WHERE" BELOW
-    " ORDER BY time_ms DESC, row DESC LIMIT 1 OFFSET ?4";
-static const char rest_sql[] = "SELECT count(*) FROM exchange WHERE" BELOW;
+static const char walk_sql[] = "SELECT row, time_ms, step FROM exchange INDEXED BY exchange_step"
+    " WHERE time_ms >= ?1 AND (time_ms, row) < (?2, ?3) ORDER BY time_ms DESC, row DESC LIMIT ?4";
+
+/* A row from before steps were kept. */
+#define COMMA(column) ", " #column
+static const char columns_sql[] = "SELECT row" STORE_STEP_PACKED(COMMA) " FROM exchange WHERE row = ?1";
 
 struct str store_step_name(const struct store_step *s, int64_t name)
 {
@@ -39,28 +32,23 @@ struct str store_step_session(const struct store_step *s)
 
 struct str store_step_id(const struct store_step *s)
 {
-    return db_text(s->asking->r->main, s->statement, 0);
+    struct asking *k = s->asking;
+    struct db_stmt *st = db_ask(k->r->main, "SELECT id FROM exchange WHERE row = ?1", "i", s->row);
+    struct str id = db_step(k->r->main, st) == 1 ? arena_str(&k->a->arena, db_text(k->r->main, st, 0))
+                                                 : STR("");
+    db_end(k->r->main, st);
+    return id;
 }
 
-/* Where this slice ends: its last row. 1; 0: all the rest is one slice; or an error. */
-static int slice_end(struct asking *k, struct store_cursor *end)
+static int columns_read(struct db *db, struct store_step *s)
 {
-    struct db *db = k->r->main;
-    const struct store_cursor *at = &k->a->cursor;
-    struct db_stmt *s = db_ask(db, cut_sql, "iiii", k->q->from_ms, at->at, at->row,
-        (int64_t)SLICE_ROWS - 1);
-    int rc = db_step(db, s);
-    if (rc == 1)
-        *end = (struct store_cursor){db_int(db, s, 0), db_int(db, s, 1)};
-    db_end(db, s);
-    if (rc != 0)
-        return rc;
-    *end = (struct store_cursor){k->q->from_ms, INT64_MIN};
-    s = db_ask(db, rest_sql, "iii", k->q->from_ms, at->at, at->row);
-    rc = db_step(db, s);
-    k->a->n += rc == 1 ? (size_t)db_int(db, s, 0) : 0;
-    db_end(db, s);
-    return rc < 0 ? rc : 0;
+    struct db_stmt *st = db_ask(db, columns_sql, "i", s->row);
+    int rc = db_step(db, st), at = 1;
+#define X(column) s->column = rc == 1 ? db_int(db, st, at++) : 0;
+    STORE_STEP_PACKED(X)
+#undef X
+    db_end(db, st);
+    return MIN(rc, 0);
 }
 
 /* 1: go on, 0: the end or the time is up, < 0: an error. */
@@ -68,27 +56,28 @@ static int walk_slice(struct asking *k, int64_t name)
 {
     struct db *db = k->r->main;
     const struct store_query *q = k->q;
-    struct store_cursor end;
-    int more = slice_end(k, &end), rc;
-    if (more < 0)
-        return more;
-    struct db_stmt *st = db_ask(db, q->walk_whole ? whole_sql : walk_sql, "iiiii", end.at,
-        k->a->cursor.at, k->a->cursor.row, end.row, name);
+    struct store_step s = {.asking = k};
+    size_t rows = 0;
+    int rc;
+    struct db_stmt *st = db_ask(db, walk_sql, "iiii", q->from_ms, k->a->cursor.at,
+        k->a->cursor.row, (int64_t)SLICE_ROWS);
     while ((rc = db_step(db, st)) == 1) {
-        struct store_step s = {.asking = k, .statement = st};
-        int at = 1;
-#define X(column) s.column = db_int(db, st, at++);
-        STORE_STEP_COLUMNS(X)
-#undef X
-        q->walk(q->walk_ctx, &s);
+        rows++;
+        s.row = db_int(db, st, 0);
+        s.time_ms = db_int(db, st, 1);
+        if (!step_unpack(db_text(db, st, 2), &s) && (rc = columns_read(db, &s)) < 0)
+            break;
+        if (!name || s.route == name || s.model_asked == name)
+            q->walk(q->walk_ctx, &s);
     }
     db_end(db, st);
     if (rc < 0)
         return rc;
-    k->a->cursor = end;
-    k->a->n += more ? SLICE_ROWS : 0;
-    k->a->done = !more;
-    return more && !asking_over(k);
+    if (rows)
+        k->a->cursor = (struct store_cursor){s.time_ms, s.row};
+    k->a->n += rows;
+    k->a->done = rows < SLICE_ROWS;
+    return !k->a->done && !asking_over(k);
 }
 
 int ask_walk(struct asking *k)

@@ -59,22 +59,22 @@ enum { STORE_STATUS_ANY = 0, STORE_BUCKETS_MAX = 400, STORE_PAGE_MAX = 1000 };
 /* `name` of a walk: only rows of that route or asked model; empty: all.
  * One row of a walk. Key, team and so on are numbers of names, 0 for none: the same number is always
  * the same name, so that a reader asks for each text once. Valid within the call. */
-#define STORE_STEP_COLUMNS(X)                                                                       \
-    X(row) X(time_ms) X(session) X(key) X(team) X(provider) X(model) X(route) X(stream)            \
-    X(input_tokens) X(cached_tokens) X(cache_write_tokens) X(cache_write_1h_tokens)                \
-    X(output_tokens) X(reasoning_tokens) X(cost_nano) X(ttft_us) X(total_us) X(tags)               \
-    X(user_agent) X(endpoint) X(model_asked) X(features)
+#define STORE_STEP_PACKED(X)                                                                        \
+    X(session) X(key) X(team) X(provider) X(model) X(route) X(stream) X(input_tokens)              \
+    X(cached_tokens) X(cache_write_tokens) X(cache_write_1h_tokens) X(output_tokens)               \
+    X(reasoning_tokens) X(cost_nano) X(ttft_us) X(total_us) X(tags) X(user_agent) X(endpoint)      \
+    X(model_asked) X(features)
 struct store_step {
+    int64_t row, time_ms;
 #define X(column) int64_t column;
-    STORE_STEP_COLUMNS(X)
+    STORE_STEP_PACKED(X)
 #undef X
     struct asking *asking;
-    struct db_stmt *statement;
 };
 /* Valid until the next call. */
 struct str store_step_name(const struct store_step *s, int64_t name);
 struct str store_step_session(const struct store_step *s);
-struct str store_step_id(const struct store_step *s);
+struct str store_step_id(const struct store_step *s); /* a question of its own: for a few rows */
 
 struct store_query {
     enum store_ask kind;
@@ -90,7 +90,6 @@ struct store_query {
     void *keep_ctx;
     void (*walk)(void *ctx, const struct store_step *s); /* on the query thread */
     void *walk_ctx;
-    bool walk_whole;             /* else team, tags, user_agent and session are left 0: cheaper */
     unsigned level;              /* events */
     /* sums */
     enum store_dimension dimension;

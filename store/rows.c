@@ -1,5 +1,6 @@
 /* rows.c: see rows.h. Statement texts are put together by the compiler from columns.def. */
 #include "store/rows.h"
+#include "store/step.h"
 
 #include <stdlib.h>
 
@@ -183,12 +184,12 @@ static const char row_sql[] = "INSERT INTO exchange(row, class, session"
 #define PLAIN(field) ", " #field
 #define NUMBER(field) ", " #field
 #include "store/columns.def"
-    ") VALUES(nullif(?, 0), ?, ?"
+    ", step) VALUES(nullif(?, 0), ?, ?"
 #define NAME(field) ", ?"
 #define PLAIN(field) ", ?"
 #define NUMBER(field) ", ?"
 #include "store/columns.def"
-    ") ON CONFLICT(id) DO NOTHING";
+    ", ?) ON CONFLICT(id) DO NOTHING";
 
 /* All ids first: making one runs a statement of its own. */
 struct row_names {
@@ -204,13 +205,29 @@ static int row_names(struct db *db, struct names *n, const struct record *r, str
     return (int)least;
 }
 
+static size_t row_step(uint8_t out[STEP_BYTES], const struct record *r, const struct row_names *id,
+    int64_t session)
+{
+    struct store_step s = {.session = session, .key = id->key, .team = id->team,
+        .provider = id->provider, .model = id->model, .route = id->route, .stream = r->stream,
+        .input_tokens = r->input_tokens, .cached_tokens = r->cached_tokens,
+        .cache_write_tokens = r->cache_write_tokens,
+        .cache_write_1h_tokens = r->cache_write_1h_tokens, .output_tokens = r->output_tokens,
+        .reasoning_tokens = r->reasoning_tokens, .cost_nano = r->cost_nano, .ttft_us = r->ttft_us,
+        .total_us = r->total_us, .tags = id->tags, .user_agent = id->user_agent,
+        .endpoint = id->endpoint, .model_asked = id->model_asked, .features = r->features};
+    return step_pack(out, &s);
+}
+
 int64_t row_insert(struct db *db, struct names *n, const struct record *r, int64_t row,
     int64_t session)
 {
     struct row_names id;
+    uint8_t step[STEP_BYTES];
     int rc = row_names(db, n, r, &id), at = 4;
     if (rc < 0)
         return rc;
+    size_t step_n = row_step(step, r, &id, session);
     const struct store_backend *b = db->backend;
     struct db_stmt *s = db_ask(db, row_sql, "iii", row, row_class(r->status), session);
     if (!s)
@@ -219,6 +236,7 @@ int64_t row_insert(struct db *db, struct names *n, const struct record *r, int64
 #define PLAIN(field) rc = rc ? rc : b->bind_text(s, at++, r->field);
 #define NUMBER(field) rc = rc ? rc : b->bind_int(s, at++, r->field);
 #include "store/columns.def"
+    rc = rc ? rc : b->bind_blob(s, at, str_n((const char *)step, step_n));
     int64_t made = rc ? rc : b->insert(s);
     b->end(s);
     return made;

@@ -287,7 +287,6 @@ void post_whatif(struct call *c)
         return;
     }
     x->query = (struct store_query){.kind = STORE_ASK_WALK, .from_ms = since, .to_ms = until,
-        .walk = on_row, .walk_ctx = x, .name = walked_name(c, x),
-        .walk_whole = replay_needs_whole(x->replay)};
+        .walk = on_row, .walk_ctx = x, .name = walked_name(c, x)};
     call_ask(c, &x->query, slice_answered);
 }

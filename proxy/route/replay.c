@@ -1,29 +1,32 @@
 /* replay.c: see replay.h. A table from kinds of requests to the places that the planner gave them.
  *
- * What makes a kind is read off the snapshot once: which conditions its rules use, whether anything
- * holds on to sessions, at which prompt sizes anybody draws a line. The rest is left out of the
- * kind, so that a day of traffic is some hundred kinds. */
+ * What makes a kind is read off the snapshot once: whether anything holds on to sessions, at which
+ * prompt sizes anybody draws a line; of keys, tags, times and the like only what rules and switches
+ * can tell apart (replay_class.c). So a day of traffic is some hundred kinds. */
 #include "proxy/route/replay.h"
 
-#include "proxy/access/key.h"
 #include "proxy/route/plan_state.h"
+#include "proxy/route/replay_class.h"
 
 #include <stdlib.h>
 
 enum {
-    KINDS = 1 << 15,
+    KINDS = 1 << 16,
     KINDS_MOST = KINDS / 4 * 3, /* then all are forgotten: bounded memory, planned anew */
     VERDICTS = 4096,
-    LIMITS = 256,      /* prompt sizes at which something changes */
-    DRAWS_MANY = 1000, /* of one kind, while there are few kinds */
-    DRAWS_FEW = 16,
-    KINDS_FEW = 200,
-    QUARTER_HOUR_MS = 900000
+    LIMITS = 256,
 };
+
+/* How often one kind is drawn at most, by how many kinds there are: some hundred thousand plans in
+ * all, whatever the traffic. */
+static const struct {
+    size_t kinds;
+    unsigned draws;
+} draws[] = {{40, 1000}, {400, 128}, {KINDS, 16}};
 
 /* Numbers only, no padding: compared and hashed as bytes. */
 struct kind_key {
-    int64_t asked, route, key, team, tags, client, session, endpoint, band, time, bits;
+    int64_t asked, route, key, tags, client, session, endpoint, band, time, bits;
 };
 struct kind {
     uint64_t hash; /* 0: free */
@@ -36,15 +39,21 @@ static const uint32_t NOT_DRAWN = UINT32_MAX; /* else place << 2 | flags */
 
 struct verdict {
     int64_t asked, route;
-    bool known, ours;
+    bool known, ours, direct; /* direct: no route has the asked name */
+};
+
+/* Prompt sizes at which something changes, ascending. */
+struct limits {
+    int64_t at[LIMITS];
+    size_t n;
 };
 
 struct replay {
     struct replay_setup s;
     struct arena scratch;
-    bool uses[CONDITION_COUNT], uses_session, uses_size;
-    int64_t limits[LIMITS];
-    size_t limit_count;
+    struct classes *classes;
+    bool uses_session, uses_size;
+    struct limits configured, any; /* of targets that stand in the configuration; of any model */
     struct kind *kinds;
     size_t kind_count;
     struct verdict *verdicts;
@@ -55,18 +64,18 @@ struct replay {
 
 /* ---- what this snapshot can ask for ---- */
 
-static void limit_add(struct replay *r, int64_t tokens)
+static void limit_add(struct limits *l, int64_t tokens)
 {
     size_t at = 0;
-    if (tokens <= 0 || tokens == INT64_MAX || r->limit_count == LIMITS)
+    if (tokens <= 0 || tokens == INT64_MAX || l->n == LIMITS)
         return;
-    while (at < r->limit_count && r->limits[at] < tokens)
+    while (at < l->n && l->at[at] < tokens)
         at++;
-    if (at < r->limit_count && r->limits[at] == tokens)
+    if (at < l->n && l->at[at] == tokens)
         return;
-    memmove(r->limits + at + 1, r->limits + at, (r->limit_count - at) * sizeof *r->limits);
-    r->limits[at] = tokens;
-    r->limit_count++;
+    memmove(l->at + at + 1, l->at + at, (l->n - at) * sizeof *l->at);
+    l->at[at] = tokens;
+    l->n++;
 }
 
 /* The same lines as plan.c draws: the window, and a tenth above it. */
@@ -76,42 +85,72 @@ static void limits_of_price(void *ctx, const struct price *p)
     limit_add(ctx, p->context_tokens + p->context_tokens / 10 + 1);
 }
 
-static void uses_of_rule(struct replay *r, const struct rule *rule)
+static void limits_of_rule(struct limits *l, const struct rule *rule)
 {
     for (size_t i = 0; rule->enabled && i < rule->condition_count; i++) {
         const struct condition *c = &rule->conditions[i];
-        r->uses[c->kind] = true;
-        if (c->kind == CONDITION_PROMPT_TOKENS) {
-            limit_add(r, c->low);
-            limit_add(r, c->high == INT64_MAX ? 0 : c->high + 1);
-        }
+        if (c->kind != CONDITION_PROMPT_TOKENS)
+            continue;
+        limit_add(l, c->low);
+        limit_add(l, c->high == INT64_MAX ? 0 : c->high + 1);
     }
 }
 
-static void uses_of_route(struct replay *r, const struct route *route)
+/* False when only the request knows the model. */
+static bool limits_of_targets(struct replay *r, const struct target *list, size_t n)
 {
-    for (size_t i = 0; i < route->rule_count; i++)
-        uses_of_rule(r, &route->rules[i]);
+    const struct price_list *prices = r->s.snapshot->config->prices;
+    for (size_t i = 0; i < n && list[i].provider; i++) {
+        if (str_chr(list[i].model, '$') >= 0)
+            return false;
+        const struct price *p = prices ? price_find(prices, list[i].provider->name, list[i].model)
+                                       : NULL;
+        if (p)
+            limits_of_price(&r->configured, p);
+    }
+    return true;
+}
+
+static bool uses_of_route(struct replay *r, const struct route *route)
+{
+    bool known = limits_of_targets(r, route->targets, route->target_count) &&
+                 limits_of_targets(r, route->fallback, route->fallback_count) &&
+                 limits_of_targets(r, &route->canary.to, 1);
+    for (size_t i = 0; i < route->rule_count; i++) {
+        limits_of_rule(&r->any, &route->rules[i]);
+        limits_of_rule(&r->configured, &route->rules[i]);
+        known &= limits_of_targets(r, route->rules[i].targets, route->rules[i].target_count);
+    }
     r->uses_session |= route->policy == POLICY_STICKY || route->canary.share_ppm;
     r->uses_size |= route->policy == POLICY_LOWEST_COST || route->goal == GOAL_COST;
     r->uses_session |= route->goal == GOAL_LONG_CONTEXT;
+    return known && route->goal != GOAL_RESILIENCE; /* which asks for the model elsewhere */
 }
 
-static void uses_of_overrides(struct replay *r, const struct snapshot *s)
+/* An override may name any model: then every window of the list is one. */
+static void uses_of(struct replay *r, const struct snapshot *s)
 {
+    const struct config *c = s->config;
+    bool known = s->override_count == 0;
+    for (size_t i = 0; i < c->route_count; i++)
+        known &= uses_of_route(r, &c->routes[i]);
     for (size_t i = 0; i < s->override_count; i++) {
         const struct override *o = &s->overrides[i];
-        r->uses_session |= o->scope == SCOPE_SESSION || str_eq(o->to, STR("goal:long_context"));
+        r->uses_session |= str_eq(o->to, STR("goal:long_context"));
         r->uses_size |= str_eq(o->to, STR("goal:cost"));
     }
+    if (c->prices)
+        price_list_each(c->prices, limits_of_price, &r->any);
+    if (!known)
+        r->configured = r->any;
 }
 
-static int64_t band_of(const struct replay *r, int64_t tokens)
+static int64_t band_of(const struct replay *r, const struct limits *l, int64_t tokens)
 {
-    size_t low = 0, high = r->limit_count;
+    size_t low = 0, high = l->n;
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (r->limits[mid] <= tokens)
+        if (l->at[mid] <= tokens)
             low = mid + 1;
         else
             high = mid;
@@ -122,19 +161,23 @@ static int64_t band_of(const struct replay *r, int64_t tokens)
     return (int64_t)low << 16 | top << 2 | (tokens >> (top - 2) & 3);
 }
 
-static struct kind_key key_of(const struct replay *r, const struct replay_request *q)
+/* Whom a sticky policy holds on to is a value of its own: the session, else the key. */
+static struct kind_key key_of(struct replay *r, const struct replay_request *q,
+    const struct limits *limits, void *ctx)
 {
-    const bool *u = r->uses;
-    bool clock = u[CONDITION_HOUR] || u[CONDITION_WEEKDAY];
-    return (struct kind_key){.asked = q->asked, .route = q->forced ? q->route : 0, .key = q->key,
-        .team = u[CONDITION_TEAM] ? q->team : 0, .tags = u[CONDITION_TAG] ? q->tags : 0,
-        .client = u[CONDITION_CLIENT] ? q->client : 0,
-        .session = r->uses_session || u[CONDITION_SESSION] ? q->session : 0,
-        .endpoint = q->endpoint, .band = band_of(r, q->prompt_tokens),
-        .time = clock ? q->time_ms / QUARTER_HOUR_MS : 0,
-        .bits = (u[CONDITION_STREAM] && q->stream) | (u[CONDITION_TOOLS] && q->tools) << 1 |
-                (u[CONDITION_IMAGES] && q->images) << 2 |
-                (u[CONDITION_JSON_SCHEMA] && q->json_schema) << 3 | q->facts_known << 4};
+    struct classes *c = r->classes;
+    bool held = r->uses_session;
+    return (struct kind_key){.asked = q->asked, .route = q->forced ? q->route : 0,
+        .key = held && !q->session ? q->key : classes_of(c, CLASS_KEY, q, ctx),
+        .tags = classes_of(c, CLASS_TAGS, q, ctx), .client = classes_of(c, CLASS_CLIENT, q, ctx),
+        .session = held ? q->session : classes_of(c, CLASS_SESSION, q, ctx),
+        .endpoint = q->endpoint, .band = band_of(r, limits, q->prompt_tokens),
+        .time = classes_of(c, CLASS_TIME, q, ctx),
+        .bits = (classes_ask(c, CONDITION_STREAM) && q->stream) |
+                (classes_ask(c, CONDITION_TOOLS) && q->tools) << 1 |
+                (classes_ask(c, CONDITION_IMAGES) && q->images) << 2 |
+                (classes_ask(c, CONDITION_JSON_SCHEMA) && q->json_schema) << 3 |
+                q->facts_known << 4};
 }
 
 static void forget_kinds(struct replay *r)
@@ -187,22 +230,6 @@ static struct str text_of(struct replay *r, enum replay_text what, int64_t numbe
     return number ? arena_str(&r->scratch, r->s.text(ctx, what, number)) : STR("");
 }
 
-/* The key as it is now; one that is gone keeps its name and team. */
-static const struct key *key_then(struct replay *r, const struct replay_request *q, void *ctx)
-{
-    struct str name = text_of(r, REPLAY_KEY, q->key, ctx);
-    const struct key_table *keys = r->s.snapshot->keys;
-    const struct key *known = name.n && keys ? key_by_name(keys, name) : NULL;
-    if (known || !name.n)
-        return known;
-    struct key *gone = arena_zalloc(&r->scratch, sizeof *gone);
-    if (gone) {
-        gone->name = name;
-        gone->team = text_of(r, REPLAY_TEAM, q->team, ctx);
-    }
-    return gone;
-}
-
 static const struct price *price_of(const struct replay *r, const struct candidate *to)
 {
     const struct price_list *prices = r->s.snapshot->config->prices;
@@ -228,7 +255,8 @@ static uint32_t plan_one(struct replay *r, const struct replay_request *q, uint6
         .images = q->images, .json_schema = q->json_schema, .prompt_tokens = q->prompt_tokens};
     struct plan_request p = {.snapshot = r->s.snapshot, .facts = &facts, .random = random,
         .now_us = r->s.now_us, .wall_ms = q->time_ms, .trial = true,
-        .asked = text_of(r, REPLAY_ASKED, q->asked, ctx), .key = key_then(r, q, ctx),
+        .asked = text_of(r, REPLAY_ASKED, q->asked, ctx),
+        .key = replay_key(r->s.snapshot, r->s.text, &r->scratch, q, ctx),
         .session = text_of(r, REPLAY_SESSION, q->session, ctx),
         .tags = text_of(r, REPLAY_TAGS, q->tags, ctx),
         .user_agent = text_of(r, REPLAY_CLIENT, q->client, ctx),
@@ -245,8 +273,8 @@ static uint32_t plan_one(struct replay *r, const struct replay_request *q, uint6
         place = refused_place(r, rc, &e);
     }
     *by_chance = plan.by_chance;
-    bool unknown = !q->facts_known && (r->uses[CONDITION_TOOLS] || r->uses[CONDITION_IMAGES] ||
-                                          r->uses[CONDITION_JSON_SCHEMA]);
+    bool unknown = !q->facts_known && (classes_ask(r->classes, CONDITION_TOOLS) ||
+        classes_ask(r->classes, CONDITION_IMAGES) || classes_ask(r->classes, CONDITION_JSON_SCHEMA));
     return (uint32_t)place << 2 | (plan.guessed || unknown ? REPLAY_GUESSED : 0) |
            (plan.too_long || rc == -ERR_LIMIT ? REPLAY_TOO_LONG : 0);
 }
@@ -260,7 +288,10 @@ static uint32_t kind_begin(struct replay *r, struct kind *k, const struct replay
     k->only = at;
     if (!by_chance)
         return at;
-    unsigned n = r->kind_count <= KINDS_FEW ? DRAWS_MANY : DRAWS_FEW;
+    size_t row = 0;
+    while (draws[row].kinds < r->kind_count)
+        row++;
+    unsigned n = draws[row].draws;
     k->draws = malloc(n * sizeof *k->draws);
     for (unsigned i = 0; k->draws && i < n; i++)
         k->draws[i] = NOT_DRAWN;
@@ -268,29 +299,30 @@ static uint32_t kind_begin(struct replay *r, struct kind *k, const struct replay
     return at;
 }
 
-static bool is_ours(struct replay *r, const struct replay_request *q, void *ctx)
+static const struct verdict *verdict_of(struct replay *r, const struct replay_request *q, void *ctx)
 {
     uint64_t spot = mix_bits((uint64_t)q->asked * 31 + (uint64_t)q->route);
     struct verdict *v = &r->verdicts[spot % VERDICTS];
     if (v->known && v->asked == q->asked && v->route == q->route)
-        return v->ours;
+        return v;
     arena_reset(&r->scratch);
     struct str asked = text_of(r, REPLAY_ASKED, q->asked, ctx);
     struct str route = text_of(r, REPLAY_ROUTE, q->route, ctx);
     const struct route *found = plan_find_route(r->s.snapshot->config, asked);
     *v = (struct verdict){q->asked, q->route, true,
         str_eq(asked, r->s.name) || str_eq(route, r->s.name) ||
-            (found && str_eq(found->name, r->s.name))};
-    return v->ours;
+            (found && str_eq(found->name, r->s.name)), !found};
+    return v;
 }
 
 /* ---- the door ---- */
 
 int replay_request(struct replay *r, const struct replay_request *q, void *ctx, unsigned *flags)
 {
-    if (!is_ours(r, q, ctx))
+    const struct verdict *v = verdict_of(r, q, ctx);
+    if (!v->ours)
         return -1;
-    struct kind_key key = key_of(r, q);
+    struct kind_key key = key_of(r, q, v->direct ? &r->any : &r->configured, ctx);
     struct kind *k = kind_of(r, &key);
     uint32_t at = k->only == NOT_DRAWN ? kind_begin(r, k, q, ctx) : k->only;
     if (k->draw_count) {
@@ -314,25 +346,13 @@ struct replay *replay_new(const struct replay_setup *s)
     r->kinds = calloc(KINDS, sizeof *r->kinds);
     r->verdicts = calloc(VERDICTS, sizeof *r->verdicts);
     r->places = calloc(REPLAY_PLACES, sizeof *r->places);
-    if (!r->kinds || !r->verdicts || !r->places) {
+    r->classes = classes_new(s->snapshot, s->text);
+    if (!r->kinds || !r->verdicts || !r->places || !r->classes) {
         replay_free(r);
         return NULL;
     }
-    const struct config *c = s->snapshot->config;
-    for (size_t i = 0; i < c->route_count; i++)
-        uses_of_route(r, &c->routes[i]);
-    uses_of_overrides(r, s->snapshot);
-    if (c->prices)
-        price_list_each(c->prices, limits_of_price, r);
+    uses_of(r, s->snapshot);
     return r;
-}
-
-/* A key that is gone has its team from the record: that is for rules about teams only. */
-bool replay_needs_whole(const struct replay *r)
-{
-    const bool *u = r->uses;
-    return r->uses_session || u[CONDITION_TEAM] || u[CONDITION_TAG] || u[CONDITION_CLIENT] ||
-           u[CONDITION_SESSION];
 }
 
 void replay_free(struct replay *r)
@@ -342,6 +362,7 @@ void replay_free(struct replay *r)
     if (r->kinds)
         forget_kinds(r);
     arena_fini(&r->scratch);
+    classes_free(r->classes);
     free(r->kinds);
     free(r->verdicts);
     free(r->places);

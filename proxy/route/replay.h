@@ -58,8 +58,6 @@ enum replay_flag {
 struct replay;
 struct replay *replay_new(const struct replay_setup *s); /* NULL without memory */
 void replay_free(struct replay *r);
-/* Can team, tags, client or session make a difference? Else they may be left 0. */
-bool replay_needs_whole(const struct replay *r);
 
 /* The number of its place, -1 when it is no request of that name. `ctx` is given to text(). */
 int replay_request(struct replay *r, const struct replay_request *q, void *ctx, unsigned *flags);

@@ -1,5 +1,6 @@
 /* The contract of the store: what goes in comes out, once, and adds up. */
 #include "tests/store/room.h"
+#include "store/backend.h"
 
 /* Without the deadline of a page, unless a test is about it: sanitizers are slow. */
 static struct store_answer *ask(struct store *s, struct store_query q)
@@ -223,6 +224,36 @@ static void a_walk_gives_every_row_of_its_span_once_in_slices_newest_first(void 
     assert_int_equal(odd.rows, ROWS / 2 + ROWS / 14); /* by its route, or asked for by that name */
     assert_true(odd.id[0] && odd.route[0]);
     assert_int_equal(walk(s, (struct store_query){.name = STR("nobody")}).rows, 0);
+    store_stop(s);
+    store_close(s);
+}
+
+/* Rows of a version that kept no steps are read from their columns, and say the same. */
+static void a_walk_reads_rows_from_before_steps_were_kept(void **state)
+{
+    struct room *r = *state;
+    struct store *s = room_open(r);
+    room_fill(room_start(s), 0, 300);
+    room_settle(s);
+    struct walked with = walk(s, (struct store_query){0});
+    store_stop(s);
+    store_close(s);
+    struct db *db;
+    char path[200];
+    snprintf(path, sizeof path, "%s/pointsman.db", r->data);
+    assert_int_equal(backend_sqlite.open(&db, path, DB_WRITER, NULL), 0);
+    assert_int_equal(db_do(db, "UPDATE exchange SET step = NULL WHERE row % 3 = 0", ""), 0);
+    assert_int_equal(db_do(db, "UPDATE exchange SET step = x'09aa' WHERE row % 3 = 1", ""), 0);
+    assert_int_equal(db_do(db, "UPDATE exchange SET step = x'01ff' WHERE row % 9 = 2", ""), 0);
+    backend_sqlite.close(db);
+    s = room_open(r);
+    room_start(s);
+    struct walked without = walk(s, (struct store_query){0});
+    assert_int_equal(with.rows, 300);
+    assert_int_equal(without.rows, with.rows);
+    assert_int_equal(without.nano, with.nano);
+    assert_string_equal(without.id, with.id);
+    assert_string_equal(without.route, with.route);
     store_stop(s);
     store_close(s);
 }
@@ -645,6 +676,7 @@ int main(void)
         ROOM_TEST(pages_go_newest_first_by_every_filter_without_gap_or_double),
         ROOM_TEST(any_other_filter_answers_in_time_with_a_cursor_and_goes_on),
         ROOM_TEST(a_walk_gives_every_row_of_its_span_once_in_slices_newest_first),
+        ROOM_TEST(a_walk_reads_rows_from_before_steps_were_kept),
         ROOM_TEST(one_id_is_one_row_one_charge_and_one_count),
         ROOM_TEST(sums_and_percentiles_come_from_rollups_for_any_span),
         ROOM_TEST(an_amended_record_moves_row_rollups_ledger_and_session_by_the_difference),

@@ -38,6 +38,23 @@ static const struct rule rules[] = {
 };
 static const struct rule header_rule[] = {{.name = S("h"), .enabled = true,
     .conditions = by_header, .condition_count = 1, .targets = third, .target_count = 1}};
+static const struct condition by_tag[] = {{.kind = CONDITION_TAG, .text = S("env:prod")}};
+static const struct condition by_client[] = {{.kind = CONDITION_CLIENT, .text = S("agent/*")},
+    {.kind = CONDITION_WEEKDAY, .low = 0x41}};
+static const struct condition by_team[] = {{.kind = CONDITION_TEAM, .text = S("blue")},
+    {.kind = CONDITION_SESSION, .text = S("s-2")}};
+static const struct rule seen_rules[] = {
+    {.name = S("tag"), .enabled = true, .conditions = by_tag, .condition_count = 1,
+        .targets = third, .target_count = 1},
+    {.name = S("client"), .enabled = true, .conditions = by_client, .condition_count = 2,
+        .targets = shares, .target_count = 1},
+    {.name = S("team"), .enabled = true, .conditions = by_team, .condition_count = 2,
+        .targets = shares + 1, .target_count = 1},
+};
+static const struct override overrides[] = {
+    {.name = S("seen"), .scope = SCOPE_SESSION, .scope_name = S("s-3"), .to = S("big/other")},
+    {.name = S("seen"), .scope = SCOPE_KEY, .scope_name = S("ci-1"), .to = S("third/other")},
+};
 static const struct route routes[] = {
     {.name = S("ruled"), .id = 1, .targets = ordered, .target_count = 2, .rules = rules,
         .rule_count = 3},
@@ -45,12 +62,16 @@ static const struct route routes[] = {
     {.name = S("sticky"), .id = 3, .policy = POLICY_STICKY, .targets = shares, .target_count = 2},
     {.name = S("header"), .id = 4, .targets = ordered, .target_count = 2, .rules = header_rule,
         .rule_count = 1},
+    {.name = S("seen"), .id = 5, .targets = ordered, .target_count = 2, .rules = seen_rules,
+        .rule_count = 3},
 };
 
 /* Names by number: 1-… */
 static const char *const texts[] = {"", "ruled", "shares", "sticky", "header", "ci-1", "alice", "s-1",
-    "s-2", "s-3", "/v1/chat/completions"};
-enum { RULED = 1, SHARES, STICKY, HEADER, CI, ALICE, SESSION, CHAT = 10 };
+    "s-2", "s-3", "/v1/chat/completions", "seen", "env:prod,x:y", "env:test", "agent/7", "curl/8",
+    "blue", "red"};
+enum { RULED = 1, SHARES, STICKY, HEADER, CI, ALICE, SESSION, CHAT = 10, SEEN, TAGS, CLIENT = 14,
+    TEAM = 16 };
 
 static struct str text_of(void *ctx, enum replay_text what, int64_t number)
 {
@@ -107,7 +128,7 @@ static struct replay_request any(int64_t asked)
     return (struct replay_request){.time_ms = 1795442529000 + dice(86400000), .asked = asked,
         .key = dice(2) ? CI : ALICE, .session = SESSION + dice(3), .endpoint = CHAT,
         .prompt_tokens = dice(10000), .tools = dice(2), .stream = dice(2), .facts_known = true,
-        .draw = seed};
+        .tags = TAGS + dice(2), .client = CLIENT + dice(2), .team = TEAM + dice(2), .draw = seed};
 }
 
 /* The planner alone, asked for this very request. */
@@ -116,11 +137,12 @@ static const char *planned(struct world *w, const struct replay_request *q)
     static char name[100];
     struct err e = {0};
     struct plan plan;
-    struct key key = {.name = str_c(texts[q->key])};
+    struct key key = {.name = str_c(texts[q->key]), .team = str_c(texts[q->team])};
     struct request_facts f = {.n = 1, .stream = q->stream, .tools = q->tools,
         .prompt_tokens = q->prompt_tokens};
     struct plan_request r = {.snapshot = &w->snapshot, .asked = str_c(texts[q->asked]),
         .key = &key, .session = str_c(texts[q->session]), .facts = &f, .wire = WIRE_CHAT,
+        .tags = str_c(texts[q->tags]), .user_agent = str_c(texts[q->client]),
         .random = q->draw, .now_us = 1, .wall_ms = q->time_ms, .trial = true};
     arena_reset(&w->arena);
     assert_int_equal(plan_make(&r, NULL, &w->arena, &plan, &e), 0);
@@ -146,6 +168,35 @@ static void every_request_goes_where_the_planner_would_send_it(void **state)
     }
     assert_true(compared > REQUESTS / 2);
     assert_true(replay_plans(w.replay) < REQUESTS / 2);
+    world_fini(&w);
+}
+
+/* Whatever rules and switches can tell apart is told apart, and nothing else. */
+static void kinds_differ_only_by_what_somebody_asks_for(void **state)
+{
+    struct world w;
+    unsigned flags;
+    bool reached[8] = {false};
+    (void)state;
+    world_init(&w, "seen");
+    w.snapshot.overrides = overrides;
+    w.snapshot.override_count = ARRAY_LEN(overrides);
+    replay_free(w.replay);
+    w.replay = replay_new(&(struct replay_setup){.snapshot = &w.snapshot, .name = STR("seen"),
+        .now_us = 1, .text = text_of});
+    assert_non_null(w.replay);
+    for (int i = 0; i < REQUESTS; i++) {
+        struct replay_request q = any(SEEN);
+        q.time_ms += dice(7) * (int64_t)86400000;
+        int place = replay_request(w.replay, &q, NULL, &flags);
+        assert_true(place >= 0 && place < 8);
+        assert_string_equal(replay_place(w.replay, place)->name, planned(&w, &q));
+        reached[place] = true;
+    }
+    assert_int_equal(replay_places(w.replay), 6);
+    for (int i = 0; i < 6; i++)
+        assert_true(reached[i]);
+    assert_true(replay_plans(w.replay) <= 4 * 2 * 2 * 3 * 4 * 4 * 2); /* not of 672 quarter hours */
     world_fini(&w);
 }
 
@@ -177,7 +228,6 @@ static void a_session_stays_on_its_side(void **state)
         assert_true(*side < 0 || *side == place);
         *side = place;
     }
-    assert_true(replay_needs_whole(w.replay));
     world_fini(&w);
 }
 
@@ -217,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_request_goes_where_the_planner_would_send_it),
+        cmocka_unit_test(kinds_differ_only_by_what_somebody_asks_for),
         cmocka_unit_test(shares_are_drawn_as_they_are_written),
         cmocka_unit_test(a_session_stays_on_its_side),
         cmocka_unit_test(what_does_not_fit_and_what_is_not_recorded_is_said),
