@@ -76,6 +76,7 @@
  * GET  keys/NAME/ledger?request=ID&before=&limit= → {entries:[{time_ms, kind, amount_nano, request, who,
  *                               note}], cursor, done}
  * GET  providers             → {providers:[{name, dialect, base_url, keys:[{name, shown, state}], models,
+ *                               models_from: configuration | asked | price list, models_count, models_asked_ms,
  *                               state, breaker, open_for_us, in_flight, queued, max_concurrent, err_ppm,
  *                               ttft_p50_us, ttft_p95_us, history:[…], requests_left, tokens_left,
  *                               last_error, used_by:[route], drained, by_hand}]}

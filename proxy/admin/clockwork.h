@@ -11,5 +11,8 @@ void admin_look_for_news(void *admin);
 void admin_ask_numbers(struct admin *a, int64_t now_ms);
 /* probe.c: drained "until it is well again": back when its probes pass for 5 minutes. */
 void admin_probe_drained(struct admin *a, int64_t now_ms);
+/* probe.c: the models of servers of one's own, of which nothing else says any: at the start, when
+ * they are added, and each ten minutes. */
+void admin_ask_models(struct admin *a, int64_t now_ms);
 
 #endif

@@ -1,5 +1,10 @@
-/* probe.c: providers asked whether they answer: by hand, to find local servers, and to take a drained
- * one back when it is well. The question is for the list of models: it costs nothing and needs the key. */
+/* probe.c: providers asked whether they answer: by hand, to find local servers, to take a drained one
+ * back when it is well, and by itself where nothing else says what a provider has. The question is
+ * for the list of models: it costs nothing and needs the key. What is answered is kept (health.h).
+ *
+ * By itself only a provider of the configuration is asked that lists no models and of which the price
+ * list knows none: a server of one's own. The others have lists of hundreds that change little: they
+ * are asked by hand. */
 #include "proxy/admin/clockwork.h"
 #include "proxy/admin/handlers.h"
 
@@ -13,12 +18,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PROBE_EVERY_MS = 30000, WELL_FOR_MS = 300000, LOCAL_LIMIT_US = 1500000, LOCAL_LIST_MAX = 65536 };
+enum { PROBE_EVERY_MS = 30000, WELL_FOR_MS = 300000, LOCAL_LIMIT_US = 1500000, LOCAL_LIST_MAX = 65536,
+    ASK_AGAIN_MS = 600000, LIST_BYTES_MAX = 4 << 20 };
 
 struct probe {
     struct admin *admin;
     struct call *call; /* NULL: our own, of a drained provider */
     char provider[64];
+    uint64_t url;      /* of what address */
 };
 
 /* ---- the question ---- */
@@ -27,7 +34,9 @@ static struct str list_url(struct arena *a, const struct provider *p)
 {
     const char *path = "/models";
     if (p->dialect == DIALECT_ANTHROPIC && !str_ends(p->base_url, STR("/v1")))
-        path = "/v1/models";
+        path = "/v1/models?limit=1000";
+    else if (p->dialect == DIALECT_ANTHROPIC)
+        path = "/models?limit=1000";
     else if (p->dialect == DIALECT_GEMINI)
         path = "/v1beta/models?pageSize=1000";
     return arena_printf(a, STR_FMT "%s", STR_ARG(p->base_url), path);
@@ -45,6 +54,8 @@ static size_t login(struct arena *a, const struct provider *p, struct http_heade
         h[n++] = (struct http_header){STR("anthropic-version"), STR("2023-06-01")};
     } else if (p->dialect == DIALECT_GEMINI) {
         h[n++] = (struct http_header){STR("x-goog-api-key"), secret};
+    } else if (p->dialect == DIALECT_AZURE) {
+        h[n++] = (struct http_header){STR("api-key"), secret};
     } else {
         h[n++] = (struct http_header){STR("authorization"),
             arena_printf(a, "Bearer " STR_FMT, STR_ARG(secret))};
@@ -57,6 +68,9 @@ static int ask(struct admin *admin, const struct provider *p, aside_done *done, 
     struct arena a;
     struct http_header headers[4];
     arena_init(&a, 1024, 1 << 20);
+    x->admin = admin;
+    x->url = str_hash(p->base_url);
+    str_copy(x->provider, sizeof x->provider, p->name);
     struct aside what = {
         .method = STR("GET"),
         .url = list_url(&a, p),
@@ -74,8 +88,8 @@ static int ask(struct admin *admin, const struct provider *p, aside_done *done, 
     return rc;
 }
 
-/* The ids of a list in any dialect. How many; -1 when it is no such list. */
-static int put_models(struct json_writer *w, struct str json)
+/* The names in a list of any dialect, in the arena; at most HEALTH_MODELS_MAX. -1: no such list. */
+static int read_models(struct str json, struct arena *a, struct str names[HEALTH_MODELS_MAX])
 {
     struct json_span list = json_get(json, STR("data"));
     struct json_span key, item;
@@ -83,17 +97,45 @@ static int put_models(struct json_writer *w, struct str json)
     if (list.type != JSON_ARRAY)
         list = json_get(json, STR("models"));
     struct json_iter it = json_iter(list.raw);
-    json_array_begin(w, "models");
-    while (it.rest.n && json_next(&it, &key, &item)) {
+    while (list.type == JSON_ARRAY && n < HEALTH_MODELS_MAX && json_next(&it, &key, &item)) {
         struct json_span id = json_get(item.raw, STR("id"));
         if (id.type != JSON_STRING)
             id = json_get(item.raw, STR("name"));
-        if (id.type == JSON_STRING)
-            json_put_raw(w, NULL, id.raw);
-        n += id.type == JSON_STRING;
+        struct str name = id.type == JSON_STRING ? json_text(id, a) : STR_NULL;
+        if (str_starts(name, STR("models/"))) /* Gemini's */
+            name = str_from(name, 7);
+        if (name.n)
+            names[n++] = name;
     }
-    json_array_end(w);
     return list.type == JSON_ARRAY ? n : -1;
+}
+
+static int put_models(struct json_writer *w, struct str json)
+{
+    struct str names[HEALTH_MODELS_MAX];
+    struct arena a;
+    arena_init(&a, 4096, LIST_BYTES_MAX);
+    int n = read_models(json, &a, names);
+    json_array_begin(w, "models");
+    for (int i = 0; i < n; i++)
+        json_put_str(w, NULL, names[i]);
+    json_array_end(w);
+    arena_fini(&a);
+    return n;
+}
+
+/* Kept for plans and lists, unless the configuration has moved the provider meanwhile. */
+static void note(struct admin *admin, const char *provider, uint64_t url, int status, struct str json)
+{
+    const struct provider *p = plan_find_provider(live_config(admin->live), str_c(provider));
+    struct str names[HEALTH_MODELS_MAX];
+    struct arena a;
+    if (!p || str_hash(p->base_url) != url || !admin->start.health)
+        return;
+    arena_init(&a, 4096, LIST_BYTES_MAX);
+    int n = status == 200 ? read_models(json, &a, names) : 0;
+    health_note_models(admin->start.health, p, names, (size_t)MAX(n, 0), clock_wall_ms());
+    arena_fini(&a);
 }
 
 /* ---- by hand ---- */
@@ -102,6 +144,7 @@ static void tested(void *arg, int status, int64_t total_us, struct str models, s
 {
     struct probe *x = arg;
     struct call *c = x->call;
+    note(x->admin, x->provider, x->url, status, models);
     if (c->q && !c->answered) {
         struct json_writer *w = call_begin(c);
         json_put_c(w, "provider", x->provider);
@@ -122,9 +165,7 @@ void post_provider_test(struct call *c)
     struct probe *x = p ? calloc(1, sizeof *x) : NULL;
     if (!x)
         return;
-    x->admin = c->admin;
     x->call = c;
-    str_copy(x->provider, sizeof x->provider, p->name);
     c->references++;
     int rc = ask(c->admin, p, tested, x);
     if (rc == 0)
@@ -333,9 +374,49 @@ void admin_probe_drained(struct admin *a, int64_t now_ms)
     struct probe *x = p ? calloc(1, sizeof *x) : NULL;
     if (!x)
         return;
-    x->admin = a;
-    str_copy(x->provider, sizeof x->provider, str_c(name));
     watcher.running = ask(a, p, probed, x) == 0;
     if (!watcher.running)
         free(x);
+}
+
+/* ---- what a server of one's own has ---- */
+
+static bool asking; /* one at a time */
+
+static void named(void *arg, int status, int64_t total_us, struct str models, struct str error)
+{
+    struct probe *x = arg;
+    (void)total_us, (void)error;
+    asking = false;
+    note(x->admin, x->provider, x->url, status, models);
+    free(x);
+}
+
+static void ignore(void *ctx, const struct provider *p, struct str model)
+{
+    (void)ctx, (void)p, (void)model;
+}
+
+static bool is_to_be_asked(struct admin *a, const struct provider *p, int64_t now_ms)
+{
+    const struct config *config = live_config(a->live);
+    int64_t asked_ms = health_models_asked_ms(a->start.health, p);
+    if (p->model_count || p->demo || p->client_login || p->from_environment || p->drained ||
+        p->dialect == DIALECT_AZURE || (asked_ms && now_ms - asked_ms < ASK_AGAIN_MS))
+        return false;
+    return plan_each_model(config, NULL, p, ignore, NULL) == PLAN_KNOWN_NOT;
+}
+
+void admin_ask_models(struct admin *a, int64_t now_ms)
+{
+    const struct config *config = live_config(a->live);
+    for (size_t i = 0; a->start.health && !asking && i < config->provider_count; i++) {
+        const struct provider *p = &config->providers[i];
+        struct probe *x = is_to_be_asked(a, p, now_ms) ? calloc(1, sizeof *x) : NULL;
+        if (!x)
+            continue;
+        asking = ask(a, p, named, x) == 0;
+        if (!asking)
+            free(x);
+    }
 }

@@ -99,6 +99,35 @@ static const struct store_sum *sum_of(const struct store_answer *a, struct str n
     return NULL;
 }
 
+/* Those that are listed, else those that it named; of the price list only that they stand there. */
+static void put_model(void *ctx, const struct provider *p, struct str model)
+{
+    (void)p;
+    json_put_str(ctx, NULL, model);
+}
+
+static void count_model(void *ctx, const struct provider *p, struct str model)
+{
+    (void)p, (void)model;
+    ++*(int64_t *)ctx;
+}
+
+static void put_models(struct call *c, struct json_writer *w, const struct provider *p)
+{
+    static const char *const from[] = {"", "configuration", "asked", "price list"};
+    const struct config *config = live_config(c->admin->live);
+    const struct health *h = c->admin->start.health;
+    int64_t count = 0;
+    enum plan_known known = plan_each_model(config, h, p, count_model, &count);
+    json_array_begin(w, "models");
+    if (known == PLAN_KNOWN_LISTED || known == PLAN_KNOWN_ASKED)
+        plan_each_model(config, h, p, put_model, w);
+    json_array_end(w);
+    json_put_c(w, "models_from", from[known]);
+    json_put_int(w, "models_count", count);
+    json_put_int(w, "models_asked_ms", health_models_asked_ms(h, p));
+}
+
 static void put_provider(struct call *c, struct json_writer *w, const struct provider *p,
     const struct store_sum *s)
 {
@@ -111,10 +140,7 @@ static void put_provider(struct call *c, struct json_writer *w, const struct pro
     json_put_str(w, "base_url", p->base_url);
     json_put_c(w, "dialect", dialect_name(p->dialect));
     put_keys(w, p);
-    json_array_begin(w, "models");
-    for (size_t i = 0; i < p->model_count; i++)
-        json_put_str(w, NULL, p->models[i]);
-    json_array_end(w);
+    put_models(c, w, p);
     json_put_c(w, "state", state_text(c, p, &v));
     put_health(w, &v);
     json_put_int(w, "max_concurrent", p->max_concurrent);

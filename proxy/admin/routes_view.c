@@ -315,9 +315,9 @@ static void list_all(struct listed *l)
             list_target(l, p, arena_str(&l->call->arena, rest));
     }
     for (size_t i = 0; i < config->provider_count; i++)
-        plan_each_model(config, &config->providers[i], list_conversing, l);
+        plan_each_model(config, l->call->admin->start.health, &config->providers[i], list_conversing, l);
     for (size_t i = 0; i < config->provider_count; i++)
-        plan_each_model(config, &config->providers[i], list_others, l);
+        plan_each_model(config, l->call->admin->start.health, &config->providers[i], list_others, l);
 }
 
 static bool put_profile_name(void *ctx, struct str object, struct str json, int64_t revision)

@@ -5,7 +5,9 @@
 
 static struct json_writer begin(struct buf *out, const char *type)
 {
-    buf_printf(out, "event: %s\ndata: ", type);
+    buf_puts(out, "event: ");
+    buf_puts(out, type);
+    buf_puts(out, "\ndata: ");
     struct json_writer w = json_writer(out);
     json_object_begin(&w, NULL);
     json_put_c(&w, "type", type);

@@ -20,7 +20,7 @@ struct gemini_want {
     const char *camel;
     struct json_span value;
 };
-void gemini_scan(struct str object, struct gemini_want *wants, size_t n);
+bool gemini_scan(struct str object, struct gemini_want *wants, size_t n); /* false: no object */
 
 /* One element of `parts`. A part without anything gives TEXT with an absent text. NULL: no memory. */
 struct ir_part *gemini_read_part(struct json_span part, struct arena *a);

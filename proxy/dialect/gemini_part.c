@@ -30,7 +30,7 @@ struct json_span gemini_get(struct str object, const char *camel)
     return (struct json_span){JSON_NONE, {NULL, 0}};
 }
 
-void gemini_scan(struct str object, struct gemini_want *wants, size_t n)
+bool gemini_scan(struct str object, struct gemini_want *wants, size_t n)
 {
     struct json_iter it = json_iter(object);
     struct json_span k, v;
@@ -40,6 +40,7 @@ void gemini_scan(struct str object, struct gemini_want *wants, size_t n)
                 wants[i].value = v;
                 break;
             }
+    return it.object && !it.err;
 }
 
 /* --- reading parts -------------------------------------------------------------------------- */

@@ -204,9 +204,8 @@ void gemini_read_event(struct stream_reader *s, struct str name, struct str data
         [USAGE] = {.camel = "usageMetadata"}, [FEEDBACK] = {.camel = "promptFeedback"}};
     struct json_span k, v;
     (void)name;
-    if (json_value(data).type != JSON_OBJECT)
+    if (!gemini_scan(data, w, ARRAY_LEN(w)))
         return;
-    gemini_scan(data, w, ARRAY_LEN(w));
     if (w[ERROR].value.type == JSON_OBJECT) {
         stream_emit_error(s, data, 502);
         return;

@@ -31,7 +31,9 @@ static struct json_writer begin(struct stream_writer *s, unsigned choice, struct
 {
     struct chat_writer *c = s->state;
     buf_put_str(out, buf_str(&c->head));
-    buf_printf(out, "{\"index\":%u,\"delta\":", choice);
+    buf_puts(out, "{\"index\":");
+    buf_put_i64(out, choice);
+    buf_puts(out, ",\"delta\":");
     struct json_writer w = json_writer(out);
     json_object_begin(&w, NULL);
     return w;
@@ -49,10 +51,11 @@ static void end(struct stream_writer *s, struct json_writer *w, const char *fini
     } else {
         buf_puts(out, ",\"logprobs\":null");
     }
-    if (finish)
-        buf_printf(out, ",\"finish_reason\":\"%s\"}]", finish);
-    else
-        buf_puts(out, ",\"finish_reason\":null}]");
+    buf_puts(out, finish ? ",\"finish_reason\":\"" : ",\"finish_reason\":null}]");
+    if (finish) {
+        buf_puts(out, finish);
+        buf_puts(out, "\"}]");
+    }
     buf_puts(out, s->client->include_usage ? ",\"usage\":null}\n\n" : "}\n\n");
 }
 

@@ -57,9 +57,6 @@ enum ir_finish responses_finish(struct json_span response, bool calls);
 /* Its place counts from the beginning of the text after `before` characters. */
 void responses_put_citation(struct json_writer *w, const struct ir_citation *c, int64_t before);
 void responses_put_usage(struct json_writer *w, const struct usage *u);
-/* "fc_" and sixteen digits that are the same for the same answer and place. */
-void responses_put_item_id(struct json_writer *w, const char *key, const char *prefix,
-    struct str answer_id, unsigned place);
 
 /* A response object around its output, in any state of its life. */
 struct responses_frame {
@@ -90,12 +87,17 @@ struct responses_reader {
     uint64_t left;            /* items (by index, the first 64) that were left before they were done */
     struct buf held;          /* items that were done while another was open, comma between them */
 };
+void responses_read_event(struct stream_reader *s, struct str name, struct str data);
+void responses_read_end(struct stream_reader *s);
+void responses_reader_fini(struct stream_reader *s);
+
 struct responses_writer {
     struct buf id, model, created, tier;
     struct buf items;         /* finished, comma between them */
     struct buf parts;         /* finished content parts of the open message */
     struct buf text, annotations, logprobs; /* of the open part */
     struct buf signature, call_id, name;
+    char item_id[32];         /* of the open item */
     enum responses_open open;
     enum ir_part_kind kind;   /* of the open content part */
     enum wire origin;         /* of the reasoning under way */
@@ -107,10 +109,21 @@ struct responses_writer {
     enum ir_finish finish;
     struct usage usage;
 };
-void responses_read_event(struct stream_reader *s, struct str name, struct str data);
-void responses_read_end(struct stream_reader *s);
-void responses_reader_fini(struct stream_reader *s);
 void responses_write_event(struct stream_writer *s, const struct ir_event *ev, struct buf *out);
 void responses_writer_fini(struct stream_writer *s);
+
+/* responses_stream_items.c: one event, and those of the open item. */
+struct json_writer responses_event(struct responses_writer *r, struct buf *out, const char *type);
+void responses_event_end(struct json_writer *w);
+void responses_item_added(struct responses_writer *r, enum responses_open open, struct buf *out);
+void responses_item_done(struct responses_writer *r, struct buf *out);
+void responses_need_part(struct responses_writer *r, enum ir_part_kind kind, struct buf *out);
+void responses_text_delta(struct responses_writer *r, const struct ir_event *ev, struct buf *out);
+void responses_annotation(struct responses_writer *r, const struct ir_event *ev, struct buf *out);
+void responses_part_done(struct responses_writer *r, struct buf *out);
+void responses_summary_delta(struct responses_writer *r, const struct ir_event *ev, struct buf *out);
+void responses_summary_done(struct responses_writer *r, struct buf *out);
+void responses_call_delta(struct responses_writer *r, const struct ir_event *ev, struct buf *out);
+void responses_call_done(struct responses_writer *r, struct buf *out);
 
 #endif

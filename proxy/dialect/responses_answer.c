@@ -3,8 +3,6 @@
 #include "proxy/dialect/responses.h"
 #include "proxy/dialect/retell.h"
 
-#include <stdio.h>
-
 /* --- reading -------------------------------------------------------------------------------- */
 
 struct collecting {
@@ -92,15 +90,6 @@ int responses_read_answer(struct str body, const struct spoke_quirks *q, struct 
 }
 
 /* --- writing -------------------------------------------------------------------------------- */
-
-void responses_put_item_id(struct json_writer *w, const char *key, const char *prefix,
-    struct str answer_id, unsigned place)
-{
-    char id[64];
-    snprintf(id, sizeof id, "%s%016llx%04x", prefix, (unsigned long long)str_hash(answer_id),
-        place & 0xffff);
-    json_put_c(w, key, id);
-}
 
 void responses_put_citation(struct json_writer *w, const struct ir_citation *c, int64_t before)
 {

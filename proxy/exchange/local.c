@@ -91,7 +91,7 @@ static void put_all(struct model_list *l)
         if (!config->routes[i].pattern)
             put_model(l, config->routes[i].name, STR("pointsman"));
     for (size_t i = 0; i < config->provider_count; i++)
-        plan_each_model(config, &config->providers[i], put_known, l);
+        plan_each_model(config, l->x->worker->shared->health, &config->providers[i], put_known, l);
 }
 
 static enum list_shape list_shape(const struct exchange *x)
@@ -126,7 +126,7 @@ static void put_bare(void *ctx, const struct provider *p, struct str model)
 {
     struct model_list *l = ctx;
     if (l->count == 0 && str_eq(model, l->only))
-        put_model(l, model, p->name);
+        put_model(l, l->only, p->name);
 }
 
 /* Names that are asked for as they are, though the list has them in another form: one that a pattern
@@ -139,7 +139,7 @@ static void put_unlisted(struct model_list *l, struct str id)
         return;
     }
     for (size_t i = 0; i < config->provider_count; i++)
-        plan_each_model(config, &config->providers[i], put_bare, l);
+        plan_each_model(config, l->x->worker->shared->health, &config->providers[i], put_bare, l);
 }
 
 static void model(struct exchange *x)

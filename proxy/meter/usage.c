@@ -483,9 +483,12 @@ static unsigned gemini_part(struct usage_reader *r, struct json_span part)
 
 static unsigned gemini_candidate(struct usage_reader *r, struct json_span candidate)
 {
-    struct json_span parts = json_path(candidate.raw, "content.parts"), k, part;
-    unsigned kind = finish(r, json_get(candidate.raw, STR("finishReason")));
-    struct json_iter it = json_iter(parts.raw);
+    struct json_want w[] = {{STR("content")}, {STR("finishReason")}};
+    struct json_span k, part;
+    if (json_scan(candidate.raw, w, ARRAY_LEN(w)) < 0)
+        return 0;
+    unsigned kind = finish(r, w[1].value);
+    struct json_iter it = json_iter(json_get(w[0].value.raw, STR("parts")).raw);
     while (!it.object && json_next(&it, &k, &part))
         kind |= gemini_part(r, part);
     return kind;

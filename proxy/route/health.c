@@ -37,8 +37,10 @@ void health_free(struct health *h)
         struct provider_health *ph = h->providers[i];
         for (size_t t = 0; ph && t < ph->target_count; t++)
             free(ph->targets[t]);
-        if (ph)
+        if (ph) {
+            asked_models_put(ph->models);
             pthread_mutex_destroy(&ph->lock);
+        }
         free(ph);
     }
     pthread_mutex_destroy(&h->lock);

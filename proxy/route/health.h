@@ -74,6 +74,18 @@ enum health_lack {
 void health_note_lack(struct health *h, const struct provider *p, enum health_lack what);
 bool health_lacks(const struct health *h, const struct provider *p, enum health_lack what);
 
+/* The models that a provider named when it was asked for its list (by hand, or beside the traffic:
+ * never on a request's way); until restart, or until its address changes. n == 0: it gave no list. */
+enum { HEALTH_MODELS_MAX = 512, HEALTH_MODEL_BYTES = 200 };
+void health_note_models(struct health *h, const struct provider *p, const struct str *names, size_t n,
+    int64_t wall_ms);
+int64_t health_models_asked_ms(const struct health *h, const struct provider *p); /* 0: never */
+/* Is it among them? "qwen3" is "qwen3:latest" (Ollama). */
+bool health_has_model(const struct health *h, const struct provider *p, struct str model);
+/* How many; each text lives during its call alone. */
+size_t health_each_model(const struct health *h, const struct provider *p,
+    void (*fn)(void *ctx, struct str model), void *ctx);
+
 /* What an answer's headers say of one kind of limit, in any provider's spelling. */
 struct health_limit {
     int64_t limit, left;         /* -1: not said; left -1: nothing is said at all */

@@ -1,4 +1,4 @@
-/* health_state.h: what health.c, health_keys.c and health_queue.c share. Private to this room. */
+/* health_state.h: what the files health*.c share. Private to this room. */
 #ifndef POINTSMAN_HEALTH_STATE_H
 #define POINTSMAN_HEALTH_STATE_H
 
@@ -77,6 +77,7 @@ struct provider_health {
     struct health_waiter *first, *last;
     int64_t queued, slots_used;
     unsigned lacks;          /* enum health_lack */
+    struct asked_models *models; /* NULL: it was not asked */
 };
 
 struct health {
@@ -92,6 +93,7 @@ struct health {
 
 /* NULL without memory or past PROVIDERS_MAX: such a provider works, unmeasured. */
 struct provider_health *provider_health(const struct health *h, const struct provider *p);
+void asked_models_put(struct asked_models *m); /* health_models.c; NULL allowed */
 /* Under the provider's lock. `make`: find or make; NULL when it is not there. */
 struct target_health *target_health(struct provider_health *ph, struct str model, bool make,
     int64_t now_us);

@@ -57,28 +57,46 @@ struct models {
     const struct provider *p;
     plan_model_fn *fn;
     void *ctx;
+    size_t n;
 };
+
+static void give(struct models *m, struct str model)
+{
+    m->n++;
+    m->fn(m->ctx, m->p, model);
+}
+
+static void offer_asked(void *ctx, struct str model)
+{
+    give(ctx, model);
+}
 
 /* Makers' models stand in the price list under their own name, those of hosts as host/name. */
 static void offer_priced(void *ctx, const struct price *price)
 {
-    const struct models *m = ctx;
+    struct models *m = ctx;
     struct str name = str_c(price->key), host, rest = name;
     if (str_chr(name, '*') >= 0)
         return;
     if (str_cut(&rest, '/', &host) && rest.n) {
         if (str_eq(host, m->p->name))
-            m->fn(m->ctx, m->p, rest);
+            give(m, rest);
     } else if (maker_makes(m->p, name)) {
-        m->fn(m->ctx, m->p, name);
+        give(m, name);
     }
 }
 
-void plan_each_model(const struct config *c, const struct provider *p, plan_model_fn *fn, void *ctx)
+enum plan_known plan_each_model(const struct config *c, const struct health *h,
+    const struct provider *p, plan_model_fn *fn, void *ctx)
 {
-    struct models m = {p, fn, ctx};
+    struct models m = {p, fn, ctx, 0};
     for (size_t i = 0; i < p->model_count; i++)
         fn(ctx, p, p->models[i]);
-    if (p->model_count == 0 && c->prices)
+    if (p->model_count)
+        return PLAN_KNOWN_LISTED;
+    if (health_each_model(h, p, offer_asked, &m))
+        return PLAN_KNOWN_ASKED;
+    if (c->prices)
         price_list_each(c->prices, offer_priced, &m);
+    return m.n ? PLAN_KNOWN_PRICED : PLAN_KNOWN_NOT;
 }

@@ -89,11 +89,13 @@ const char *policy_name(enum policy p);
 /* The route that this name reaches without any override: exact, then the most specific pattern. */
 const struct route *plan_find_route(const struct config *c, struct str name);
 const struct provider *plan_find_provider(const struct config *c, struct str name);
-/* Each model that a provider is known to have: those that its configuration lists, else those of
- * the price list that it makes or that stand there under its name. Others may work all the same. */
+/* Each model that a provider is known to have: those that its configuration lists, else those that it
+ * named when it was asked, else those of the price list that it makes or that stand there under its
+ * name. Others may work all the same. A text lives during its call alone. */
 typedef void plan_model_fn(void *ctx, const struct provider *p, struct str model);
-void plan_each_model(
-    const struct config *c, const struct provider *p, plan_model_fn *fn, void *ctx);
+enum plan_known { PLAN_KNOWN_NOT, PLAN_KNOWN_LISTED, PLAN_KNOWN_ASKED, PLAN_KNOWN_PRICED };
+enum plan_known plan_each_model(const struct config *c, const struct health *h,
+    const struct provider *p, plan_model_fn *fn, void *ctx);
 
 /* Everything in the plan lives in the arena or the snapshot. 0; -ERR_NOT_FOUND (unknown name; e has
  * the nearest names); -ERR_DENIED (the key may not use it); -ERR_FULL (no target left: all tripped

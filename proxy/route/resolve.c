@@ -83,6 +83,8 @@ static enum sureness knows_model(
 {
     if (p->model_count)
         return provider_lists(p, model) ? LISTED : NOT_THERE;
+    if (health_has_model(pl->h, p, model))
+        return LISTED;
     if (maker_makes(p, model) || priced_there(pl, p, model))
         return MADE_THERE;
     if (p->demo || maker_makes_only_others(p, model))
@@ -380,7 +382,7 @@ static void offer_model(void *ctx, const struct provider *p, struct str model)
 {
     struct nearest *n = ctx;
     bool with_provider = str_chr(n->name, '/') >= 0;
-    struct str text = with_provider ? target_text(n->pl, p, model) : model;
+    struct str text = with_provider ? target_text(n->pl, p, model) : arena_str(n->pl->a, model);
     if (key_allows(n->pl->r->key, text))
         offer(text, n->name, n->names, n->distance);
 }
@@ -393,7 +395,7 @@ static int not_found(struct planner *pl, struct str name)
         if (key_allows(pl->r->key, c->routes[i].name))
             offer(c->routes[i].name, name, n.names, n.distance);
     for (size_t i = 0; i < c->provider_count; i++)
-        plan_each_model(c, &c->providers[i], offer_model, &n);
+        plan_each_model(c, pl->h, &c->providers[i], offer_model, &n);
     struct str list = STR("");
     for (int i = 0; i < 3 && n.names[i].p; i++)
         list = arena_printf(pl->a, STR_FMT "%s" STR_FMT, STR_ARG(list), i ? ", " : "",

@@ -91,6 +91,22 @@ static void list_line(struct str list, char *out, size_t size)
     }
 }
 
+/* Which, and who says so. */
+static void draw_models(struct str row, int y, int width)
+{
+    char text[800], from[40], count[60];
+    list_line(json_get(row, STR("models")).raw, text, sizeof text);
+    listing_text(row, "models_from", from, sizeof from);
+    if (strcmp(from, "asked") == 0)
+        snprintf(count, sizeof count, "%lld named by it: ", (long long)listing_i64(row, "models_count"));
+    else if (strcmp(from, "price list") == 0)
+        snprintf(count, sizeof count, "%lld by the price list; t asks it",
+            (long long)listing_i64(row, "models_count"));
+    else
+        snprintf(count, sizeof count, "%s", text[0] ? "" : "any it offers; t asks it");
+    ui_printf(y, 1, width - 2, ROLE_DIM, "models   %s%s", count, text);
+}
+
 /* Three lines on the selected one: what uses it, its models, what went wrong last. */
 static void draw_detail(struct state *s, int y, int width)
 {
@@ -100,8 +116,7 @@ static void draw_detail(struct state *s, int y, int width)
         return;
     list_line(json_get(row, STR("used_by")).raw, text, sizeof text);
     ui_printf(y, 1, width - 2, ROLE_TEXT, "used by  %s", text[0] ? text : "no route by name");
-    list_line(json_get(row, STR("models")).raw, text, sizeof text);
-    ui_printf(y + 1, 1, width - 2, ROLE_DIM, "models   %s", text[0] ? text : "any it offers");
+    draw_models(row, y + 1, width);
     listing_text(row, "last_error", text, sizeof text);
     ui_printf(y + 2, 1, width - 2, text[0] ? ROLE_WARN : ROLE_DIM, "last error  %s",
         text[0] ? text : "none");
