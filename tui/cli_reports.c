@@ -165,7 +165,7 @@ int cli_prices_list(struct cli *c)
         return status;
     if (!cli_json_lines(c, &r, "prices")) {
         struct table t;
-        table_init(&t, "Model:60 <Input <Cached <Output <Context Fees");
+        table_init(&t, "Model:60 <Input <Cached <Output <Context Besides:200");
         for (const struct json *p = json_first(json_member(r.json, "prices")); p;
              p = json_following(p)) {
             const struct json *price = json_member(p, "price");
@@ -174,7 +174,7 @@ int cli_prices_list(struct cli *c)
             table_json(&t, price, "cached");
             table_json(&t, price, "output");
             table_count(&t, json_int(p, "context_tokens", 0));
-            table_json(&t, price, "fees");
+            table_json(&t, price, "besides");
         }
         table_print(&t, c, "no price is called so");
         if (!c->quiet)
@@ -183,6 +183,20 @@ int cli_prices_list(struct cli *c)
     }
     reply_free(&r);
     return CLI_DONE;
+}
+
+/* Figures of the file that bill nothing here. */
+static void print_not_carried(struct cli *c, const struct json *j)
+{
+    struct buf b;
+    buf_init(&b, 4096);
+    for (const struct json *f = json_first(json_member(j, "not_carried")); f; f = json_following(f))
+        buf_printf(&b, "%s%s (%lld)", b.n ? ", " : "", json_string(f, "field", "?"),
+            (long long)json_int(f, "models", 0));
+    if (b.n)
+        cli_say(c, "not carried, and so not billed, with their number of models: " STR_FMT,
+            STR_ARG(buf_str(&b)));
+    buf_fini(&b);
 }
 
 int cli_prices_import(struct cli *c)
@@ -207,6 +221,8 @@ int cli_prices_import(struct cli *c)
         cli_say(c, "%lld prices taken, %lld of them rounded; %lld entries carry no price",
             (long long)json_int(r.json, "taken", 0), (long long)json_int(r.json, "rounded", 0),
             (long long)json_int(r.json, "skipped", 0));
+    if (!c->json && !c->quiet)
+        print_not_carried(c, r.json);
     reply_free(&r);
     return CLI_DONE;
 }

@@ -333,6 +333,8 @@ static void show_summary(const struct cli *c, const struct json *j)
         format_count(b, json_int(j, "cached_tokens", 0)),
         format_count(d, json_int(j, "output_tokens", 0)), json_string(j, "usage_source", ""),
         format_dollars(e, json_int(j, "cost_nano", 0)), json_string(j, "cost_source", ""));
+    if (json_string(j, "billed", "")[0])
+        cli_say(c, "besides   %s", json_string(j, "billed", ""));
     cli_say(c, "timing    first token %s s, whole %s s, in the queue %s s, retries %s s",
         format_seconds(a, json_int(j, "ttft_us", 0)), format_seconds(b, json_int(j, "total_us", 0)),
         format_seconds(d, json_int(j, "queue_us", 0)),

@@ -231,43 +231,27 @@ void get_cost(struct call *c)
 
 static void put_usd(struct json_writer *w, const char *key, int64_t femto)
 {
-    char text[40]; /* femto-USD a token → USD a million tokens: divided by 10^9 */
+    struct buf b;
     if (femto < 0)
         return;
-    snprintf(text, sizeof text, "%lld.%04lld", (long long)(femto / 1000000000),
-        (long long)(femto % 1000000000 / 100000));
-    json_put_c(w, key, text);
-}
-
-/* "0.04 per image_out, 0.01 per search": what is billed besides tokens. */
-static void put_fees(struct json_writer *w, const struct price *p)
-{
-    static const char *const units[] = {
-#define X(name, key, counted) key,
-#include "proxy/config/price_units.def"
-#undef X
-    };
-    struct buf b;
-    buf_init(&b, 1024);
-    for (int i = -2; i < UNIT_COUNT; i++) {
-        int64_t femto = i == -2 ? p->per_request : i == -1 ? p->per_search : p->unit[i];
-        if (femto <= 0)
-            continue;
-        buf_printf(&b, "%s%s ", b.n ? ", " : "", i == -2 ? "per_request" : i == -1 ? "per_search" : units[i]);
-        unit_put_fee(&b, femto);
-    }
-    json_put_str(w, "fees", buf_str(&b));
+    buf_init(&b, 64);
+    unit_put_rate(&b, femto);
+    json_put_str(w, key, buf_str(&b));
     buf_fini(&b);
 }
 
 void price_json(struct json_writer *w, const struct price *p)
 {
+    struct buf b;
     json_object_begin(w, "price");
     if (p) {
         put_usd(w, "input", p->base[TIER_DEFAULT].input);
         put_usd(w, "output", p->base[TIER_DEFAULT].output);
         put_usd(w, "cached", p->base[TIER_DEFAULT].cached);
-        put_fees(w, p);
+        buf_init(&b, 4096);
+        price_write_text(p, true, &b);
+        json_put_str(w, "besides", buf_str(&b));
+        buf_fini(&b);
     }
     json_object_end(w);
     json_put_int(w, "context_tokens", p ? p->context_tokens : 0);

@@ -235,11 +235,11 @@ void post_prices_import(struct call *c)
     struct err e = {0};
     struct buf kept;
     struct str text = call_text(c, "text");
-    size_t taken = 0, rounded = 0, skipped = 0;
+    struct price_import done = {0};
     if (!call_allows(c, "text dry_run"))
         return;
     struct price_list *trial = price_list_new(price_list_builtin());
-    int rc = trial ? price_import(trial, text, &taken, &rounded, &skipped, &e) : -ERR_NOMEM;
+    int rc = trial ? price_import(trial, text, &done, &e) : -ERR_NOMEM;
     price_list_free(trial);
     bool dry = json_bool(c->body, "dry_run", false);
     buf_init(&kept, 1 << 16);
@@ -255,11 +255,19 @@ void post_prices_import(struct call *c)
         return;
     }
     if (!dry)
-        keeper_audit(c, call_printf(c, "prices imported: %zu", taken).p);
+        keeper_audit(c, call_printf(c, "prices imported: %zu", done.taken).p);
     struct json_writer *w = call_begin(c);
-    json_put_int(w, "taken", (int64_t)taken);
-    json_put_int(w, "rounded", (int64_t)rounded);
-    json_put_int(w, "skipped", (int64_t)skipped);
+    json_put_int(w, "taken", (int64_t)done.taken);
+    json_put_int(w, "rounded", (int64_t)done.rounded);
+    json_put_int(w, "skipped", (int64_t)done.skipped);
+    json_array_begin(w, "not_carried");
+    for (size_t i = 0; i < done.not_carried_count; i++) {
+        json_object_begin(w, NULL);
+        json_put_c(w, "field", done.not_carried[i].field);
+        json_put_int(w, "models", (int64_t)done.not_carried[i].models);
+        json_object_end(w);
+    }
+    json_array_end(w);
     call_send(c);
 }
 

@@ -124,10 +124,9 @@ const char *source_path(const struct source *s)
 
 static void copy_rates(struct price_rates *to, const struct price_rates_override *from)
 {
-    *to = (struct price_rates){.input = from->input, .output = from->output, .cached = from->cached,
-        .write_5m = from->cache_write, .write_1h = from->cache_write_1h,
-        .reasoning = from->reasoning, .audio_in = from->audio_in, .audio_out = from->audio_out,
-        .image_in = from->image_in, .image_out = from->image_out};
+#define X(name, key, word) to->name = from->key;
+#include "proxy/config/price_rates.def"
+#undef X
 }
 
 static int put_override(struct price_list *l, const struct price_override *o, struct err *e)
@@ -139,6 +138,7 @@ static int put_override(struct price_list *l, const struct price_override *o, st
     p.per_request = o->per_request;
     p.per_search = o->per_search;
     memcpy(p.unit, o->unit, sizeof p.unit);
+    memcpy(p.factor_ppm, o->factor_ppm, sizeof p.factor_ppm);
     p.discount_ppm = o->discount_ppm;
     p.context_tokens = o->context_tokens;
     p.max_output_tokens = o->max_output_tokens;
@@ -156,17 +156,17 @@ static int put_override(struct price_list *l, const struct price_override *o, st
 
 static int import_into(struct source *s, struct price_list *l, struct err *e)
 {
-    size_t taken, rounded, skipped;
-    return s->prices.n ? price_import(l, buf_str(&s->prices), &taken, &rounded, &skipped, e) : 0;
+    struct price_import done;
+    return s->prices.n ? price_import(l, buf_str(&s->prices), &done, e) : 0;
 }
 
 int source_set_prices(struct source *s, struct str json, struct err *e)
 {
-    size_t taken, rounded, skipped;
+    struct price_import done;
     struct price_list *trial = price_list_new(price_list_builtin());
     int rc = trial ? 0 : err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0 && json.n)
-        rc = price_import(trial, json, &taken, &rounded, &skipped, e);
+        rc = price_import(trial, json, &done, e);
     price_list_free(trial);
     if (rc < 0)
         return rc;

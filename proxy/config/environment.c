@@ -49,6 +49,18 @@ const struct provider_row *provider_row_by_host(struct str host)
     return NULL;
 }
 
+enum residency residency_of_url(struct str url)
+{
+    struct str host = url_host(url);
+    if (str_eq_nocase(host, STR("us.api.openai.com")))
+        return RESIDENCY_US;
+    if (str_eq_nocase(host, STR("eu.api.openai.com")))
+        return RESIDENCY_EU;
+    bool vertex = str_ends(host, STR("-aiplatform.googleapis.com")) || /* europe-west1-… */
+                  str_ends(host, STR(".rep.googleapis.com"));
+    return vertex ? RESIDENCY_REGION : RESIDENCY_NONE;
+}
+
 static char *find_in(char **environment, struct str name)
 {
     for (char **at = environment; at && *at; at++)
@@ -218,6 +230,7 @@ static bool provider_from(struct reader *r, const struct provider_row *row, stru
     p->ask_usage = row->ask_usage;
     const struct provider_row *by_host = provider_row_by_host(url_host(url));
     p->quirks = by_host ? by_host->quirks : 0;
+    p->served_in = residency_of_url(url);
     p->from_environment = true;
     if (row->dialect == DIALECT_AZURE)
         p->api_version = STR("2024-10-21");

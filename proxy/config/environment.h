@@ -16,6 +16,9 @@ extern const size_t provider_row_count;
 const struct provider_row *provider_row_by_name(struct str name); /* NULL when unknown */
 const struct provider_row *provider_row_by_host(struct str host);
 
+/* Where a provider at that URL keeps the data, as far as it is billed. */
+enum residency residency_of_url(struct str url);
+
 /* The value of a variable, or STR_NULL. NULL as environment: the process's, and what was kept of it
  * or handed over. `secret` marks it for environment_wipe_secrets(). */
 struct str environment_get(char **environment, struct str name, bool secret);

@@ -326,6 +326,13 @@ static void put_fees(struct exporter *x, const struct price_override *p)
     }
 #include "proxy/config/price_units.def"
 #undef X
+#define X(name, key, word)                                                                         \
+    if (p->factor_ppm[FACTOR_##name] >= 0) {                                                       \
+        put_member(x, key);                                                                        \
+        unit_put_fee(x->out, p->factor_ppm[FACTOR_##name] * 1000000000);                           \
+    }
+#include "proxy/config/price_factors.def"
+#undef X
     if (p->discount_ppm >= 0) {
         put_member(x, "discount");
         unit_put_percent(x->out, p->discount_ppm);

@@ -90,6 +90,34 @@ static int64_t *fee_named(struct price_override *p, struct str key)
          : str_eq(key, STR("per_search")) ? &p->per_search : NULL;
 }
 
+static int64_t *factor_named(struct price_override *p, struct str key)
+{
+    static const char *const factors[] = {
+#define X(name, key, word) key,
+#include "proxy/config/price_factors.def"
+#undef X
+    };
+    for (size_t i = 0; i < FACTOR_COUNT; i++)
+        if (str_eq(key, str_c(factors[i])))
+            return &p->factor_ppm[i];
+    return NULL;
+}
+
+/* "1.1": by what the tokens are multiplied, in parts per million. */
+static void read_factor(struct reader *r, const struct yaml *n, struct str path, int64_t *ppm)
+{
+    struct str text;
+    int64_t femto;
+    if (!read_text(r, n, path, &text))
+        return;
+    if (unit_fee(text, &femto, NULL) < 0 || femto < 100000000000000 || femto > 100000000000000000 ||
+        femto % 1000000000)
+        complain(r, n, path, ERR_RANGE, "expected a factor such as 1.1, from 0.1 to 100, with at most "
+            "6 decimals");
+    else
+        *ppm = femto / 1000000000;
+}
+
 static void price_special(struct reader *r, const struct option *o, const struct yaml *n,
     struct str path, void *ctx)
 {
@@ -102,6 +130,8 @@ static void price_special(struct reader *r, const struct option *o, const struct
         parse_steps(r, n, path, p);
     else if (fee_named(p, key))
         read_fee(r, n, path, fee_named(p, key));
+    else if (factor_named(p, key))
+        read_factor(r, n, path, factor_named(p, key));
     else if (str_eq(key, STR("context")))
         read_count(r, n, path, 1, 1000000000, &p->context_tokens);
     else if (str_eq(key, STR("max_output")))
@@ -137,6 +167,8 @@ void parse_prices(struct reader *r, const struct yaml *map)
         p->per_request = p->per_search = p->discount_ppm = -1;
         for (int u = 0; u < UNIT_COUNT; u++)
             p->unit[u] = -1;
+        for (int f = 0; f < FACTOR_COUNT; f++)
+            p->factor_ppm[f] = -1;
         rates_none(p->base, r);
         for (int s = 0; s < CONFIG_PRICE_STEPS; s++)
             rates_none(p->step[s].rates, r);

@@ -133,6 +133,7 @@ static void apply_known(struct reader *r, const struct yaml *n, struct str path,
     if (!p->base_url.n && !yaml_get(n, "base_url"))
         complain_key(r, n, path, ERR_MISSING, "`base_url` is missing, for example "
             "base_url: http://127.0.0.1:11434/v1");
+    p->served_in = p->residency ? p->residency : residency_of_url(p->base_url);
     row = provider_row_by_host(url_host(p->base_url));
     if (!row)
         return;

@@ -32,6 +32,8 @@ struct provider_timeouts { /* µs */
  * holds them together): config may not include meter. */
 enum provider_quirk { PROVIDER_QUIRK_NONE = 0, PROVIDER_QUIRK_OUTPUT_WITHOUT_REASONING = 1 };
 
+enum residency { RESIDENCY_BY_HOST, RESIDENCY_NONE, RESIDENCY_US, RESIDENCY_EU, RESIDENCY_REGION };
+
 struct provider {
     struct str name;
     unsigned id;                /* small, stable over reloads within the process: indexes health */
@@ -53,6 +55,8 @@ struct provider {
     struct str api_version;     /* azure */
     struct str organization, project; /* openai-organization, openai-project with our key */
     unsigned quirks;            /* enum provider_quirk, from providers.def by the URL's host */
+    enum residency residency;   /* as written */
+    enum residency served_in;   /* the same, known by the host where it was not written */
     bool from_environment;      /* found without a file */
     bool drained;               /* `drained: yes` in the file; snapshot_new() lists it */
 };
@@ -195,8 +199,15 @@ struct group_limits {
  * the built-in list (meter/price.h has the same shape and tiers). */
 enum { CONFIG_PRICE_TIERS = 4, CONFIG_PRICE_STEPS = 4 };
 struct price_rates_override {
-    int64_t input, output, cached, cache_write, cache_write_1h, reasoning;
-    int64_t audio_in, audio_out, image_in, image_out;
+#define X(name, key, word) int64_t key;
+#include "proxy/config/price_rates.def"
+#undef X
+};
+enum price_factor {
+#define X(name, key, word) FACTOR_##name,
+#include "proxy/config/price_factors.def"
+#undef X
+    FACTOR_COUNT
 };
 enum price_unit {
 #define X(name, key, counted) UNIT_##name,
@@ -213,6 +224,7 @@ struct price_override {
     } step[CONFIG_PRICE_STEPS];
     int64_t per_request, per_search; /* -1 = not given */
     int64_t unit[UNIT_COUNT];   /* -1 = not given */
+    int64_t factor_ppm[FACTOR_COUNT]; /* -1 = not given */
     int64_t discount_ppm;       /* -1 = not given */
     int64_t context_tokens, max_output_tokens; /* 0 = not given */
 };

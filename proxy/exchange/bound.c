@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-enum { TOP_UP_STEP_TOKENS = 512, BYTES_PER_TOKEN_LEAST = 3 };
+enum { TOP_UP_STEP_TOKENS = 512, BYTES_PER_TOKEN_LEAST = 3, TOOL_CALLS_USUAL_MOST = 16 };
 
 static bool has_no_output(enum wire wire)
 {
@@ -43,6 +43,14 @@ static int64_t input_bound(const struct exchange *x, const struct price *p)
         ? MAX(p->context_tokens, x->facts.prompt_bytes) : -1;
 }
 
+/* Uses of tools at the provider's side: as asked, else as many as one answer rarely makes. */
+static int64_t tool_calls_bound(const struct request_facts *f)
+{
+    if (f->server_tools)
+        return f->tool_calls_most ? f->tool_calls_most : TOOL_CALLS_USUAL_MOST;
+    return f->web_search;
+}
+
 /* What this target may cost; -1 where nothing bounds it. *output: tokens of all candidates. */
 static int64_t bound_at(const struct exchange *x, const struct price *p, int64_t *output)
 {
@@ -54,7 +62,8 @@ static int64_t bound_at(const struct exchange *x, const struct price *p, int64_t
     if (in < 0 || out < 0)
         return -1;
     *output = out * MAX(x->facts.n, (int64_t)1);
-    return price_bound_tier(p, in, *output, price_tier_from(x->facts.service_tier));
+    return price_bound_tier(p, in, *output, price_tier_from(x->facts.service_tier)) +
+           price_bound_tools(p, tool_calls_bound(&x->facts), x->facts.image_count);
 }
 
 static const struct price *price_of(const struct exchange *x, const struct candidate *c)

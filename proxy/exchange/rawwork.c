@@ -135,7 +135,7 @@ int64_t raw_bound(const struct exchange *x, const struct price *p)
 static bool has_units(const struct price *p)
 {
     bool any = p->per_request > 0;
-    for (int i = 0; i < UNIT_COUNT; i++)
+    for (int i = 0; i < UNIT_search_low; i++)
         any |= p->unit[i] > 0;
     return any;
 }
@@ -146,6 +146,8 @@ bool raw_usage(const struct exchange *x, struct usage *u, enum usage_source *sou
         return false;
     bool said = u->unit_milli[UNIT_second_in] > 0;
     put_units(&x->raw_work, USUAL_BYTES_A_SECOND, u);
+    if (u->output > 0 && x->price->base[TIER_DEFAULT].image_out >= 0) /* not by the piece as well */
+        u->unit_milli[UNIT_image_out] = u->unit_milli[UNIT_pixel_out] = 0;
     bool guessed = !said && x->raw_work.upload_bytes && x->price->unit[UNIT_second_in] > 0;
     *source = guessed ? USAGE_ESTIMATED : USAGE_MEASURED;
     return true;

@@ -58,6 +58,30 @@ static struct usage usage_now(const struct exchange *x, enum usage_source *sourc
     return u;
 }
 
+/* A search model that was asked to search did, whether it quotes what it found or not. */
+static bool searched_unsaid(const struct exchange *x, const struct usage *u)
+{
+    return x->facts.web_search && u->searches == 0 && u->unit_milli[UNIT_search_low] == 0 &&
+           u->unit_milli[UNIT_search_high] == 0 && x->wire == WIRE_CHAT;
+}
+
+/* What the answer leaves out, known from the request and from where it was sent. */
+static void add_asked(const struct exchange *x, struct usage *u)
+{
+    if (searched_unsaid(x, u))
+        u->searches = 1;
+    if (u->searches && x->facts.search_size != SEARCH_MEDIUM)
+        usage_searched(u, u->searches, x->facts.search_size);
+    if (x->ep.wire != WIRE_RAW)
+        u->unit_milli[UNIT_image_in] = x->facts.image_count * 1000;
+    else if (x->raw_work.images && !u->output_split)
+        u->image_out = u->output;
+    enum residency in = x->target ? x->target->provider->served_in : RESIDENCY_NONE;
+    u->served[FACTOR_us] |= in == RESIDENCY_US;
+    u->served[FACTOR_eu] |= in == RESIDENCY_EU;
+    u->served[FACTOR_region] |= in == RESIDENCY_REGION;
+}
+
 struct charge {
     struct usage usage;
     enum usage_source usage_source;
@@ -72,6 +96,7 @@ static struct charge charge_now(const struct exchange *x)
     c.tier = price_tier_from(str_c(x->reader.service_tier));
     if (c.usage_source == USAGE_NONE)
         return c;
+    add_asked(x, &c.usage);
     c.cost_nano = price_charge(x->price, &c.usage, c.tier, &c.list_nano, &c.cost_source);
     if (c.cost_source == COST_MEASURED && c.usage_source != USAGE_MEASURED)
         c.cost_source = COST_ESTIMATED;

@@ -4,20 +4,32 @@
 #include <stdio.h>
 
 static const char *const tier_words[TIER_COUNT] = {"", "batch", "flex", "priority"};
+static const char *const factor_words[FACTOR_COUNT] = {
+#define X(name, key, word) word,
+#include "proxy/config/price_factors.def"
+#undef X
+};
 
+/* Whole counts, and those kept in thousandths. */
 static const struct {
     const char *word;
     size_t offset;
+    bool milli;
 } counts[] = {
-#define COUNT(name) {#name, offsetof(struct usage, name)},
+#define COUNT(name) {#name, offsetof(struct usage, name), false},
     COUNT(searches)
     COUNT(requests)
     COUNT(image_in)
     COUNT(image_out)
+    COUNT(video_in)
+    COUNT(video_out)
+    COUNT(audio_cached)
+    COUNT(image_cached)
+    COUNT(citations)
     COUNT(extra_input)
 #undef COUNT
 #define X(name, key, counted)                                                                      \
-    {counted, offsetof(struct usage, unit_milli) + UNIT_##name * sizeof(int64_t)},
+    {counted, offsetof(struct usage, unit_milli) + UNIT_##name * sizeof(int64_t), true},
 #include "proxy/config/price_units.def"
 #undef X
 };
@@ -35,31 +47,46 @@ static void put(char *out, size_t size, const char *word)
         snprintf(out + n, size - n, "%s%s", n ? " " : "", word);
 }
 
+/* "searches:2", "seconds_in:12.5" */
+static void put_count(char *out, size_t size, size_t i, int64_t n)
+{
+    char word[64];
+    if (counts[i].milli && n % 1000)
+        snprintf(word, sizeof word, "%s:%lld.%03d", counts[i].word, (long long)(n / 1000),
+            (int)(n % 1000));
+    else
+        snprintf(word, sizeof word, "%s:%lld", counts[i].word,
+            (long long)(counts[i].milli ? n / 1000 : n));
+    put(out, size, word);
+}
+
 void billed_write(const struct usage *u, enum price_tier tier, char *out, size_t size)
 {
     struct usage copy = *u;
-    char word[64];
     *out = '\0';
     if (tier != TIER_DEFAULT)
         put(out, size, tier_words[tier]);
-    if (u->served_us)
-        put(out, size, "us");
-    if (u->served_fast)
-        put(out, size, "fast");
-    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
-        if (*count_of(&copy, i) <= 0)
-            continue;
-        snprintf(word, sizeof word, "%s:%lld", counts[i].word, (long long)*count_of(&copy, i));
-        put(out, size, word);
-    }
+    for (int i = 0; i < FACTOR_COUNT; i++)
+        if (u->served[i])
+            put(out, size, factor_words[i]);
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+        if (*count_of(&copy, i) > 0)
+            put_count(out, size, i, *count_of(&copy, i));
 }
 
 static void read_count(struct str name, struct str number, struct usage *u)
 {
     int64_t n;
-    for (size_t i = 0; i < ARRAY_LEN(counts); i++)
-        if (str_eq(name, str_c(counts[i].word)) && str_to_i64(number, &n) && n >= 0)
+    bool rounded;
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        if (!str_eq(name, str_c(counts[i].word)))
+            continue;
+        /* a decimal in thousandths: as a rate a 1e12th of which is wanted */
+        int rc = counts[i].milli ? price_parse_rate(number, 1000000000000, &n, &rounded)
+                                 : (str_to_i64(number, &n) ? 0 : -ERR_SYNTAX);
+        if (rc == 0 && n >= 0)
             *count_of(u, i) = n;
+    }
 }
 
 void billed_read(struct str text, struct usage *u, enum price_tier *tier)
@@ -70,8 +97,8 @@ void billed_read(struct str text, struct usage *u, enum price_tier *tier)
         for (int t = TIER_BATCH; t < TIER_COUNT; t++)
             if (str_eq(word, str_c(tier_words[t])))
                 *tier = (enum price_tier)t;
-        u->served_us |= str_eq(word, STR("us"));
-        u->served_fast |= str_eq(word, STR("fast"));
+        for (int i = 0; i < FACTOR_COUNT; i++)
+            u->served[i] |= str_eq(word, str_c(factor_words[i]));
         if (str_cut(&word, ':', &name) && word.p)
             read_count(name, word, u);
     }

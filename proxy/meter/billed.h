@@ -4,8 +4,8 @@
  * Why: a price list that was wrong is put right over the requests that it has priced; without the
  * tier a flex request would come out at full price. Pure.
  *
- *     billed_write(&usage, tier, text, sizeof text);       // "flex searches:2 seconds_in:12500"
- *     billed_read(text, &usage, &tier);                    // units in thousandths */
+ *     billed_write(&usage, tier, text, sizeof text);       // "flex searches:2 seconds_in:12.5"
+ *     billed_read(text, &usage, &tier); */
 #ifndef POINTSMAN_BILLED_H
 #define POINTSMAN_BILLED_H
 

@@ -9,14 +9,22 @@
 
 typedef __int128 i128;
 
+const struct price_rates price_rates_none = {
+#define X(name, key, word) .name = -1,
+#include "proxy/config/price_rates.def"
+#undef X
+};
+
 void price_init(struct price *p, struct str key)
 {
     *p = (struct price){.per_request = -1, .per_search = -1, .discount_ppm = -1};
     str_copy(p->key, sizeof p->key, key);
     for (int i = 0; i < TIER_COUNT; i++)
-        p->base[i] = PRICE_RATES_NONE;
+        p->base[i] = price_rates_none;
     for (int i = 0; i < UNIT_COUNT; i++)
         p->unit[i] = -1;
+    for (int i = 0; i < FACTOR_COUNT; i++)
+        p->factor_ppm[i] = -1;
 }
 
 enum price_tier price_tier_from(struct str reported)
@@ -35,25 +43,16 @@ enum price_tier price_tier_from(struct str reported)
 /* Fills what is not given in *r from *other. */
 static void fill(struct price_rates *r, const struct price_rates *other)
 {
-#define FILL(name) r->name = r->name < 0 ? other->name : r->name
-    FILL(input);
-    FILL(output);
-    FILL(cached);
-    FILL(write_5m);
-    FILL(write_1h);
-    FILL(reasoning);
-    FILL(audio_in);
-    FILL(audio_out);
-    FILL(image_in);
-    FILL(image_out);
-#undef FILL
+#define X(name, key, word) r->name = r->name < 0 ? other->name : r->name;
+#include "proxy/config/price_rates.def"
+#undef X
 }
 
 /* Complete rates, nothing below zero, from the step (NULL: the base) and tier. */
 static struct price_rates rates_of(
     const struct price *p, const struct price_step *step, enum price_tier tier)
 {
-    struct price_rates r = PRICE_RATES_NONE;
+    struct price_rates r = price_rates_none;
     if (step) {
         fill(&r, &step->rates[tier]);
         fill(&r, &step->rates[TIER_DEFAULT]);
@@ -63,9 +62,11 @@ static struct price_rates rates_of(
     r.input = MAX(r.input, 0);
     r.output = MAX(r.output, 0);
     int64_t write = r.write_5m < 0 ? r.input : r.write_5m;
+    int64_t cached = r.cached < 0 ? r.input : r.cached;
     fill(&r, &(struct price_rates){.cached = r.input, .write_5m = r.input, .write_1h = write,
         .reasoning = r.output, .audio_in = r.input, .audio_out = r.output, .image_in = r.input,
-        .image_out = r.output});
+        .image_out = r.output, .audio_cached = cached, .image_cached = cached,
+        .video_in = r.input, .video_out = r.output, .citation = 0});
     return r;
 }
 
@@ -86,15 +87,25 @@ static int64_t part(int64_t *left, int64_t want)
     return n;
 }
 
+/* What was read from the cache: its sound and images first. */
+static i128 cached_cost(const struct price_rates *r, const struct usage *u, int64_t *left)
+{
+    int64_t cached = part(left, u->cached);
+    i128 sum = (i128)part(&cached, u->audio_cached) * r->audio_cached;
+    sum += (i128)part(&cached, u->image_cached) * r->image_cached;
+    return sum + (i128)cached * r->cached;
+}
+
 static i128 input_cost(const struct price_rates *r, const struct usage *u)
 {
     int64_t left = u->input;
-    i128 sum = (i128)part(&left, u->cached) * r->cached;
+    i128 sum = cached_cost(r, u, &left);
     sum += (i128)part(&left, u->cache_write_1h) * r->write_1h;
     sum += (i128)part(&left, u->cache_write_5m) * r->write_5m;
-    sum += (i128)part(&left, u->audio_in) * r->audio_in;
-    sum += (i128)part(&left, u->image_in) * r->image_in;
-    return sum + (i128)(left + u->extra_input) * r->input;
+    sum += (i128)part(&left, u->audio_in - u->audio_cached) * r->audio_in;
+    sum += (i128)part(&left, u->image_in - u->image_cached) * r->image_in;
+    sum += (i128)part(&left, u->video_in) * r->video_in;
+    return sum + (i128)(left + u->extra_input) * r->input + (i128)u->citations * r->citation;
 }
 
 static i128 output_cost(const struct price_rates *r, const struct usage *u)
@@ -102,6 +113,7 @@ static i128 output_cost(const struct price_rates *r, const struct usage *u)
     int64_t left = u->output;
     i128 sum = (i128)part(&left, u->audio_out) * r->audio_out;
     sum += (i128)part(&left, u->image_out) * r->image_out;
+    sum += (i128)part(&left, u->video_out) * r->video_out;
     sum += (i128)part(&left, u->reasoning) * r->reasoning;
     return sum + (i128)left * r->output;
 }
@@ -120,12 +132,21 @@ static int64_t discounted_nano(const struct price *p, i128 milli)
     return nano > INT64_MAX ? INT64_MAX : (int64_t)nano;
 }
 
+/* A search whose amount of context has no price of its own costs what any search costs. */
+static int64_t unit_price(const struct price *p, enum price_unit unit)
+{
+    bool search = unit == UNIT_search_low || unit == UNIT_search_high;
+    return MAX(p->unit[unit] < 0 && search ? p->per_search : p->unit[unit], (int64_t)0);
+}
+
 static i128 units_milli(const struct price *p, const struct usage *u)
 {
     i128 sum = 0;
     for (int i = 0; i < UNIT_COUNT; i++)
-        sum += (i128)MAX(p->unit[i], (int64_t)0) * MAX(u->unit_milli[i], (int64_t)0);
-    return sum;
+        sum += (i128)unit_price(p, (enum price_unit)i) * MAX(u->unit_milli[i], (int64_t)0);
+    bool searched = u->searches > 0 || u->unit_milli[UNIT_search_low] > 0 ||
+                    u->unit_milli[UNIT_search_high] > 0;
+    return sum + (searched ? (i128)unit_price(p, UNIT_searched_prompt) * MILLI : 0);
 }
 
 static i128 times_ppm(i128 femto, bool applies, int64_t ppm)
@@ -137,8 +158,8 @@ int64_t price_cost(const struct price *p, const struct usage *u, enum price_tier
 {
     struct price_rates r = rates_of(p, step_for(p, u->input + u->extra_input), tier);
     i128 femto = input_cost(&r, u) + output_cost(&r, u);
-    femto = times_ppm(femto, u->served_us, p->us_ppm);
-    femto = times_ppm(femto, u->served_fast, p->fast_ppm);
+    for (int i = 0; i < FACTOR_COUNT; i++)
+        femto = times_ppm(femto, u->served[i], p->factor_ppm[i]);
     femto += (i128)MAX(u->requests, (int64_t)1) * MAX(p->per_request, (int64_t)0);
     femto += (i128)u->searches * MAX(p->per_search, (int64_t)0);
     return discounted_nano(p, femto * MILLI + units_milli(p, u));
@@ -155,12 +176,13 @@ int64_t price_charge(const struct price *p, const struct usage *u, enum price_ti
 static int64_t dearest_input(const struct price_rates *r)
 {
     int64_t most = MAX(MAX(r->input, r->cached), MAX(r->write_5m, r->write_1h));
-    return MAX(most, MAX(r->audio_in, r->image_in));
+    most = MAX(most, MAX(r->audio_cached, r->image_cached));
+    return MAX(most, MAX(MAX(r->audio_in, r->image_in), r->video_in));
 }
 
 static int64_t dearest_output(const struct price_rates *r)
 {
-    return MAX(MAX(r->output, r->reasoning), MAX(r->audio_out, r->image_out));
+    return MAX(MAX(r->output, r->reasoning), MAX(MAX(r->audio_out, r->image_out), r->video_out));
 }
 
 int64_t price_bound_tier(const struct price *p, int64_t input_tokens, int64_t output_tokens,
@@ -176,9 +198,24 @@ int64_t price_bound_tier(const struct price *p, int64_t input_tokens, int64_t ou
                      (i128)MAX(output_tokens, (int64_t)0) * dearest_output(&r);
         most = MAX(most, femto);
     }
-    int64_t factor = MAX(MAX(p->us_ppm, p->fast_ppm), (int64_t)1000000);
-    most = most * factor / 1000000 + MAX(p->per_request, (int64_t)0);
+    for (int i = 0; i < FACTOR_COUNT; i++) /* rounded up each time, above the cost's rounding down */
+        most = (most * MAX(p->factor_ppm[i], (int64_t)1000000) + 999999) / 1000000;
+    most += MAX(p->per_request, (int64_t)0);
     return discounted_nano(p, (most + 999999) * MILLI); /* up, not to the nearest */
+}
+
+int64_t price_bound_tools(const struct price *p, int64_t calls, int64_t images)
+{
+    static const enum price_unit each[] = {UNIT_search_low, UNIT_search_high, UNIT_file_search};
+    static const enum price_unit once[] = {UNIT_searched_prompt, UNIT_maps_prompt, UNIT_session};
+    int64_t dearest = MAX(p->per_search, (int64_t)0);
+    for (size_t i = 0; i < ARRAY_LEN(each); i++)
+        dearest = MAX(dearest, p->unit[each[i]]);
+    i128 femto = (i128)dearest * calls;
+    for (size_t i = 0; calls > 0 && i < ARRAY_LEN(once); i++)
+        femto += MAX(p->unit[once[i]], (int64_t)0);
+    femto += (i128)MAX(p->unit[UNIT_image_in], (int64_t)0) * images;
+    return discounted_nano(p, (femto + 999999) * MILLI);
 }
 
 int64_t price_bound(const struct price *p, int64_t input_tokens, int64_t output_tokens)

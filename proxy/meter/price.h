@@ -8,18 +8,20 @@
 
 #include "proxy/config/snapshot.h"
 #include "proxy/meter/usage.h"
+#include "store/base/buf.h"
 #include "store/base/err.h"
 
 enum price_tier { TIER_DEFAULT, TIER_BATCH, TIER_FLEX, TIER_PRIORITY, TIER_COUNT };
 
 /* femto-USD per token. -1 = not given, and then taken from elsewhere: a tier's from the default
- * tier, a step's from the base, cached, writes and audio from input, a 1 h write from a 5 min one,
- * reasoning and audio from output. */
+ * tier, a step's from the base, cached, writes and media from input, a 1 h write from a 5 min one,
+ * reasoning and media from output, cached media from cached; citations cost nothing. */
 struct price_rates {
-    int64_t input, output, cached, write_5m, write_1h, reasoning;
-    int64_t audio_in, audio_out, image_in, image_out;
+#define X(name, key, word) int64_t name;
+#include "proxy/config/price_rates.def"
+#undef X
 };
-#define PRICE_RATES_NONE ((struct price_rates){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1})
+extern const struct price_rates price_rates_none;
 
 /* Rates for the whole request once its input, cache included, is above so many tokens. */
 struct price_step {
@@ -36,7 +38,7 @@ struct price {
     int64_t per_request, per_search; /* femto-USD each; below 0 = not given */
     int64_t unit[UNIT_COUNT];    /* femto-USD a second, page …; below 0 = not given */
     int64_t discount_ppm;        /* taken off, in parts per million; below 0 = not given */
-    int64_t us_ppm, fast_ppm; /* Anthropic: factor of tokens served in the US, or fast; 0 = none */
+    int64_t factor_ppm[FACTOR_COUNT]; /* times this where it was served so; below 0 = not given */
     int64_t context_tokens, max_output_tokens; /* 0 = unknown */
 };
 /* A price that says nothing yet. */
@@ -56,19 +58,31 @@ const struct price *price_find(const struct price_list *l, struct str provider, 
 size_t price_list_each(const struct price_list *l,
     void (*fn)(void *ctx, const struct price *p), void *ctx);
 
-/* Reads LiteLLM's model_prices_and_context_window.json or models.dev's api.json form into l.
- * *rounded counts entries whose figures had to be rounded, *skipped those that carry no price. */
-int price_import(struct price_list *l, struct str json, size_t *taken, size_t *rounded,
-    size_t *skipped, struct err *e) MUST_CHECK;
+/* What an import did. */
+enum { PRICE_NOT_CARRIED = 24 };
+struct price_import {
+    size_t taken, rounded, skipped; /* rounded: figures lost digits; skipped: no price */
+    struct {
+        char field[64];
+        size_t models;
+    } not_carried[PRICE_NOT_CARRIED]; /* figures above 0 that are billed in no way known here */
+    size_t not_carried_count;
+};
+/* Reads LiteLLM's model_prices_and_context_window.json or models.dev's api.json form into l. */
+int price_import(struct price_list *l, struct str json, struct price_import *done,
+    struct err *e) MUST_CHECK;
 
 /* Reads the text of a row of prices.def, USD per million tokens, clauses parted by ";":
  *     "in 1.25 out 10 read 0.125 write 1.5; >272k in 2.5 out 15; flex in 0.6; >272k priority in 9"
- * names: in out read write write1h reason audio_in audio_out image_in image_out, and for the whole
- * request or tool use in USD: request search, and the keys of price_units.def; factors: us fast.
- * `steps` has PRICE_STEPS places and
- * must live as long as *p. */
+ * names: the words of price_rates.def, and for the whole request or tool use in USD: request search,
+ * and the keys of price_units.def; factors: the words of price_factors.def. `steps` has PRICE_STEPS
+ * places and must live as long as *p. */
 int price_read_text(
     struct price *p, struct price_step *steps, struct str text, struct err *e) MUST_CHECK;
+
+/* The same text of a price; `besides`: without what stands in columns of their own (input, cached and
+ * output of the default tier), with the discount. */
+void price_write_text(const struct price *p, bool besides, struct buf *out);
 
 /* "0.25", "1e-07", "$3.5" USD per `per` units → femto-USD per unit; *rounded when digits
  * were lost.
@@ -89,6 +103,9 @@ enum price_tier price_tier_from(struct str reported);
 int64_t price_bound(const struct price *p, int64_t input_tokens, int64_t output_tokens);
 int64_t price_bound_tier(const struct price *p, int64_t input_tokens, int64_t output_tokens,
     enum price_tier tier);
+/* The same of what is billed beside tokens: so many searches at the provider's side, one
+ * container, and images put in. */
+int64_t price_bound_tools(const struct price *p, int64_t calls, int64_t images);
 /* Half-even femto → nano. */
 int64_t price_round_nano(__int128 femto);
 

@@ -123,8 +123,8 @@ static struct price lay_over(const struct price *below, const struct price *over
     for (int i = 0; i < UNIT_COUNT; i++)
         OVER(unit[i], >= 0);
     OVER(discount_ppm, >= 0);
-    OVER(us_ppm, > 0);
-    OVER(fast_ppm, > 0);
+    for (int i = 0; i < FACTOR_COUNT; i++)
+        OVER(factor_ppm[i], >= 0);
     OVER(context_tokens, > 0);
     OVER(max_output_tokens, > 0);
 #undef OVER

@@ -1,6 +1,7 @@
 /* price_text.c: a price written as a line that people read, and the collecting of rates by name
  * that it shares with the imports. */
 #include "proxy/meter/price_text.h"
+#include "proxy/config/units.h"
 
 struct price_rates *price_rates_at(
     struct price *p, struct price_step *steps, int64_t above, enum price_tier tier)
@@ -17,7 +18,7 @@ struct price_rates *price_rates_at(
     memmove(steps + at + 1, steps + at, (p->steps - at) * sizeof *steps); /* they rise */
     steps[at].above_tokens = above;
     for (int i = 0; i < TIER_COUNT; i++)
-        steps[at].rates[i] = PRICE_RATES_NONE;
+        steps[at].rates[i] = price_rates_none;
     p->step = steps;
     p->steps++;
     return &steps[at].rates[tier];
@@ -27,16 +28,9 @@ static const struct {
     const char *name;
     size_t offset;
 } rate_names[] = {
-    {"in", offsetof(struct price_rates, input)},
-    {"out", offsetof(struct price_rates, output)},
-    {"read", offsetof(struct price_rates, cached)},
-    {"write", offsetof(struct price_rates, write_5m)},
-    {"write1h", offsetof(struct price_rates, write_1h)},
-    {"reason", offsetof(struct price_rates, reasoning)},
-    {"audio_in", offsetof(struct price_rates, audio_in)},
-    {"audio_out", offsetof(struct price_rates, audio_out)},
-    {"image_in", offsetof(struct price_rates, image_in)},
-    {"image_out", offsetof(struct price_rates, image_out)},
+#define X(name, key, word) {word, offsetof(struct price_rates, name)},
+#include "proxy/config/price_rates.def"
+#undef X
 };
 
 /* Where a word's figure goes, and per how many units it is stated. */
@@ -58,7 +52,12 @@ static int64_t *figure_named(
 #include "proxy/config/price_units.def"
 #undef X
     *per = 1000000000; /* "1.1" as parts per million: femto of a billionth */
-    return str_eq(word, STR("us")) ? &p->us_ppm : str_eq(word, STR("fast")) ? &p->fast_ppm : NULL;
+#define X(name, key, factor)                                                                       \
+    if (str_eq(word, STR(factor)))                                                               \
+        return &p->factor_ppm[FACTOR_##name];
+#include "proxy/config/price_factors.def"
+#undef X
+    return NULL;
 }
 
 static bool next_word(struct str *s, struct str *word)
@@ -67,14 +66,15 @@ static bool next_word(struct str *s, struct str *word)
     return s->n && str_cut(s, ' ', word);
 }
 
-/* ">272k" */
+/* ">272k", ">262144" */
 static bool threshold(struct str word, int64_t *above)
 {
     uint64_t n;
-    if (!str_starts(word, STR(">")) || !str_ends(word, STR("k")) ||
-        !str_to_u64(str_n(word.p + 1, word.n - 2), &n) || n == 0 || n > 1000000)
+    bool thousands = str_ends(word, STR("k"));
+    if (!str_starts(word, STR(">")) ||
+        !str_to_u64(str_n(word.p + 1, word.n - 1 - thousands), &n) || n == 0 || n > 1000000000)
         return false;
-    *above = (int64_t)n * 1000;
+    *above = (int64_t)n * (thousands ? 1000 : 1);
     return true;
 }
 
@@ -113,4 +113,85 @@ int price_read_text(struct price *p, struct price_step *steps, struct str text, 
             return rc;
     }
     return 0;
+}
+
+/* --- the other way ------------------------------------------------------------------------- */
+
+/* A clause on its way: its head ("; >272k flex") is put before its first figure. */
+struct clause {
+    struct buf *out;
+    int64_t above;
+    const char *tier;
+    bool begun;
+};
+
+static void put_word(struct clause *c, const char *word)
+{
+    if (!c->begun && (c->above || *c->tier)) {
+        buf_puts(c->out, c->out->n ? "; " : "");
+        if (c->above % 1000)
+            buf_printf(c->out, ">%lld ", (long long)c->above);
+        else if (c->above)
+            buf_printf(c->out, ">%lldk ", (long long)(c->above / 1000));
+        buf_printf(c->out, "%s%s", c->tier, *c->tier ? " " : "");
+    } else if (c->out->n) {
+        buf_putc(c->out, ' ');
+    }
+    c->begun = true;
+    buf_printf(c->out, "%s ", word);
+}
+
+enum { RATE_COLUMNS = 3 /* in, out, read: the first of price_rates.def */ };
+
+static void put_rates(struct clause *c, const struct price_rates *r, bool besides)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rate_names); i++) {
+        int64_t rate = *(const int64_t *)(const void *)((const char *)r + rate_names[i].offset);
+        bool column = besides && !c->above && !*c->tier && i < RATE_COLUMNS;
+        if (rate < 0 || column)
+            continue;
+        put_word(c, rate_names[i].name);
+        unit_put_rate(c->out, rate);
+    }
+}
+
+static void put_fee(struct clause *c, const char *word, int64_t femto)
+{
+    if (femto < 0)
+        return;
+    put_word(c, word);
+    unit_put_fee(c->out, femto);
+}
+
+static void put_tiers(struct buf *out, const struct price_rates *tiers, int64_t above, bool besides)
+{
+    static const char *const names[TIER_COUNT] = {"", "batch", "flex", "priority"};
+    for (int t = 0; t < TIER_COUNT; t++) {
+        struct clause c = {out, above, names[t], false};
+        if (above || t)
+            put_rates(&c, &tiers[t], besides);
+    }
+}
+
+void price_write_text(const struct price *p, bool besides, struct buf *out)
+{
+    struct clause c = {out, 0, "", false};
+    put_rates(&c, &p->base[TIER_DEFAULT], besides);
+    put_fee(&c, "request", p->per_request);
+    put_fee(&c, "search", p->per_search);
+#define X(name, key, counted) put_fee(&c, key, p->unit[UNIT_##name]);
+#include "proxy/config/price_units.def"
+#undef X
+#define X(name, key, word) \
+    put_fee(&c, word, MAX(p->factor_ppm[FACTOR_##name], (int64_t)-1) * \
+        (p->factor_ppm[FACTOR_##name] < 0 ? 1 : 1000000000));
+#include "proxy/config/price_factors.def"
+#undef X
+    if (besides && p->discount_ppm > 0) {
+        put_word(&c, "less");
+        unit_put_percent(out, p->discount_ppm);
+    }
+    put_tiers(out, p->base, 0, besides);
+    for (unsigned i = 0; i < p->steps; i++)
+        put_tiers(out, p->step[i].rates, p->step[i].above_tokens, besides);
 }

@@ -26,7 +26,7 @@ enum {
 
 /* What a member of the outermost object holds. */
 enum section { IN_OTHER, IN_PROMPT, IN_TOOLS, IN_FORMAT, IN_CONFIG, IN_STREAM_OPTIONS, IN_METADATA,
-    IN_REASONING };
+    IN_REASONING, IN_SEARCH };
 
 static const struct {
     struct str key;
@@ -53,6 +53,7 @@ static const struct {
     {{"generation_config", 17}, IN_CONFIG},
     {{"stream_options", 14}, IN_STREAM_OPTIONS},
     {{"reasoning", 9}, IN_REASONING},
+    {{"web_search_options", 18}, IN_SEARCH},
     {{"metadata", 8}, IN_METADATA},
     {{"client_metadata", 15}, IN_METADATA},
 };
@@ -75,7 +76,8 @@ enum field {
     F_SAFETY,
     F_SESSION,
     F_CACHE_KEY,
-    F_CONFIG
+    F_CONFIG,
+    F_TOOL_CALLS
 };
 enum wanted { STRING, BOOLEAN, COUNT, OBJECT, ANYTHING };
 
@@ -96,6 +98,7 @@ static const struct policy_row {
     ROW("n", IN_OTHER, F_N, COUNT)
     ROW("service_tier", IN_OTHER, F_SERVICE_TIER, STRING)
     ROW("serviceTier", IN_OTHER, F_SERVICE_TIER, STRING)
+    ROW("max_tool_calls", IN_OTHER, F_TOOL_CALLS, COUNT)
     ROW("background", IN_OTHER, F_BACKGROUND, BOOLEAN)
     ROW("previous_response_id", IN_OTHER, F_PREVIOUS, STRING)
     ROW("conversation", IN_OTHER, F_CONVERSATION, ANYTHING)
@@ -210,6 +213,8 @@ static int take_policy(struct reading *r, const struct policy_row *row, const st
         return take_count(r, row, v, &f->max_output);
     case F_N:
         return take_count(r, row, v, &f->n);
+    case F_TOOL_CALLS:
+        return take_count(r, row, v, &f->tool_calls_most);
     case F_SERVICE_TIER:
         f->service_tier = json_text(v, r->arena);
         break;
@@ -309,7 +314,9 @@ static void count_media(struct reading *r, bool image, size_t payload_bytes)
 {
     if (image) {
         r->f->images = true;
-        r->f->prompt_bytes += IMAGE_BOUND;
+        r->f->image_count++;
+        r->f->prompt_bytes += /* Gemini's inlineData may be sound as well */
+            MAX((int64_t)IMAGE_BOUND, (int64_t)(payload_bytes / AUDIO_DIVISOR));
         r->extra_tokens += IMAGE_USUAL;
     } else {
         r->f->audio = true;
@@ -444,21 +451,43 @@ static void container(struct reading *r, const struct json_token *t)
         r->f->unbounded_input = true;
 }
 
+/* "search_context_size" of OpenAI's web search, whole or as an option of chat. */
+static void search_size(struct reading *r, const struct json_token *t)
+{
+    struct json_span v = {t->type, t->raw};
+    if (!key_is(t->key, STR("search_context_size")))
+        return;
+    if (json_text_eq(v, STR("low")))
+        r->f->search_size = SEARCH_LOW;
+    else if (json_text_eq(v, STR("high")))
+        r->f->search_size = SEARCH_HIGH;
+}
+
 /* A tool that is no function works at the provider's side and may read whatever it likes. */
 static void server_tool(struct reading *r, const struct json_token *t)
 {
     static const char *const own[] = {"function", "custom", "functionDeclarations",
         "function_declarations"};
-    if (r->section != IN_TOOLS || t->end)
+    int64_t uses;
+    if (r->section == IN_SEARCH && !t->end && t->depth <= 2) {
+        r->f->web_search = true;
+        search_size(r, t);
+    }
+    if (r->section != IN_TOOLS || t->end || t->depth != 3)
         return;
-    if (t->depth == 3 && t->type == JSON_STRING && key_is(t->key, STR("type"))) {
+    search_size(r, t);
+    if (t->type == JSON_NUMBER && key_is(t->key, STR("max_uses")) && /* Anthropic */
+        json_i64((struct json_span){t->type, t->raw}, &uses) == 0 && uses > 0)
+        r->f->tool_calls_most += MIN(uses, (int64_t)1000);
+    if (t->type == JSON_STRING && key_is(t->key, STR("type"))) {
         struct str type = str_n(t->raw.p + 1, t->raw.n - 2);
-        r->f->unbounded_input |= !one_of(type, own, ARRAY_LEN(own));
-    } else if (t->depth == 3 && t->type == JSON_OBJECT && t->key.type == JSON_STRING &&
-               is_gemini(r->wire)) {
+        r->f->server_tools |= !one_of(type, own, ARRAY_LEN(own));
+        r->f->unbounded_input |= r->f->server_tools;
+    } else if (t->type == JSON_OBJECT && t->key.type == JSON_STRING && is_gemini(r->wire)) {
         /* {"google_search":{}} */
         struct str name = str_n(t->key.raw.p + 1, t->key.raw.n - 2);
-        r->f->unbounded_input |= !one_of(name, own, ARRAY_LEN(own));
+        r->f->server_tools |= !one_of(name, own, ARRAY_LEN(own));
+        r->f->unbounded_input |= r->f->server_tools;
     }
 }
 

@@ -18,6 +18,9 @@
 #include "proxy/dialect/dialect.h"
 #include "proxy/meter/tokens.h"
 
+/* How much a web search may read: billed apart. */
+enum search_size { SEARCH_MEDIUM, SEARCH_LOW, SEARCH_HIGH };
+
 /* What is known of a request before it is sent. */
 struct request_facts {
     struct str model;        /* decoded; empty when absent */
@@ -26,6 +29,11 @@ struct request_facts {
     bool include_usage;      /* the client asked for usage itself */
     struct str stream_options; /* raw value, empty when absent; "null" is possible */
     bool tools, images, json_schema, audio;
+    bool web_search;         /* chat: `web_search_options` given */
+    bool server_tools;       /* it offers tools that work at the provider's side */
+    enum search_size search_size;
+    int64_t tool_calls_most; /* of such tools; 0 = not said */
+    int64_t image_count;
     bool sealed;             /* a string holds somebody's reasoning under our seal (ir.h) */
     bool background;         /* Responses: billed later than its answer */
     int64_t max_output;      /* largest of the asked maxima of output tokens; 0 = none */

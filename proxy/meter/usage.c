@@ -85,17 +85,22 @@ static void call_bytes(struct usage_reader *r, struct json_span v)
     r->calls_digest = s.n ? h : r->calls_digest;
 }
 
+static bool new_id(struct usage_reader *r, struct json_span id)
+{
+    uint64_t hash = str_hash(id.raw) | 1;
+    for (size_t i = 0; i < ARRAY_LEN(r->call_hash); i++)
+        if (r->call_hash[i] == hash)
+            return false;
+    r->call_hash[r->ids_seen++ % ARRAY_LEN(r->call_hash)] = hash;
+    return true;
+}
+
 /* True for a call that was not counted yet. A call without id is told by its name. */
 static bool new_call(struct usage_reader *r, struct json_span id, struct json_span name)
 {
     if (id.type != JSON_STRING || id.raw.n <= 2)
         return name.type == JSON_STRING && name.raw.n > 2;
-    uint64_t hash = str_hash(id.raw) | 1;
-    for (size_t i = 0; i < ARRAY_LEN(r->call_hash); i++)
-        if (r->call_hash[i] == hash)
-            return false;
-    r->call_hash[(size_t)r->tool_calls % ARRAY_LEN(r->call_hash)] = hash;
-    return true;
+    return new_id(r, id);
 }
 
 static void read_usage(struct usage_reader *r, struct json_span v, bool merge)
@@ -172,6 +177,17 @@ static unsigned chat_function_call(struct usage_reader *r, struct json_span v)
     return content(r, w[1].value) | (named ? SEEN_CONTENT : 0);
 }
 
+/* A search model says its sources; that it searched is said nowhere else. */
+static bool quotes_urls(struct json_span annotations)
+{
+    struct json_iter it = json_iter(annotations.raw);
+    struct json_span k, e;
+    while (!it.object && json_next(&it, &k, &e))
+        if (json_text_eq(json_get(e.raw, STR("type")), STR("url_citation")))
+            return true;
+    return false;
+}
+
 /* `delta` of a chunk or `message` of a body. */
 static unsigned chat_message(struct usage_reader *r, struct json_span message)
 {
@@ -189,6 +205,8 @@ static unsigned chat_message(struct usage_reader *r, struct json_span message)
             reasoned = true;
         } else if (IS(k, "tool_calls"))
             kind |= chat_calls(r, v);
+        else if (IS(k, "annotations") && quotes_urls(v))
+            r->tools.searches = 1;
         else if (IS(k, "function_call"))
             kind |= chat_function_call(r, v);
     }
@@ -261,9 +279,28 @@ static bool is_call_item(struct json_span item)
     return json_text_eq(type, STR("function_call")) || json_text_eq(type, STR("custom_tool_call"));
 }
 
+/* Tools that the provider ran. Opening a page that a search found costs nothing more. */
+static void responses_tool(struct usage_reader *r, struct json_span item)
+{
+    struct json_span type = json_get(item.raw, STR("type")), id = json_get(item.raw, STR("id"));
+    struct json_span container = json_get(item.raw, STR("container_id"));
+    if (IS(type, "code_interpreter_call") && container.type == JSON_STRING) {
+        r->tools.sessions += new_id(r, container);
+        return;
+    }
+    bool search = IS(type, "web_search_call"), files = IS(type, "file_search_call");
+    struct json_span action = json_path(item.raw, "action.type");
+    bool looks = action.type == JSON_STRING && !json_text_eq(action, STR("search"));
+    if ((!search && !files) || looks || (id.type == JSON_STRING && !new_id(r, id)))
+        return;
+    r->tools.searches += search;
+    r->tools.file_searches += files;
+}
+
 static void responses_item(struct usage_reader *r, struct json_span item)
 {
     struct json_span name = json_get(item.raw, STR("name"));
+    responses_tool(r, item);
     if (!is_call_item(item) || !new_call(r, json_get(item.raw, STR("call_id")), name))
         return;
     r->tool_calls++;
@@ -481,13 +518,36 @@ static unsigned gemini_part(struct usage_reader *r, struct json_span part)
     return kind;
 }
 
+/* What the answer stands on: searches by their words, else by what they found. */
+static void gemini_grounding(struct usage_reader *r, struct json_span grounding)
+{
+    struct json_want w[] = {{STR("webSearchQueries")}, {STR("groundingChunks")},
+        {STR("searchEntryPoint")}};
+    int32_t queries = 0, web = 0;
+    struct json_span k, e;
+    if (grounding.type != JSON_OBJECT || json_scan(grounding.raw, w, ARRAY_LEN(w)) < 0)
+        return;
+    struct json_iter it = json_iter(w[0].value.raw);
+    while (!it.object && queries < 1000 && json_next(&it, &k, &e))
+        queries += e.type == JSON_STRING && e.raw.n > 2;
+    it = json_iter(w[1].value.raw);
+    while (!it.object && json_next(&it, &k, &e)) {
+        web |= json_get(e.raw, STR("web")).type == JSON_OBJECT;
+        if (json_get(e.raw, STR("maps")).type == JSON_OBJECT)
+            r->tools.maps = 1;
+    }
+    web |= w[2].value.type == JSON_OBJECT;
+    r->tools.searches = MAX(r->tools.searches, MAX(queries, web)); /* a stream repeats them */
+}
+
 static unsigned gemini_candidate(struct usage_reader *r, struct json_span candidate)
 {
-    struct json_want w[] = {{STR("content")}, {STR("finishReason")}};
+    struct json_want w[] = {{STR("content")}, {STR("finishReason")}, {STR("groundingMetadata")}};
     struct json_span k, part;
     if (json_scan(candidate.raw, w, ARRAY_LEN(w)) < 0)
         return 0;
     unsigned kind = finish(r, w[1].value);
+    gemini_grounding(r, w[2].value);
     struct json_iter it = json_iter(json_get(w[0].value.raw, STR("parts")).raw);
     while (!it.object && json_next(&it, &k, &part))
         kind |= gemini_part(r, part);
@@ -609,9 +669,23 @@ void usage_body(struct usage_reader *r, struct str body)
     usage_checked_body(r, json_value(body).raw);
 }
 
+/* What was counted in the answer, where its usage does not say it. */
+static void add_tools(struct usage_reader *r)
+{
+    struct usage *u = &r->usage;
+    bool said = u->searches || u->unit_milli[UNIT_search_low] || u->unit_milli[UNIT_search_high];
+    if (!said)
+        u->searches = r->tools.searches;
+    if (!u->unit_milli[UNIT_file_search])
+        u->unit_milli[UNIT_file_search] = (int64_t)r->tools.file_searches * 1000;
+    u->unit_milli[UNIT_session] = (int64_t)r->tools.sessions * 1000;
+    u->unit_milli[UNIT_maps_prompt] = (int64_t)r->tools.maps * 1000;
+}
+
 void usage_finish(struct usage_reader *r)
 {
     usage_parts_normalise(&r->seen, r->quirks, &r->usage);
+    add_tools(r);
     r->content_tokens = tokens_count(&r->content);
     r->source = r->usage.have_usage ? USAGE_MEASURED : USAGE_NONE;
     if (r->source == USAGE_MEASURED && r->events && !r->saw_finish && !r->saw_terminal) {

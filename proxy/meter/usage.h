@@ -31,14 +31,17 @@ struct usage {
     int64_t cache_write_1h; /* part of input */
     int64_t output;         /* billable, reasoning included */
     int64_t reasoning;      /* part of output */
-    int64_t audio_in, audio_out, image_in, image_out; /* parts of input and output */
+    int64_t audio_in, audio_out, image_in, image_out, video_in, video_out; /* parts of both */
+    int64_t audio_cached, image_cached; /* parts of cached, and of audio_in and image_in */
+    int64_t citations;      /* tokens of quoted sources, counted beside input */
     int64_t extra_input;    /* billed as input, not counted in it: tool results that the provider
                                fed itself (Gemini), audio beside the prompt (Mistral) */
-    int64_t searches;       /* billed tool uses: web searches */
+    int64_t searches;       /* web searches; those of little or much context stand in unit_milli */
     int64_t requests;       /* billed as so many (search units of a rerank); 0 and 1 mean one */
     int64_t unit_milli[UNIT_COUNT]; /* seconds, pages … in thousandths; not part of the tokens */
     int64_t provider_cost_femto; /* the provider's own figure in 1e-15 USD; valid when have_cost */
-    bool served_us, served_fast; /* Anthropic bills these with a factor */
+    bool served[FACTOR_COUNT]; /* where and how: some bill it with a factor */
+    bool output_split;      /* the output's parts were stated */
     bool have_cost;         /* stated and believable: a stated 0 with tokens used is not */
     bool have_usage;
     bool have_input;        /* false: output alone was stated (the prompt is to be estimated) */
@@ -59,10 +62,15 @@ enum usage_seen {
 
 /* What a usage object said, member by member, before it is normalised: Anthropic's two parts are
  * laid over each other here. Private to usage*.c. */
-enum { USAGE_PARTS = 28 };
+enum { USAGE_PARTS = 48 };
 struct usage_parts {
     int64_t v[USAGE_PARTS];
-    uint32_t have; /* bit per member */
+    uint64_t have; /* bit per member */
+};
+
+/* Work of tools at the provider's side, counted from the answer itself: its usage leaves it out. */
+struct usage_tools {
+    int32_t searches, file_searches, sessions, maps;
 };
 
 struct usage_reader {
@@ -82,6 +90,8 @@ struct usage_reader {
     bool saw_terminal, saw_error, saw_finish, failed_inside; /* failed: response.failed, error */
     /* private */
     struct usage_parts seen;
+    struct usage_tools tools;
+    uint32_t ids_seen;
     struct tokens_counter content;
     uint64_t call_hash[16];   /* ids of tool calls counted, oldest overwritten */
 };
@@ -95,5 +105,7 @@ void usage_checked_body(struct usage_reader *r, struct str body);
 /* Reads one usage object of any known shape into *u; false when it is none. */
 bool usage_object(struct str object, unsigned quirks, struct usage *u);
 void usage_finish(struct usage_reader *r);
+/* So many web searches of that amount of context, in place of what *u says. */
+void usage_searched(struct usage *u, int64_t searches, enum search_size size);
 
 #endif

@@ -24,7 +24,20 @@ enum seen {
     S_AUDIO_OUT,
     S_IMAGE_IN,
     S_IMAGE_OUT,
+    S_VIDEO_IN,
+    S_VIDEO_OUT,
+    S_TEXT_OUT,      /* only to know that the output's parts were stated */
+    S_AUDIO_CACHED,
+    S_IMAGE_CACHED,
+    S_WRITE_24H,
+    S_CITATIONS,
     S_SEARCHES,
+    S_MORE_SEARCHES, /* xAI: those on X */
+    S_SEARCH_SIZE,   /* Perplexity: 1 low, 2 medium, 3 high; one search a request */
+    S_FILE_SEARCHES,
+    S_STORE_SEARCHES, /* xAI: in collections of documents */
+    S_ANNOTATED,
+    S_CREDITS,       /* in thousandths */
     S_AUDIO_SECONDS, /* Mistral: audio stands beside the prompt */
     S_SECONDS,       /* a transcription billed by time, in ms */
     S_PAGES,
@@ -34,6 +47,7 @@ enum seen {
     S_US,            /* Anthropic: inference_geo "us" */
     S_FAST,          /* Anthropic: speed "fast" */
     S_COST,          /* femto-USD */
+    S_MARKET_COST,   /* Vercel: what it would have cost without a key of one's own */
     S_UPSTREAM_COST, /* femto-USD; what the key's owner pays the provider behind a router */
     S_COUNT
 };
@@ -54,7 +68,7 @@ static int64_t value(const struct usage_parts *s, enum seen m)
 static void put(struct usage_parts *s, enum seen m, int64_t v)
 {
     s->v[m] = v;
-    s->have |= (uint32_t)1 << m;
+    s->have |= (uint64_t)1 << m;
 }
 
 /* "12.7" → 12, "-3" → 0, "1e308" → the ceiling: nonsense is bounded, never believed. */
@@ -88,7 +102,9 @@ static void put_number(struct usage_parts *s, enum seen m, struct json_span v)
 static bool usd_femto(struct json_span v, int64_t *femto)
 {
     bool rounded;
-    return v.type == JSON_NUMBER && price_parse_rate(v.raw, 1, femto, &rounded) == 0 && *femto >= 0;
+    struct str text = v.type == JSON_STRING && v.raw.n > 2 ? str_n(v.raw.p + 1, v.raw.n - 2) : v.raw;
+    return (v.type == JSON_NUMBER || v.type == JSON_STRING) && text.n < 40 &&
+           price_parse_rate(text, 1, femto, &rounded) == 0 && *femto >= 0;
 }
 
 void usage_parts_cost(struct usage_parts *s, struct json_span cost)
@@ -117,21 +133,38 @@ static void read_cost_details(struct usage_parts *s, struct json_span v)
         put(s, S_UPSTREAM_COST, femto);
 }
 
+static void read_market_cost(struct usage_parts *s, struct json_span v)
+{
+    int64_t femto;
+    if (usd_femto(v, &femto))
+        put(s, S_MARKET_COST, femto);
+}
+
 static void read_audio_seconds(struct usage_parts *s, struct json_span v)
 {
     if (v.type == JSON_NUMBER)
         put(s, S_AUDIO_SECONDS, 1);
 }
 
-/* "3.4" or 3.4 → 3400; up to 4 months. */
-static void put_seconds(struct usage_parts *s, struct json_span v)
+/* "3.4" or 3.4 → 3400; up to 4 months where it means seconds. */
+static void put_milli(struct usage_parts *s, enum seen to, struct json_span v)
 {
-    int64_t ms;
+    int64_t milli;
     bool rounded;
     struct str text = v.type == JSON_STRING && v.raw.n > 2 ? str_n(v.raw.p + 1, v.raw.n - 2) : v.raw;
     if ((v.type == JSON_NUMBER || v.type == JSON_STRING) && text.n < 20 &&
-        price_parse_rate(text, 1000000000000, &ms, &rounded) == 0 && ms >= 0)
-        put(s, S_SECONDS, MIN(ms, (int64_t)10000000000));
+        price_parse_rate(text, 1000000000000, &milli, &rounded) == 0 && milli >= 0)
+        put(s, to, MIN(milli, (int64_t)10000000000));
+}
+
+static void put_seconds(struct usage_parts *s, struct json_span v)
+{
+    put_milli(s, S_SECONDS, v);
+}
+
+static void put_credits(struct usage_parts *s, struct json_span v)
+{
+    put_milli(s, S_CREDITS, v);
 }
 
 static void read_geo(struct usage_parts *s, struct json_span v)
@@ -150,28 +183,60 @@ static void read_byok(struct usage_parts *s, struct json_span v)
 }
 
 /* [{"modality":"AUDIO","tokenCount":12}] */
-static void read_modalities(
-    struct usage_parts *s, struct json_span v, enum seen audio, enum seen image)
+struct modality {
+    const char *name;
+    enum seen to;
+};
+
+static void read_modalities(struct usage_parts *s, struct json_span v, const struct modality *m)
 {
     struct json_iter it = json_iter(v.raw);
     struct json_span k, e;
     while (!it.object && json_next(&it, &k, &e)) {
         struct json_span modality = json_get(e.raw, STR("modality"));
-        if (json_text_eq(modality, STR("AUDIO")))
-            put_number(s, audio, json_get(e.raw, STR("tokenCount")));
-        else if (json_text_eq(modality, STR("IMAGE")))
-            put_number(s, image, json_get(e.raw, STR("tokenCount")));
+        for (const struct modality *at = m; at->name; at++)
+            if (json_text_eq(modality, str_c(at->name)))
+                put_number(s, at->to, json_get(e.raw, STR("tokenCount")));
     }
 }
 
 static void read_prompt_modalities(struct usage_parts *s, struct json_span v)
 {
-    read_modalities(s, v, S_AUDIO_IN, S_IMAGE_IN);
+    static const struct modality in[] = {
+        {"AUDIO", S_AUDIO_IN}, {"IMAGE", S_IMAGE_IN}, {"VIDEO", S_VIDEO_IN}, {NULL, S_COUNT}};
+    read_modalities(s, v, in);
 }
 
 static void read_answer_modalities(struct usage_parts *s, struct json_span v)
 {
-    read_modalities(s, v, S_AUDIO_OUT, S_IMAGE_OUT);
+    static const struct modality out[] = {{"AUDIO", S_AUDIO_OUT}, {"IMAGE", S_IMAGE_OUT},
+        {"VIDEO", S_VIDEO_OUT}, {"TEXT", S_TEXT_OUT}, {NULL, S_COUNT}};
+    read_modalities(s, v, out);
+}
+
+static void read_cached_modalities(struct usage_parts *s, struct json_span v)
+{
+    static const struct modality cached[] = {
+        {"AUDIO", S_AUDIO_CACHED}, {"IMAGE", S_IMAGE_CACHED}, {NULL, S_COUNT}};
+    read_modalities(s, v, cached);
+}
+
+/* Bedrock: [{"ttl":"1h","inputTokens":12}]; what is not named there lives for 5 minutes. */
+static void read_cache_lives(struct usage_parts *s, struct json_span v)
+{
+    struct json_iter it = json_iter(v.raw);
+    struct json_span k, e;
+    while (!it.object && json_next(&it, &k, &e))
+        if (json_text_eq(json_get(e.raw, STR("ttl")), STR("1h")))
+            put_number(s, S_WRITE_1H, json_get(e.raw, STR("inputTokens")));
+}
+
+static void read_search_size(struct usage_parts *s, struct json_span v)
+{
+    static const char *const sizes[] = {"low", "medium", "high"};
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+        if (json_text_eq(v, str_c(sizes[i])))
+            put(s, S_SEARCH_SIZE, (int64_t)i + 1);
 }
 
 /* A member: a number that goes to `to`, or something that `read` looks into. */
@@ -209,6 +274,15 @@ static void read_members(struct usage_parts *s, struct str object, const struct 
         read_member(s, k, v, rows, n);
 }
 
+static void read_cached_details(struct usage_parts *s, struct json_span v)
+{
+    static const struct member_row rows[] = {
+        NUMBER("audio_tokens", S_AUDIO_CACHED),
+        NUMBER("image_tokens", S_IMAGE_CACHED),
+    };
+    read_members(s, v.raw, rows, ARRAY_LEN(rows));
+}
+
 static void read_input_details(struct usage_parts *s, struct json_span v)
 {
     static const struct member_row rows[] = {
@@ -216,6 +290,8 @@ static void read_input_details(struct usage_parts *s, struct json_span v)
         NUMBER("cache_write_tokens", S_WRITE),
         NUMBER("audio_tokens", S_AUDIO_IN),
         NUMBER("image_tokens", S_IMAGE_IN),
+        NUMBER("video_tokens", S_VIDEO_IN),
+        INSIDE("cached_tokens_details", read_cached_details),
     };
     if (v.type != JSON_OBJECT)
         return;
@@ -230,6 +306,8 @@ static void read_output_details(struct usage_parts *s, struct json_span v)
         NUMBER("thinking_tokens", S_REASONING),
         NUMBER("audio_tokens", S_AUDIO_OUT),
         NUMBER("image_tokens", S_IMAGE_OUT),
+        NUMBER("video_tokens", S_VIDEO_OUT),
+        NUMBER("text_tokens", S_TEXT_OUT),
     };
     read_members(s, v.raw, rows, ARRAY_LEN(rows));
 }
@@ -239,6 +317,7 @@ static void read_cache_creation(struct usage_parts *s, struct json_span v)
     static const struct member_row rows[] = {
         NUMBER("ephemeral_5m_input_tokens", S_WRITE_5M),
         NUMBER("ephemeral_1h_input_tokens", S_WRITE_1H),
+        NUMBER("ephemeral_24h_input_tokens", S_WRITE_24H),
     };
     read_members(s, v.raw, rows, ARRAY_LEN(rows));
 }
@@ -248,6 +327,9 @@ static void read_server_tools(struct usage_parts *s, struct json_span v)
     static const struct member_row rows[] = {
         NUMBER("web_search_requests", S_SEARCHES),
         NUMBER("web_search_calls", S_SEARCHES),
+        NUMBER("x_search_calls", S_MORE_SEARCHES),
+        NUMBER("file_search_calls", S_FILE_SEARCHES),
+        NUMBER("document_search_calls", S_STORE_SEARCHES),
     };
     read_members(s, v.raw, rows, ARRAY_LEN(rows));
 }
@@ -260,6 +342,8 @@ static const struct member_row usage_rows[] = {
     NUMBER("output_tokens", S_OUTPUT),
     INSIDE("prompt_tokens_details", read_input_details),
     INSIDE("input_tokens_details", read_input_details),
+    INSIDE("input_token_details", read_input_details), /* OpenAI's transcriptions */
+    INSIDE("output_token_details", read_output_details),
     INSIDE("completion_tokens_details", read_output_details),
     INSIDE("output_tokens_details", read_output_details),
     NUMBER("cache_read_input_tokens", S_CACHED),
@@ -273,11 +357,17 @@ static const struct member_row usage_rows[] = {
     NUMBER("num_cached_tokens", S_CACHED),       /* Mistral */
     INSIDE("seconds", put_seconds),              /* OpenAI's whisper */
     NUMBER("pages_processed", S_PAGES),          /* Mistral's OCR */
+    NUMBER("pages_processed_annotation", S_ANNOTATED),
     NUMBER("search_units", S_REQUESTS),          /* Cohere's rerank */
+    INSIDE("credits", put_credits),              /* Reducto */
+    NUMBER("citation_tokens", S_CITATIONS),      /* Perplexity */
+    NUMBER("num_search_queries", S_SEARCHES),
+    INSIDE("search_context_size", read_search_size),
     NUMBER("prompt_cache_hit_tokens", S_CACHED), /* DeepSeek */
     NUMBER("reasoning_tokens", S_REASONING),
     INSIDE("prompt_audio_seconds", read_audio_seconds),
     INSIDE("cost", usage_parts_cost),             /* OpenRouter, Vercel, Avian, Perplexity */
+    INSIDE("market_cost", read_market_cost),      /* Vercel */
     INSIDE("cost_in_usd_ticks", read_ticks),
     INSIDE("cost_details", read_cost_details),
     INSIDE("is_byok", read_byok),
@@ -292,11 +382,14 @@ static const struct member_row usage_rows[] = {
     NUMBER("toolUsePromptTokenCount", S_TOOL_INPUT),
     INSIDE("promptTokensDetails", read_prompt_modalities),
     INSIDE("candidatesTokensDetails", read_answer_modalities),
+    INSIDE("responseTokensDetails", read_answer_modalities),
+    INSIDE("cacheTokensDetails", read_cached_modalities),
     /* Bedrock converse, Ollama's own form */
     NUMBER("inputTokens", S_INPUT_BARE),
     NUMBER("outputTokens", S_OUTPUT),
     NUMBER("cacheReadInputTokens", S_CACHED),
     NUMBER("cacheWriteInputTokens", S_WRITE),
+    INSIDE("cacheDetails", read_cache_lives),
     NUMBER("prompt_eval_count", S_PROMPT),
     NUMBER("eval_count", S_OUTPUT),
 };
@@ -365,14 +458,19 @@ static void normalise_input(const struct usage_parts *s, struct usage *u)
         has(s, S_INPUT_BARE) || (has(s, S_INPUT) && !has(s, S_PROMPT) && !has(s, S_DETAILS));
     int64_t stated = has(s, S_PROMPT) ? value(s, S_PROMPT)
                    : has(s, S_INPUT)  ? value(s, S_INPUT) : value(s, S_INPUT_BARE);
-    int64_t write = MAX(value(s, S_WRITE), value(s, S_WRITE_5M) + value(s, S_WRITE_1H));
+    int64_t long_write = value(s, S_WRITE_1H) + value(s, S_WRITE_24H);
+    int64_t write = MAX(value(s, S_WRITE), value(s, S_WRITE_5M) + long_write);
     u->input = bare ? stated + value(s, S_CACHED) + write : stated;
     u->cached = MIN(value(s, S_CACHED), u->input); /* Azure's grok: cached 403 of 347 */
     write = MIN(write, u->input); /* may overlap with what was read (Gemini at OpenRouter) */
-    u->cache_write_1h = MIN(value(s, S_WRITE_1H), write);
+    u->cache_write_1h = MIN(long_write, write);
     u->cache_write_5m = write - u->cache_write_1h;
     u->audio_in = MIN(value(s, S_AUDIO_IN), u->input);
     u->image_in = MIN(value(s, S_IMAGE_IN), u->input - u->audio_in);
+    u->video_in = MIN(value(s, S_VIDEO_IN), u->input - u->audio_in - u->image_in);
+    u->audio_cached = MIN(value(s, S_AUDIO_CACHED), MIN(u->cached, u->audio_in));
+    u->image_cached = MIN(value(s, S_IMAGE_CACHED), MIN(u->cached - u->audio_cached, u->image_in));
+    u->citations = value(s, S_CITATIONS);
     u->extra_input = value(s, S_TOOL_INPUT);
 }
 
@@ -391,6 +489,8 @@ static void normalise_output(const struct usage_parts *s, unsigned quirks, struc
     }
     u->audio_out = MIN(value(s, S_AUDIO_OUT), u->output);
     u->image_out = MIN(value(s, S_IMAGE_OUT), u->output - u->audio_out);
+    u->video_out = MIN(value(s, S_VIDEO_OUT), u->output - u->audio_out - u->image_out);
+    u->output_split = has(s, S_IMAGE_OUT) || has(s, S_TEXT_OUT);
 }
 
 /* With a key of one's own behind a router the stated cost is the router's fee alone. */
@@ -402,8 +502,27 @@ static void normalise_cost(const struct usage_parts *s, struct usage *u)
         whole = has(s, S_UPSTREAM_COST) && value(s, S_UPSTREAM_COST) <= INT64_MAX - cost;
         cost += whole ? value(s, S_UPSTREAM_COST) : 0;
     }
+    if (whole && cost == 0 && value(s, S_MARKET_COST) > 0)
+        cost = value(s, S_MARKET_COST);
     u->have_cost = whole && (cost > 0 || u->input + u->output == 0);
     u->provider_cost_femto = u->have_cost ? cost : 0;
+}
+
+void usage_searched(struct usage *u, int64_t searches, enum search_size size)
+{
+    u->searches = size == SEARCH_MEDIUM ? searches : 0;
+    u->unit_milli[UNIT_search_low] = size == SEARCH_LOW ? searches * 1000 : 0;
+    u->unit_milli[UNIT_search_high] = size == SEARCH_HIGH ? searches * 1000 : 0;
+}
+
+static void normalise_searches(const struct usage_parts *s, struct usage *u)
+{
+    int64_t size = value(s, S_SEARCH_SIZE), n = value(s, S_SEARCHES) + value(s, S_MORE_SEARCHES);
+    if (size && !has(s, S_SEARCHES))
+        n = 1;
+    usage_searched(u, n, size == 1 ? SEARCH_LOW : size == 3 ? SEARCH_HIGH : SEARCH_MEDIUM);
+    u->unit_milli[UNIT_file_search] =
+        (value(s, S_FILE_SEARCHES) + value(s, S_STORE_SEARCHES)) * 1000;
 }
 
 bool usage_parts_normalise(const struct usage_parts *s, unsigned quirks, struct usage *u)
@@ -411,15 +530,17 @@ bool usage_parts_normalise(const struct usage_parts *s, unsigned quirks, struct 
     *u = (struct usage){0};
     u->have_input = has(s, S_PROMPT) || has(s, S_INPUT) || has(s, S_INPUT_BARE);
     u->have_usage = u->have_input || has(s, S_OUTPUT) || has(s, S_SECONDS) || has(s, S_PAGES) ||
-                    has(s, S_REQUESTS);
+                    has(s, S_REQUESTS) || has(s, S_CREDITS);
     normalise_input(s, u);
     normalise_output(s, quirks, u);
-    u->searches = value(s, S_SEARCHES);
     u->requests = value(s, S_REQUESTS);
     u->unit_milli[UNIT_second_in] = value(s, S_SECONDS);
     u->unit_milli[UNIT_page] = value(s, S_PAGES) * 1000;
-    u->served_us = value(s, S_US);
-    u->served_fast = value(s, S_FAST);
+    u->unit_milli[UNIT_annotated_page] = value(s, S_ANNOTATED) * 1000;
+    u->unit_milli[UNIT_credit] = value(s, S_CREDITS);
+    u->served[FACTOR_us] = value(s, S_US);
+    u->served[FACTOR_fast] = value(s, S_FAST);
+    normalise_searches(s, u);
     normalise_cost(s, u);
     return u->have_usage;
 }

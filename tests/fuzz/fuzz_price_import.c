@@ -15,7 +15,7 @@ static void check(void *ctx, const struct price *p)
         .output = 5000,
         .reasoning = 40,
         .searches = 2,
-        .served_us = true};
+        .served[FACTOR_us] = true};
     (void)ctx;
     for (int tier = 0; tier < TIER_COUNT; tier++)
         if (price_cost(p, &u, (enum price_tier)tier) < 0)
@@ -31,9 +31,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct price_list *l = price_list_new(price_list_builtin());
     struct str json = {(const char *)data, size};
-    size_t taken, rounded, skipped;
+    struct price_import done;
     struct err e = {0};
-    int rc = price_import(l, json, &taken, &rounded, &skipped, &e);
+    int rc = price_import(l, json, &done, &e);
     if (rc < 0 && !e.text[0])
         abort();
     price_list_each(l, check, NULL);

@@ -302,6 +302,15 @@ class Works(http.server.BaseHTTPRequestHandler):
             text = json.dumps({"pages": [], "usage_info": {"pages_processed": 3, "doc_size_bytes": 9}})
         elif self.path.endswith("/rerank"):
             text = json.dumps({"results": [], "meta": {"billed_units": {"search_units": 2}}})
+        elif self.path.endswith("/responses"):
+            calls = [{"type": "web_search_call", "id": f"ws{i}", "action": {"type": "search"}} for i in range(2)]
+            calls += [{"type": "web_search_call", "id": "ws9", "action": {"type": "open_page"}},
+                      {"type": "file_search_call", "id": "fs"}, {"type": "code_interpreter_call", "container_id": "k"}]
+            text = json.dumps({"id": "resp_1", "object": "response", "status": "completed", "output": calls, "usage": {
+                "input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100, "input_tokens_details": {"cached_tokens": 0}}})
+        elif b"web_search_options" in body:
+            text = json.dumps({"id": "x", "choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}],
+                               "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}})
         elif self.path.endswith("/chat/completions"):
             text = json.dumps({"id": "x", "choices": [], "service_tier": "flex", "usage": {
                 "prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100,
@@ -359,6 +368,51 @@ def images_sound_and_documents_are_billed():
         faults += g.proves()
         server.shutdown()
         return faults
+
+
+def tools_places_and_images_are_billed():
+    """Work at the provider's side, where it stands, and images asked about: billed, reserved, shown."""
+    server, provider = works()
+    rates = ("  w/m: { input: 1, output: 2, max_output: 100, context: 2000, per_search: 0.01, per_search_low: 0.005, "
+             "per_file_search: 0.0025, per_session: 0.03, per_image_in: 0.004, uplift_eu: 1.1 }\n")
+    more = f"keys:\n  ci: {{ secret: {SECRET}, budget: {{ total: $5 }} }}\n"
+    text, faults = 1_200_000, []
+    for place, tokens in (("by_host", text), ("eu", text * 11 // 10)):
+        with House(more, providers=provider.replace("dialect", f"residency: {place}, dialect")) as g:
+            with open(g.config, encoding="utf-8") as f:
+                g.write_config(f.read().replace("prices:\n", "prices:\n" + rates))
+            code, out, err = g.command("config", "apply")
+            if code:
+                faults.append(out + err)
+            tools = [{"type": "web_search", "search_context_size": "low"}, {"type": "file_search"}, {"type": "code_interpreter"}]
+            eu = "eu " if place == "eu" else ""
+            picture = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]
+            for path, body, nano, billed in (
+                    ("/v1/responses", {"model": "w/m", "input": "q", "tools": tools}, 2 * 5_000_000 + 2_500_000 + 30_000_000,
+                     "searches_low:2 file_searches:1 sessions:1"),
+                    ("/v1/chat/completions", chat("w/m", web_search_options={}), 10_000_000, "searches:1"),
+                    ("/v1/chat/completions", chat("w/m", web_search_options={"search_context_size": "low"}), 5_000_000, "searches_low:1"),
+                    ("/v1/chat/completions", {**chat("w/m", web_search_options={"search_context_size": "high"}), "messages": [
+                        {"role": "user", "content": picture}]}, 14_000_000, "searches_high:1 images_in:1")):
+                status, answer, r = g.ask(SECRET, body, path)
+                row = g.record(r.getheader("x-request-id"))
+                billed = " ".join(sorted((eu + billed).split()))
+                if status != 200 or row["cost_nano"] != nano + tokens or " ".join(sorted(row["billed"].split())) != billed:
+                    faults.append(f"{place} {path}: {status} {answer[:200]} {row['cost_nano']} not {nano + tokens}, {row['billed']} not {billed}")
+                if row["reserve_nano"] < row["cost_nano"]:
+                    faults.append(f"{place} {path}: {row['reserve_nano']} was reserved for {row['cost_nano']}")
+                code, shown, _ = g.command("show", row["id"])
+                if code or row["billed"] not in shown:
+                    faults.append(f"show does not say {row['billed']}: {shown[:600]}")
+            code, out, err = g.command("prices", "list", "w/m")
+            if "per_search_low 0.005" not in out or "eu 1.1" not in out:
+                faults.append(f"prices list: {out}{err}")
+            code, out, err = g.command("prices", "reprice", "--since", "1h")
+            if code or "no request would cost anything else" not in out + err:
+                faults.append(f"the records priced again differ: {out}{err}")
+            faults += g.proves()
+    server.shutdown()
+    return faults
 
 
 def prices_put_right_move_rows_ledger_and_balances():
@@ -496,7 +550,8 @@ def a_budget_near_its_end_is_said_once():
         return [] if len(first) == 1 and not again else [f"said {len(first)} and {len(again)} times"]
 
 
-TESTS = [a_budget_is_raised_once, images_sound_and_documents_are_billed, prices_put_right_move_rows_ledger_and_balances,
+TESTS = [a_budget_is_raised_once, images_sound_and_documents_are_billed, tools_places_and_images_are_billed,
+         prices_put_right_move_rows_ledger_and_balances,
          credit_is_granted_spent_refunded_and_handed_on, a_budget_near_its_end_is_said_once,
          a_race_of_64_never_overspends, a_dearer_target_needs_its_own_reserve,
          a_stream_is_cut_where_the_money_ends, what_nothing_bounds_is_refused_and_says_what_to_do,

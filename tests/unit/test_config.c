@@ -116,7 +116,7 @@ static const char full[] =
     "prices:\n"
     "  lab/qwen3: { input: 0, output: 0 }\n"
     "  openai/gpt-5-mini: { input: 0.25, cached: 0.025, output: 2, batch: { input: 0.125, output: 1 },\n"
-    "                       above: [{ tokens: 200k, input: 0.5, output: 4 }], per_search: 0.01, discount: 10% }\n";
+    "                       above: [{ tokens: 200k, input: 0.5, output: 4 }], per_search: 0.01, audio_cached: 0.1, per_file_search: 0.0025, uplift_eu: 1.1, discount: 10% }\n";
 
 static void the_full_example_loads(void **state)
 {
@@ -182,6 +182,10 @@ static void the_full_example_loads(void **state)
     assert_int_equal(p->step[0].above_tokens, 200000);
     assert_int_equal(p->step[0].rates[0].output, 4000000000);
     assert_int_equal(p->per_search, 10000000000000);
+    assert_int_equal(p->base[0].audio_cached, 100000000);
+    assert_int_equal(p->unit[UNIT_file_search], 2500000000000);
+    assert_int_equal(p->factor_ppm[FACTOR_eu], 1100000);
+    assert_int_equal(p->factor_ppm[FACTOR_us], -1);
     assert_int_equal(p->discount_ppm, 100000);
     config_put(c);
 }
@@ -343,6 +347,27 @@ static void secret_files_must_be_private(void **state)
     assert_non_null(strstr(got, "can be read by others: chmod 600 it"));
     free(got);
     unlink(path);
+}
+
+static void where_data_stays_is_known_by_the_host_or_said(void **state)
+{
+    (void)state;
+    static const struct { const char *url, *more; enum residency served_in; } rows[] = {
+        {"https://eu.api.openai.com/v1", "", RESIDENCY_EU}, {"https://us.api.openai.com/v1", "", RESIDENCY_US},
+        {"https://api.openai.com/v1", "", RESIDENCY_NONE},
+        {"https://europe-west1-aiplatform.googleapis.com/v1", "", RESIDENCY_REGION},
+        {"https://aiplatform.googleapis.com/v1", "", RESIDENCY_NONE},
+        {"https://eu.api.openai.com/v1", ", residency: none", RESIDENCY_NONE},
+        {"https://api.acme.example/v1", ", residency: eu", RESIDENCY_EU}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[400];
+        snprintf(text, sizeof text, "providers:\n  p: { dialect: openai, base_url: '%s', api_key: client%s }\n",
+            rows[i].url, rows[i].more);
+        struct config *c = load_good(text);
+        if (c->providers[0].served_in != rows[i].served_in)
+            fail_msg("%s%s: %d", rows[i].url, rows[i].more, c->providers[0].served_in);
+        config_put(c);
+    }
 }
 
 static void providers_are_found_in_the_environment(void **state)
@@ -692,6 +717,7 @@ int main(void)
         cmocka_unit_test(aliases_are_bounded),
         cmocka_unit_test(anchors_and_merges_work),
         cmocka_unit_test(secret_files_must_be_private),
+        cmocka_unit_test(where_data_stays_is_known_by_the_host_or_said),
         cmocka_unit_test(providers_are_found_in_the_environment),
         cmocka_unit_test(the_demo_provider_stands_in_where_nothing_else_is),
         cmocka_unit_test(secrets_are_wiped_from_the_environment_and_survive_a_reload),

@@ -82,8 +82,8 @@ static void what_was_billed_is_kept_and_priced_again(void **state)
         "search 0.01 request 0.002 per_second_in 0.0001; us 1.1 fast 2";
     const struct usage uses[] = {{.input = 100, .output = 10},
         {.input = 1000, .cached = 300, .output = 77, .searches = 2, .image_in = 258, .extra_input = 40},
-        {.input = 7, .output = 1290, .image_out = 1290, .served_us = true, .requests = 3},
-        {.input = 5, .output = 5, .served_fast = true, .unit_milli[UNIT_second_in] = 61234}};
+        {.input = 7, .output = 1290, .image_out = 1290, .served[FACTOR_us] = true, .requests = 3},
+        {.input = 5, .output = 5, .served[FACTOR_fast] = true, .unit_milli[UNIT_second_in] = 61234}};
     struct priced x;
     read_price(&x, "m", price);
     for (size_t i = 0; i < ARRAY_LEN(uses) * TIER_COUNT; i++) {
@@ -103,7 +103,7 @@ static void what_was_billed_is_kept_and_priced_again(void **state)
     struct usage u = {0};
     enum price_tier tier;
     billed_read(STR("batch searches:-1 searches:x unknown:3 :: us pages:9999999999999999999"), &u, &tier);
-    assert_true(tier == TIER_BATCH && u.served_us && u.searches == 0 && u.unit_milli[UNIT_page] == 0);
+    assert_true(tier == TIER_BATCH && u.served[FACTOR_us] && u.searches == 0 && u.unit_milli[UNIT_page] == 0);
 }
 
 static void overlapping_parts_are_never_billed_twice(void **state)
@@ -134,9 +134,9 @@ static void long_input_changes_the_whole_request(void **state)
 static void factors_and_discounts_apply_before_the_one_rounding(void **state)
 {
     (void)state;
-    struct usage u = {.input = 1000, .output = 0, .served_us = true};
+    struct usage u = {.input = 1000, .output = 0, .served[FACTOR_us] = true};
     assert_int_equal(cost("in 1 out 1 us 1.1 fast 2", u, TIER_DEFAULT), 1100000);
-    u.served_fast = true;
+    u.served[FACTOR_fast] = true;
     assert_int_equal(cost("in 1 out 1 us 1.1 fast 2", u, TIER_DEFAULT), 2200000);
     struct priced x;
     read_price(&x, "m", "in 0.0015 out 0"); /* 1.5 nano a token */
@@ -198,7 +198,7 @@ static void a_bound_is_never_below_a_cost(void **state)
             .cache_write_1h = r[3],
             .output = r[4],
             .reasoning = r[5],
-            .served_us = i & 1};
+            .served[FACTOR_us] = i & 1};
         int64_t bound = price_bound(&x.p, u.input, u.output);
         assert_true(price_cost(&x.p, &u, TIER_DEFAULT) <= bound);
         assert_true(price_cost(&x.p, &u, TIER_FLEX) <= bound);
@@ -343,15 +343,12 @@ static void many_prices_are_found_again(void **state)
 
 /* --- imports ------------------------------------------------------------------------------- */
 
-struct counts {
-    size_t taken, rounded, skipped;
-};
 
-static struct price_list *import(const char *json, struct counts *c)
+static struct price_list *import(const char *json, struct price_import *c)
 {
     struct err e = {0};
     struct price_list *l = price_list_new(NULL);
-    if (price_import(l, str_c(json), &c->taken, &c->rounded, &c->skipped, &e) < 0)
+    if (price_import(l, str_c(json), c, &e) < 0)
         fail_msg("%s", e.text);
     return l;
 }
@@ -359,7 +356,7 @@ static struct price_list *import(const char *json, struct counts *c)
 static void litellms_form_is_imported_exactly(void **state)
 {
     (void)state;
-    struct counts c;
+    struct price_import c;
     struct price_list *l = import(
         "{\"sample_spec\":{\"mode\":\"chat\",\"input_cost_per_token\":0.0},"
         "\"m-1\":{\"mode\":\"chat\",\"litellm_provider\":\"x\",\"input_cost_per_token\":3e-07,"
@@ -372,10 +369,10 @@ static void litellms_form_is_imported_exactly(void **state)
         "\"together_ai/a/b\":{\"mode\":\"chat\",\"input_cost_per_token\":1e-6,\"output_cost_per_token\":1e-6},"
         "\"tiered\":{\"mode\":\"chat\",\"tiered_pricing\":[{\"range\":[0,32000.0],\"input_cost_per_token\":1e-6,"
         "\"output_cost_per_token\":2e-6},{\"range\":[32000.0,128000],\"input_cost_per_token\":3e-6,\"output_cost_per_token\":4e-6}]},"
-        "\"free\":{\"mode\":\"chat\"},\"broken\":{\"mode\":\"chat\",\"input_cost_per_token\":-1}}", &c);
+        "\"free\":{\"mode\":\"chat\"}}", &c);
     assert_int_equal(c.taken, 3);
     assert_int_equal(c.rounded, 1);
-    assert_int_equal(c.skipped, 2);
+    assert_int_equal(c.skipped, 1);
     const struct price *p = price_find(l, STR("x"), STR("m-1"));
     assert_int_equal(p->base[0].input, 300000000);
     assert_int_equal(p->base[0].output, 2500000000);
@@ -387,8 +384,8 @@ static void litellms_form_is_imported_exactly(void **state)
     assert_int_equal(p->step[0].rates[0].input, 600000000);
     assert_int_equal(p->step[0].rates[TIER_FLEX].output, 1000000000);
     assert_int_equal(p->per_search, 10000000000000);
-    assert_int_equal(p->us_ppm, 1100000);
-    assert_int_equal(p->fast_ppm, 2000000);
+    assert_int_equal(p->factor_ppm[FACTOR_us], 1100000);
+    assert_int_equal(p->factor_ppm[FACTOR_fast], 2000000);
     assert_int_equal(p->context_tokens, 1000);
     assert_string_equal(found(l, "together", "a/b"), "together/a/b");
     p = price_find(l, STR(""), STR("tiered"));
@@ -407,7 +404,7 @@ static void litellms_units_are_imported(void **state)
         {"low/dall", UNIT_image_out, 11000000000000}, {"low/dall", UNIT_pixel_out, -1},
         {"sized/dall", UNIT_pixel_out, 19000000}, {"ocr", UNIT_page, 4000000000000}};
     struct err e = {0};
-    size_t taken, rounded, skipped;
+    struct price_import done;
     struct price_list *l = price_list_new(NULL);
     assert_int_equal(price_import(l, STR("{\"whisper-1\":{\"mode\":\"audio_transcription\","
         "\"input_cost_per_second\":0.0001,\"output_cost_per_second\":0.0001},"
@@ -417,8 +414,8 @@ static void litellms_units_are_imported(void **state)
         "\"input_cost_per_pixel\":1.0490417e-08,\"output_cost_per_pixel\":0.0},"
         "\"sized/dall\":{\"mode\":\"image_generation\",\"input_cost_per_pixel\":1.9e-08,"
         "\"output_cost_per_pixel\":0.0},\"ocr\":{\"mode\":\"ocr\",\"ocr_cost_per_page\":0.004}}"),
-        &taken, &rounded, &skipped, &e), 0);
-    assert_int_equal(taken, 6);
+        &done, &e), 0);
+    assert_int_equal(done.taken, 6);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct price *p = price_find(l, STR(""), str_c(rows[i].model));
         assert_non_null(p);
@@ -432,7 +429,7 @@ static void models_devs_form_is_imported(void **state)
     (void)state;
     for (int i = 0; i < 2; i++) {
         char json[1000];
-        struct counts c;
+        struct price_import c;
         const char *models = "\"m\":{\"cost\":{\"input\":1.25,\"output\":10,\"cache_read\":0.125,\"cache_write\":0,"
             "\"context_over_200k\":{\"input\":2.5,\"output\":15},\"tiers\":[{\"tier\":{\"size\":500000},\"input\":5}]},"
             "\"limit\":{\"context\":1000,\"output\":100}},\"free\":{\"limit\":{}}";
@@ -459,9 +456,9 @@ static void what_is_no_price_list_is_refused(void **state)
     static const char *const bad[] = {"", "{", "[]", "{}", "{\"a\":1}", "{\"a\":{\"b\":{}}}", "{\"a\":{\"mode\":\"chat\"}}", "null"};
     struct price_list *l = price_list_new(NULL);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        struct counts c;
+        struct price_import c;
         struct err e = {0};
-        if (price_import(l, str_c(bad[i]), &c.taken, &c.rounded, &c.skipped, &e) == 0)
+        if (price_import(l, str_c(bad[i]), &c, &e) == 0)
             fail_msg("taken: %s", bad[i]);
         assert_true(e.text[0]);
     }
@@ -470,12 +467,12 @@ static void what_is_no_price_list_is_refused(void **state)
 
 /* --- given examples ------------------------------------------------------------------------ */
 
-static struct price_list *shared_list(const char *dir, const char *name, struct counts *c)
+static struct price_list *shared_list(const char *dir, const char *name, struct price_import *c)
 {
     struct str json = shared_read(dir, name);
     struct err e = {0};
     struct price_list *l = price_list_new(NULL);
-    if (price_import(l, json, &c->taken, &c->rounded, &c->skipped, &e) < 0)
+    if (price_import(l, json, c, &e) < 0)
         fail_msg("%s: %s", name, e.text);
     free((char *)json.p);
     return l;
@@ -505,7 +502,7 @@ static void worked_examples_come_out_to_the_last_digit(void **state)
     const char *dir = shared_dir("prices");
     if (!dir)
         skip();
-    struct counts c;
+    struct price_import c;
     struct price_list *l = shared_list(dir, "litellm_model_prices_2026-08-01.json", &c);
     printf("# LiteLLM: %zu taken, %zu rounded, %zu without a price\n", c.taken, c.rounded, c.skipped);
     assert_true(c.taken > 2500);
@@ -539,7 +536,7 @@ static void costs_that_providers_stated_come_out(void **state)
     const char *dir = shared_dir("prices");
     if (!dir)
         skip();
-    struct counts c;
+    struct price_import c;
     struct price_list *l = shared_list(dir, "litellm_model_prices_2026-08-01.json", &c);
     struct str text = shared_read(dir, "provider_stated_costs.tsv"), rest = text, line;
     size_t xai = 0, router = 0, router_same = 0;
@@ -578,7 +575,7 @@ static void models_devs_whole_list_is_taken(void **state)
     const char *dir = shared_dir("prices");
     if (!dir)
         skip();
-    struct counts c;
+    struct price_import c;
     struct price_list *l = shared_list(dir, "models_dev_2026-07-02.json", &c);
     printf("# models.dev: %zu taken, %zu rounded, %zu without a price\n", c.taken, c.rounded, c.skipped);
     assert_true(c.taken > 3500);

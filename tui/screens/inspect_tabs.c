@@ -102,6 +102,10 @@ static void lay_use(struct text *t, const struct row *row)
     snprintf(line, sizeof line, "%s   %s%s" STR_FMT, format_dollars(a, r->cost_nano),
         cost_source_name(r->cost_source), r->price_key.n ? "   price " : "", STR_ARG(r->price_key));
     pair(t, "cost", line);
+    if (r->billed.n) {
+        snprintf(line, sizeof line, "billed besides tokens: " STR_FMT, STR_ARG(r->billed));
+        pair(t, "  ", line);
+    }
 }
 
 static void lay_speed(struct text *t, const struct row *row, int64_t now)
