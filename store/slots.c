@@ -53,7 +53,7 @@ int slot_table_open(struct spool *s, unsigned count, struct err *e)
     t->slots = (struct slot *)((char *)map + SPOOL_TABLE_HEAD);
     t->count = count;
     *t->head = (struct spool_table_head){.version = SPOOL_VERSION, .worker = s->worker,
-        .count = count, .slot_bytes = sizeof(struct slot)};
+        .count = count, .slot_bytes = sizeof(struct slot), .used_mark = 1};
     memcpy(t->head->magic, magic, sizeof magic);
     for (unsigned i = 0; i < count; i++)
         t->stack[t->stacked++] = count - 1 - i;
@@ -98,6 +98,10 @@ struct slot *slot_take(struct spool *s)
         return NULL;
     uint32_t index = t->stack[--t->stacked];
     struct slot *slot = &t->slots[index];
+    if (index >= t->used_below) { /* before the slot says that it is in use: recovery reads no further */
+        t->used_below = index + 1;
+        atomic_store_explicit(&t->head->used_mark, index + 2, memory_order_release);
+    }
     slot_write_begin(slot);
     slot->generation++;
     memset(slot->id, 0, sizeof *slot - offsetof(struct slot, id));
@@ -106,8 +110,6 @@ struct slot *slot_take(struct spool *s)
     slot->client_uid = -1;
     atomic_store_explicit(&slot->state, SLOT_USED, memory_order_release);
     slot_write_end(slot);
-    if (index >= t->used_below)
-        t->used_below = index + 1;
     return slot;
 }
 

@@ -40,6 +40,7 @@ struct spool_entry_head {
 struct spool_table_head {
     char magic[8];
     uint32_t version, worker, count, slot_bytes;
+    _Atomic uint32_t used_mark; /* 1 + how many slots, from the first, were ever in use; 0: not said */
 };
 enum { SPOOL_TABLE_HEAD = 4096 };
 

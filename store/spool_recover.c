@@ -169,6 +169,8 @@ static int recover_table(int dir_fd, const struct spool_name *n, struct spool_re
             "pointsman; start and stop that version once, then this one", n->name);
     const struct slot *slots = (const void *)((const char *)map + SPOOL_TABLE_HEAD);
     size_t count = MIN(h->count, (bytes - SPOOL_TABLE_HEAD) / sizeof *slots);
+    if (h->used_mark) /* a table has room for thousands, and reading all of it takes milliseconds */
+        count = MIN(count, h->used_mark - 1);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         if (slots[i].state != SLOT_USED || !slots[i].id[0])
             continue;
