@@ -10,6 +10,10 @@
 
 #define DECODED_PIECE_BYTES 32768
 #define HEAD_KEEP_BYTES 8192
+/* What one entry into curl may hand on of a call: curl reads on up to 100 times while there is more, and
+ * a provider that sends as fast as it can held a worker for milliseconds, a thousand of them for seconds. */
+#define BURST_BYTES ((size_t)64 << 10)
+#define BURST_BYTES_STREAMED ((size_t)16 << 10)
 
 static void answer_drop_head(struct upstream_call *c, size_t keep_bytes)
 {
@@ -221,13 +225,32 @@ static bool answer_decode(struct upstream_call *c, struct str in)
     return !coding_waiting(c->coding)->err;
 }
 
+/* The streams of one HTTP/2 connection share its window: pausing one for fairness may stop its siblings,
+ * and 7.88 may forget to go on. */
+static bool answer_burst_over(struct upstream_call *c, size_t n)
+{
+    if (c->burst_of != c->u->entered) {
+        c->burst_of = c->u->entered;
+        c->burst = 0;
+    }
+    if (c->burst >= (c->streamed ? BURST_BYTES_STREAMED : BURST_BYTES) && !c->http2)
+        return true;
+    c->burst += n;
+    return false;
+}
+
 size_t answer_write(char *bytes, size_t size, size_t n, void *ctx)
 {
     struct upstream_call *c = ctx;
     struct str piece = {bytes, size * n};
     if (c->cancelled || !c->headed)
         return 0;
-    if (c->paused || c->undecoded) { /* in order: what the decoder holds comes first */
+    bool waits = c->paused || c->undecoded; /* in order: what the decoder holds comes first */
+    if (!waits && answer_burst_over(c, piece.n)) {
+        call_yield(c);
+        waits = true;
+    }
+    if (waits) {
         c->held = true;
         return CURL_WRITEFUNC_PAUSE;
     }

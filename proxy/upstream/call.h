@@ -56,7 +56,7 @@ struct upstream_call {
     size_t line_cap;
     char *proxy, *ca_file, *method, *url; /* as last set on the handle */
     CURLU *parsed_url;      /* of url; NULL: curl could not read it, and will say so */
-    bool written, allow_private, plain, streamed;
+    bool written, allow_private, plain, streamed, http2;
     char host[128];         /* to be looked up; empty: needs no lookup, or too long to be a name */
     bool leads, followed, waits_for_name, name_known; /* see names.c */
     struct upstream_call *next_leader;
@@ -81,6 +81,10 @@ struct upstream_call {
     bool marked, cancelled, paused;
     bool undecoded; /* the decoder stopped for a pause with more to give */
     bool held;      /* curl was told to pause and keeps a piece */
+    bool yielded;   /* … or is on `yielded`, for others to have their turn */
+    size_t burst;   /* bytes handed on since curl was entered for the burst_of-th time */
+    uint64_t burst_of;
+    struct upstream_call *yield_next, *yield_prev;
     bool finished; /* curl is done, decoded bytes still wait for resume */
     bool over;     /* done() runs */
     CURLcode code;
@@ -98,6 +102,8 @@ struct upstream {
     size_t pooled;
     struct upstream_call *marked, *running;
     struct upstream_call *leaders; /* whose names are being looked up */
+    struct upstream_call *yielded; /* had a burst and wait: the longest first */
+    uint64_t entered;              /* how often curl was entered */
     struct http_header *headers; /* of the head that is being read: head() is over before the next */
     size_t header_cap;
     unsigned in_curl; /* > 0: inside a curl call, multi calls are refused */
@@ -137,6 +143,7 @@ void names_fail(struct upstream_call *c, const struct upstream_result *r);
 
 /* upstream.c */
 void upstream_act(struct upstream *u);
+void call_yield(struct upstream_call *c);
 void call_mark(struct upstream_call *c);
 
 /* address.c: is the host of this URL an address written out, or localhost? */

@@ -64,6 +64,7 @@ static void multi_action(struct upstream_shard *shard, curl_socket_t fd, int bit
 {
     int running;
     shard->dirty = true;
+    shard->u->entered++;
     shard->u->in_curl++;
     curl_multi_socket_action(shard->multi, fd, bits, &running);
     shard->u->in_curl--;

@@ -360,6 +360,7 @@ int options_apply(struct upstream_call *c, const struct upstream_request *r, str
     c->written = r->proxy || address_written(r->url);
     c->allow_private = r->allow_private;
     c->streamed = r->streamed;
+    c->http2 = r->http2;
     c->plain = !address_is_https(r->url);
     bool brackets;
     struct str host = address_host(r->url, &brackets);

@@ -17,6 +17,7 @@
 
 #define POOL_MAX 512 /* idle handles kept, 6 KiB each */
 #define ROUNDS_MAX 3 /* of one phase: what was marked meanwhile, such as calls that waited for a name */
+#define YIELDED_A_ROUND 2 /* bursts; a turn has up to four rounds: a millisecond or two, which a new request waits */
 
 void call_fail(struct upstream_call *c, enum upstream_end end, const char *fmt, ...)
 {
@@ -76,11 +77,27 @@ static struct upstream_call *call_take(struct upstream *u)
     return NULL;
 }
 
+void call_yield(struct upstream_call *c)
+{
+    if (c->yielded)
+        return;
+    c->yielded = true;
+    DL_APPEND2(c->u->yielded, c, yield_prev, yield_next);
+}
+
+static void call_unyield(struct upstream_call *c)
+{
+    if (c->yielded)
+        DL_DELETE2(c->u->yielded, c, yield_prev, yield_next);
+    c->yielded = false;
+}
+
 /* Forgets the request and the answer; the handle keeps its settings. */
 static void call_give_back(struct upstream_call *c)
 {
     struct upstream *u = c->u;
     answer_reset(c);
+    call_unyield(c);
     /* curl 7.88 counts retries over a handle's life and gives up at the fifth; only a reset helps */
     c->worn = c->worn || c->sends > 1;
     c->sends = 0;
@@ -170,6 +187,16 @@ static void call_add(struct upstream_call *c)
     call_finish(c, CURLE_OUT_OF_MEMORY);
 }
 
+static void call_go_on(struct upstream_call *c)
+{
+    c->held = false;
+    c->shard->dirty = true;
+    c->u->entered++;
+    c->u->in_curl++;
+    curl_easy_pause(c->easy, CURLPAUSE_CONT); /* may hand us the piece it kept */
+    c->u->in_curl--;
+}
+
 static void call_resume(struct upstream_call *c)
 {
     if (!answer_resume(c)) {
@@ -177,14 +204,21 @@ static void call_resume(struct upstream_call *c)
             call_finish(c, CURLE_WRITE_ERROR);
         return;
     }
-    if (c->finished) {
+    if (c->finished)
         call_finish(c, c->code);
-    } else if (c->held) {
-        c->held = false;
-        c->shard->dirty = true;
-        c->u->in_curl++;
-        curl_easy_pause(c->easy, CURLPAUSE_CONT); /* may hand us the piece it kept */
-        c->u->in_curl--;
+    else if (c->held)
+        call_go_on(c);
+}
+
+/* Each in its turn, so that a thousand providers that send as fast as they can share a worker with a
+ * client that has just come. */
+static void upstream_resume_yielded(struct upstream *u)
+{
+    struct upstream_call *c;
+    for (int i = 0; i < YIELDED_A_ROUND && (c = u->yielded) != NULL; i++) {
+        call_unyield(c);
+        if (c->held && !c->paused && !c->cancelled) /* else it is resumed when that ends */
+            call_go_on(c);
     }
 }
 
@@ -243,6 +277,7 @@ static void upstream_read_messages(struct upstream_shard *s)
 static bool upstream_phase(void *ctx)
 {
     struct upstream *u = ctx;
+    upstream_resume_yielded(u);
     for (int round = 0; round < ROUNDS_MAX && (round == 0 || u->marked); round++) {
         upstream_act(u);
         for (unsigned i = 0; i < u->config.shards; i++) {
@@ -258,7 +293,7 @@ static bool upstream_phase(void *ctx)
 static int64_t upstream_wait(void *ctx)
 {
     const struct upstream *u = ctx;
-    if (u->marked)
+    if (u->marked || u->yielded)
         return 0;
     for (unsigned i = 0; i < u->config.shards; i++)
         if (u->shards[i].due || u->shards[i].dirty)

@@ -2,6 +2,7 @@
  *
  *     load one HOST:PORT PATH BODY COUNT [HEADER]...       one connection, one request after another
  *     load first HOST:PORT PATH BODY COUNT [HEADER]...     the time to a stream's first event, one after another
+ *     load steady HOST:PORT PATH BODY SECONDS PER_S [HEADER]…  each on a connection of its own, at that pace at most
  *     load rate HOST:PORT PATH BODY CONNS SECONDS [HEADER]… as many as go through
  *     load streams HOST:PORT PATH BODY COUNT SECONDS [HEADER]…   COUNT streams for SECONDS; each event's text
  *                                                   starts "wSEQUENCE MONOTONIC_US " (mock.c)
@@ -141,6 +142,27 @@ static void first(size_t count)
     printf("{\"count\":%zu,\"bad\":%zu,\"p50_us\":%lld,\"p95_us\":%lld,\"p99_us\":%lld}\n", count, bad,
         (long long)share(times, count, .5), (long long)share(times, count, .95),
         (long long)share(times, count, .99));
+}
+
+/* At most `per_s` a second: a late answer delays the next request instead of being forgotten. */
+static void steady(int seconds, int per_s)
+{
+    size_t room = (size_t)(seconds * per_s) + 1, n = 0, bad = 0;
+    int64_t *times = calloc(room, sizeof *times), began = now_us();
+    while (n < room && now_us() - began < (int64_t)seconds * 1000000) {
+        int64_t start = now_us();
+        int fd = dial();
+        if (send(fd, request, (size_t)request_n, MSG_NOSIGNAL) != request_n)
+            die("send");
+        bad += read_answer(fd) != 200;
+        times[n++] = now_us() - start;
+        close(fd);
+        if (times[n - 1] < 1000000 / per_s)
+            usleep((useconds_t)(1000000 / per_s - times[n - 1]));
+    }
+    qsort(times, n, sizeof *times, compare);
+    printf("{\"count\":%zu,\"bad\":%zu,\"p50_us\":%lld,\"p99_us\":%lld,\"most_us\":%lld}\n", n, bad,
+        (long long)share(times, n, .5), (long long)share(times, n, .99), (long long)share(times, n, 1));
 }
 
 /* --- many streams -------------------------------------------------------------------------------- */
@@ -313,7 +335,7 @@ int main(int argc, char **argv)
     struct rlimit files;
     bool is_one = argc > 5 && (strcmp(argv[1], "one") == 0 || strcmp(argv[1], "first") == 0);
     if (argc < 6 || (!is_one && argc < 7)) {
-        fputs("usage: load one|first|rate|streams HOST:PORT PATH BODY COUNT [SECONDS] [HEADER]…\n", stderr);
+        fputs("usage: load one|first|steady|rate|streams HOST:PORT PATH BODY COUNT [SECONDS] [HEADER]…\n", stderr);
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -336,6 +358,8 @@ int main(int argc, char **argv)
         first(count);
     else if (strcmp(argv[1], "rate") == 0)
         rate(count, (int)strtol(argv[6], NULL, 10));
+    else if (strcmp(argv[1], "steady") == 0)
+        steady((int)count, (int)strtol(argv[6], NULL, 10));
     else
         streams(count, (int)strtol(argv[6], NULL, 10));
     return 0;

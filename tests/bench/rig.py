@@ -222,6 +222,14 @@ def ask(port, request, seconds=10):
                 return got
 
 
+def metric(gateway, name):
+    """One figure of /metrics; -1: it is not there."""
+    found = re.search(rf"^pointsman_{name} (\d+)".encode(), ask(gateway.port, (
+        "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n" + "".join(h + "\r\n" for h in gateway.headers) +
+        "Connection: close\r\n\r\n").encode()), re.M)
+    return int(found.group(1)) if found else -1
+
+
 def post(body, headers=(), path="/v1/chat/completions"):
     lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json",
              f"Content-Length: {len(body)}", *headers]

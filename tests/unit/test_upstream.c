@@ -574,6 +574,44 @@ static void pauses_keep_every_byte_and_hold_the_sender_back(void **state)
     fini(&still);
 }
 
+/* Providers that send as fast as they can: each has its turn, none holds the loop. */
+static void a_flood_is_read_in_turns(void **state)
+{
+    enum { N = 24, TURN_MOST = 1 << 20, ENOUGH = 2 << 20 };
+    struct fixture *f = *state;
+    struct heard t[N] = {0};
+    char url[100];
+    struct upstream_request r = {.url = local_url(url, sizeof url, "/big"), .streamed = true};
+    for (int i = 0; i < N; i++) {
+        t[i].check = true;
+        begin(f, &t[i], &r);
+    }
+    size_t all = 0, most_in_a_turn = 0, most = 0, least = 0;
+    for (int64_t since = clock_mono_us(); most < ENOUGH && clock_mono_us() - since < 20000000;) {
+        size_t before = all;
+        loop_turn(f->loop, 10000);
+        all = most = 0;
+        least = SIZE_MAX;
+        for (int i = 0; i < N; i++) {
+            all += t[i].checked;
+            most = MAX(most, t[i].checked);
+            least = MIN(least, t[i].checked);
+        }
+        most_in_a_turn = MAX(most_in_a_turn, all - before);
+    }
+    assert_true(most >= ENOUGH);
+    assert_true(most_in_a_turn <= TURN_MOST); /* unbounded it was five times as much */
+    assert_true(least >= most / 8);
+    for (int i = 0; i < N; i++) {
+        assert_false(t[i].wrong);
+        upstream_cancel(t[i].call);
+    }
+    turn_for(f, 20);
+    assert_int_equal(upstream_stats(f->u).live, 0);
+    for (int i = 0; i < N; i++)
+        fini(&t[i]);
+}
+
 static void a_cancel_closes_at_once_and_calls_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -1040,6 +1078,7 @@ int main(void)
         T(a_head_request_has_no_body),
         T(a_second_answer_behind_the_first_is_never_used),
         T(pauses_keep_every_byte_and_hold_the_sender_back),
+        T(a_flood_is_read_in_turns),
         T(a_cancel_closes_at_once_and_calls_nobody),
         T(many_at_once_fill_the_shards_in_order),
         T(header_injection_is_refused),
