@@ -13,7 +13,7 @@
  *   account_set    a short lock without I/O          health    atomics, a lock for queues
  *   spools, slots  one worker writes, writer frees, admin reads by sequence counters
  *   table of repeated tool calls            a short lock (event/repeats.h)
- *   counters, event ring, redactor, watch rings      shared.memory_used, shared.draining (atomics)
+ *   counters, event ring, redactor, watch rings      shared.memory_used, .draining, .longest_turn_us (atomics)
  *
  * Order of building: configuration → lock and store → recovery (before anything listens) → accounts
  * → live state → sockets → threads. Taking down: the reverse, after the drain. */

@@ -174,9 +174,12 @@ static int make_http(struct worker *w, int listen_fd, unsigned workers, struct e
 
 static void on_slow_turn(void *ctx, int64_t took_us)
 {
-    (void)ctx;
-    (void)took_us;
-    counter_add(COUNTER_slow_turns, 1);
+    _Atomic int64_t *longest_us = &((struct shared *)ctx)->longest_turn_us;
+    int64_t before = atomic_load_explicit(longest_us, memory_order_relaxed);
+    counter_add(COUNTER_slow_turns, took_us > LOOP_SLOW_US);
+    while (before < took_us && !atomic_compare_exchange_weak_explicit(longest_us, &before, took_us,
+        memory_order_relaxed, memory_order_relaxed))
+        ;
 }
 
 int worker_new(struct worker **out, unsigned index, unsigned workers, struct shared *shared,
@@ -196,7 +199,7 @@ int worker_new(struct worker **out, unsigned index, unsigned workers, struct sha
     id_source_init(&w->ids);
     int rc = loop_new(&w->loop, e);
     if (rc == 0)
-        loop_on_slow(w->loop, on_slow_turn, NULL);
+        loop_on_slow(w->loop, on_slow_turn, shared);
     if (rc == 0)
         rc = make_http(w, listen_fd, workers, e);
     if (rc == 0)

@@ -34,6 +34,7 @@ struct shared {
     char owner_name[64];
     int64_t memory_limit;           /* held answers, uploads, captures together; bytes */
     _Atomic int64_t memory_used;
+    _Atomic int64_t longest_turn_us; /* of any worker's loop, so far */
     _Atomic bool draining;
     char hop[24];                   /* this process, in x-pointsman-hop: a request that comes back
                                        carries it */

@@ -251,6 +251,9 @@ static void metrics(struct exchange *x)
     buf_printf(&b, "# HELP pointsman_memory_bytes held answers, uploads and captures\n"
         "# TYPE pointsman_memory_bytes gauge\npointsman_memory_bytes %lld\n",
         (long long)x->worker->shared->memory_used);
+    buf_printf(&b, "# HELP pointsman_longest_turn_us the longest turn of a worker's loop so far\n"
+        "# TYPE pointsman_longest_turn_us gauge\npointsman_longest_turn_us %lld\n",
+        (long long)x->worker->shared->longest_turn_us);
     reply(x, 200, "text/plain; version=0.0.4", &b);
 }
 

@@ -21,7 +21,7 @@
 
 /* BATCH bounds how long a turn can get, and so how long a new request waits behind busy streams: with 256
  * twice as long, for nothing that could be measured elsewhere. */
-enum { BATCH = 64, PHASES_MAX = 16, ROUNDS = 4, SLOW_TURN_US = 50000, WAIT_MAX_MS = 3600000 };
+enum { BATCH = 64, PHASES_MAX = 16, ROUNDS = 4, WAIT_MAX_MS = 3600000 };
 
 struct watch {
     int fd;              /* -1: free */
@@ -400,10 +400,10 @@ static void count_turn(struct loop *l, int64_t began_us)
 {
     int64_t took_us = clock_mono_us() - began_us;
     l->stats.turns++;
-    l->stats.longest_us = MAX(l->stats.longest_us, took_us);
-    if (took_us <= SLOW_TURN_US)
+    l->stats.slow_turns += took_us > LOOP_SLOW_US;
+    if (took_us <= MIN(l->stats.longest_us, LOOP_SLOW_US))
         return;
-    l->stats.slow_turns++;
+    l->stats.longest_us = MAX(l->stats.longest_us, took_us);
     if (l->on_slow)
         l->on_slow(l->slow_ctx, took_us);
 }

@@ -82,12 +82,14 @@ int loop_wait_add(struct loop *l, loop_wait_fn *fn, void *ctx) MUST_CHECK;
 /* Runs fn(ctx) at the very end of this turn: the place to free. */
 int loop_defer(struct loop *l, void (*fn)(void *ctx), void *ctx) MUST_CHECK;
 
-/* Watchdog: the longest turn so far in µs (waiting excluded), and turns over 50 ms. */
+enum { LOOP_SLOW_US = 50000 };
+
+/* Watchdog: the longest turn so far in µs (waiting excluded), and turns over LOOP_SLOW_US. */
 struct loop_stats {
     int64_t turns, longest_us, slow_turns;
 };
 struct loop_stats loop_stats(const struct loop *l);
-/* Called after each turn over 50 ms. */
+/* Called after each turn over LOOP_SLOW_US, and after each that is the longest so far. */
 void loop_on_slow(struct loop *l, void (*fn)(void *ctx, int64_t took_us), void *ctx);
 
 #endif
