@@ -423,39 +423,12 @@ int filter_parse(struct filter *f, struct str text, int64_t now_ms, struct err *
 
 /* ---- matching ---- */
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-static bool glob_nocase(struct str pattern, struct str s)
-{
-    size_t p = 0, i = 0, star = SIZE_MAX, mark = 0;
-    while (i < s.n) {
-        if (p < pattern.n && pattern.p[p] == '*') {
-            star = p++;
-            mark = i;
-        } else if (p < pattern.n && (pattern.p[p] == '?' || lower(pattern.p[p]) == lower(s.p[i]))) {
-            p++;
-            i++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            i = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.n && pattern.p[p] == '*')
-        p++;
-    return p == pattern.n;
-}
-
 static bool text_matches(const struct filter_term *t, struct str s)
 {
     if (t->op == FILTER_IS)
         return str_eq(s, t->text); /* as an index compares */
     if (t->op == FILTER_GLOB)
-        return glob_nocase(t->text, s);
+        return str_glob_nocase(t->text, s);
     return t->text.n == 0 ? s.n == 0 : str_find_nocase(s, t->text) >= 0;
 }
 

@@ -111,7 +111,12 @@ bool str_cut(struct str *s, char sep, struct str *piece)
     return true;
 }
 
-bool str_glob(struct str pattern, struct str s)
+static char folded(char c, bool fold)
+{
+    return fold && c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+static bool glob(struct str pattern, struct str s, bool fold)
 {
     /* The classic two-finger walk: on a mismatch go back to the latest star and let it eat one
      * byte more. No recursion, so a hostile pattern costs at most pattern × text. */
@@ -120,7 +125,8 @@ bool str_glob(struct str pattern, struct str s)
         if (p < pattern.n && pattern.p[p] == '*') {
             star = p++;
             mark = i;
-        } else if (p < pattern.n && (pattern.p[p] == '?' || pattern.p[p] == s.p[i])) {
+        } else if (p < pattern.n &&
+                   (pattern.p[p] == '?' || folded(pattern.p[p], fold) == folded(s.p[i], fold))) {
             p++;
             i++;
         } else if (star != SIZE_MAX) {
@@ -133,6 +139,16 @@ bool str_glob(struct str pattern, struct str s)
     while (p < pattern.n && pattern.p[p] == '*')
         p++;
     return p == pattern.n;
+}
+
+bool str_glob(struct str pattern, struct str s)
+{
+    return glob(pattern, s, false);
+}
+
+bool str_glob_nocase(struct str pattern, struct str s)
+{
+    return glob(pattern, s, true);
 }
 
 bool str_to_u64(struct str s, uint64_t *out)

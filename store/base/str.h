@@ -90,6 +90,7 @@ bool str_cut(struct str *s, char sep, struct str *piece);
 
 /* `*` stands for any run of bytes, `?` for one byte; everything else for itself. Linear time. */
 bool str_glob(struct str pattern, struct str s);
+bool str_glob_nocase(struct str pattern, struct str s); /* ASCII letters in either case */
 
 bool str_to_u64(struct str s, uint64_t *out);
 bool str_to_i64(struct str s, int64_t *out);

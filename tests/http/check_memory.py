@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.dirname(HERE))
 import fault  # noqa: E402
 import gateway  # noqa: E402
 import tap  # noqa: E402
-from peers import Client, Fault, Provider, post  # noqa: E402
+from peers import EVENTS, WHOLE, Client, Fault, Provider, post  # noqa: E402
 
 STEPS = int(os.environ.get("MEMORY_STEPS", "12"))
 KEY = "memory-key-0123456789abcdef"
@@ -23,10 +23,6 @@ CHAT = "/v1/chat/completions"
 # Where one failed allocation in a library ends the process, whoever calls it: libcurl 7.88 leaves an entry
 # of its socket table half made (multi.c, sh_addentry), and divides by zero at the next lookup.
 KNOWN = {("libcurl.so.4", signal.SIGFPE)}
-EVENTS = b"".join(b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"word %d "}}]}\n\n' % i for i in range(6)) \
-    + b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":6,"total_tokens":11}}\n\ndata: [DONE]\n\n'
-WHOLE = b'{"id":"c","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant",' \
-    b'"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}'
 
 
 def play(_, link, request):

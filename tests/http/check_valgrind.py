@@ -15,14 +15,10 @@ sys.path.insert(0, os.path.dirname(HERE))
 import fault  # noqa: E402
 import gateway  # noqa: E402
 import tap  # noqa: E402
-from peers import Client, Fault, Provider, post  # noqa: E402
+from peers import EVENTS, WHOLE, Client, Fault, Provider, post  # noqa: E402
 
 KEY = "valgrind-key-0123456789abcdef"
 AUTH = [f"Authorization: Bearer {KEY}"]
-EVENTS = b"".join(b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"word %d "}}]}\n\n' % i for i in range(6)) \
-    + b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":6,"total_tokens":11}}\n\ndata: [DONE]\n\n'
-WHOLE = b'{"id":"c","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant",' \
-    b'"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}'
 
 
 def play(_, link, request):

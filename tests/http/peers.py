@@ -14,6 +14,12 @@ import time
 
 LIMIT = 15.0  # seconds that anything may take
 
+# A chat answer with its usage, as a stream and whole.
+EVENTS = b"".join(b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"word %d "}}]}\n\n' % i for i in range(6)) \
+    + b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":6,"total_tokens":11}}\n\ndata: [DONE]\n\n'
+WHOLE = b'{"id":"c","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant",' \
+    b'"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}'
+
 
 class Fault(Exception):
     """A wish of the story that did not come true."""
