@@ -1,6 +1,8 @@
 /* news.c: see news.h. */
 #include "proxy/admin/news.h"
 
+#include "store/base/clock.h"
+
 #include <stdlib.h>
 
 enum { BATCH_MAX = 1024 };
@@ -10,7 +12,7 @@ struct news {
     uint64_t *spool_seen;
     size_t spool_count;
     uint64_t event_seen;
-    struct news_entry entries[NEWS_ENTRIES]; /* at sequence % NEWS_ENTRIES; sequences start at 1 */
+    struct news_entry entries[NEWS_ENTRIES]; /* at sequence % NEWS_ENTRIES */
     uint64_t first, next;                    /* held: [first, next) */
     size_t bytes;
 };
@@ -22,7 +24,7 @@ struct news *news_new(struct spool *const *spools, size_t spool_count)
         return NULL;
     n->spools = spools;
     n->spool_count = spool_count;
-    n->first = n->next = 1;
+    n->first = n->next = (uint64_t)clock_wall_ms() * EVENT_SEQUENCES_A_MS;
     n->spool_seen = calloc(spool_count + 1, sizeof *n->spool_seen);
     if (n->spool_seen)
         return n;

@@ -4,6 +4,9 @@
  * ring each count for themselves; here they are read into one bounded ring, so that one number says
  * what a console has seen. Only filled while somebody looks; costs nothing else.
  *
+ * The number is above every one that an earlier gateway gave, so that a console which lived through a
+ * restart is told to take everything again instead of what happens to follow.
+ *
  * Bounded by NEWS_ENTRIES and NEWS_BYTES; who falls behind is told to take everything again. */
 #ifndef POINTSMAN_ADMIN_NEWS_H
 #define POINTSMAN_ADMIN_NEWS_H

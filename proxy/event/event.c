@@ -87,13 +87,20 @@ const char *event_level_name(enum event_level l)
 
 static struct {
     pthread_mutex_t lock;
-    struct event events[EVENTS]; /* that of sequence s lies at s % EVENTS; the first is 1 */
+    struct event events[EVENTS]; /* that of sequence s lies at s % EVENTS */
     _Atomic uint64_t sequence;
     struct refused refused[REFUSALS];
     uint64_t refusals;
     void (*sink)(void *ctx, const struct event *e);
     void *sink_ctx;
 } ring = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Sequences go on where those of an earlier gateway ended: who looked at that one and then at this
+ * takes no event for one already seen. */
+static void begin_sequence(void)
+{
+    atomic_store(&ring.sequence, (uint64_t)clock_wall_ms() * EVENT_SEQUENCES_A_MS);
+}
 
 /* An equal event of the last second, or NULL. Under the lock. */
 static struct event *same_as(const struct event *e)
@@ -157,6 +164,7 @@ void event_say(enum event_kind kind, struct str request_id, const char *fmt, ...
     va_end(ap);
     make_printable(e.text);
     secret_redact(e.text, strlen(e.text));
+    (void)event_sequence(); /* begun */
     if (keep(&e))
         pass_on(&e);
 }
@@ -175,6 +183,8 @@ void event_recent(bool (*fn)(void *ctx, const struct event *e), void *ctx)
 
 uint64_t event_sequence(void)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, begin_sequence);
     return atomic_load(&ring.sequence);
 }
 

@@ -43,6 +43,9 @@ struct event {
     enum event_level level;
     char request_id[40], text[240];
 };
+/* Sequences start at the milliseconds of the wall clock times this: above all that an earlier process
+ * gave, and small enough for a JSON number. */
+enum { EVENT_SEQUENCES_A_MS = 1024 };
 /* Newest first, from memory; fn returns false to stop. */
 void event_recent(bool (*fn)(void *ctx, const struct event *e), void *ctx);
 uint64_t event_sequence(void);

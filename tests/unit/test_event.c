@@ -81,6 +81,9 @@ static void events_come_newest_first_and_repeats_are_counted(void **state)
     int heard = 0;
     event_set_sink(count_sink, &heard);
     uint64_t before = event_sequence();
+    assert_true(before % EVENT_SEQUENCES_A_MS == 0); /* nothing was said: it begins at a moment */
+    assert_true(before <= (uint64_t)now_ms * EVENT_SEQUENCES_A_MS);
+    assert_true(before + EVENT_SEQUENCES_A_MS > (uint64_t)now_ms * EVENT_SEQUENCES_A_MS);
     event_say(EVENT_KIND_LIMITED, STR("id1"), "provider %s rests", "lab");
     event_say(EVENT_KIND_LIMITED, STR("id2"), "provider %s rests", "lab");
     event_say(EVENT_KIND_KEY_DEAD, STR(""), "sk-abcdefghijklmnopqrst was\nrefused");
