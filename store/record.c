@@ -217,12 +217,15 @@ static void json_target(const struct record *r, struct json_writer *w)
     }
 }
 
-/* Output tokens over the time in which they came: of a stream, after its first token. */
+int64_t record_generation_us(const struct record *r)
+{
+    bool stream = r->stream && r->ttft_us > 0 && r->total_us - r->ttft_us >= 1000;
+    return stream ? r->total_us - r->ttft_us : r->total_us;
+}
+
 static double tokens_per_second(const struct record *r)
 {
-    int64_t us = r->total_us;
-    if (r->stream && r->ttft_us > 0 && r->total_us - r->ttft_us >= 1000)
-        us = r->total_us - r->ttft_us;
+    int64_t us = record_generation_us(r);
     if (us <= 0 || r->output_tokens <= 0)
         return 0;
     return round((double)r->output_tokens * 1e7 / (double)us) / 10;

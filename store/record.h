@@ -78,4 +78,7 @@ int record_unpack(struct str bytes, struct record *r) MUST_CHECK;
 void record_json_members(const struct record *r, struct json_writer *w);
 void record_json(const struct record *r, struct json_writer *w);
 
+/* The time in which the output came: of a stream, after its first token. */
+int64_t record_generation_us(const struct record *r);
+
 #endif

@@ -122,8 +122,8 @@ static void add_record(struct cell *c, const struct record *x, int sign)
     s->cache_write_tokens += x->cache_write_tokens * sign;
     s->output_tokens += x->output_tokens * sign;
     s->reasoning_tokens += x->reasoning_tokens * sign;
-    if (x->output_tokens > 0 && x->total_us > x->ttft_us && x->ttft_us > 0) {
-        s->generation_us += (x->total_us - x->ttft_us) * sign;
+    if (x->output_tokens > 0 && x->total_us > 0) {
+        s->generation_us += record_generation_us(x) * sign;
         s->generated_tokens += x->output_tokens * sign;
     }
     if (x->ttft_us > 0)
