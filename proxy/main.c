@@ -34,7 +34,7 @@ static int serve(const struct cli *c, bool demo)
 static int console(const struct cli *c, const char *socket_path, bool readonly)
 {
     struct console_options o = {.socket = socket_path, .readonly = readonly, .quiet = c->quiet,
-        .mono = c->no_color};
+        .mono = c->no_color, .slow = cli_option(c, "slow") != NULL};
     return console_main(&o);
 }
 

@@ -333,6 +333,8 @@ static int make_admin(struct server *s, struct err *e)
         .store = s->store,
         .source = s->source,
         .live = s->live,
+        .memory_used = &s->shared.memory_used,
+        .memory_limit = s->shared.memory_limit,
         .ops = server_ops(s),
     };
     int rc = admin_listen(s->config->socket, s->config->access.group, &start.listen_fd, e);

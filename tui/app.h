@@ -42,6 +42,9 @@ struct app {
     char trouble[256];                               /* why there is no connection */
     int64_t frame_us, poll_us, status_us, resize_us; /* last frame; when to ask next; 0: not */
     bool polling;
+    int64_t late_us,
+        slow_until_us; /* a frame was left out last; slow by itself until then; 0: not */
+    int late_count;
     int cursor_y, cursor_x;
     int tab_x[APP_SCREENS_MAX], tab_end; /* where the header has the screens; -1: not */
     int64_t seen_marker;
@@ -61,6 +64,7 @@ void app_forget_asks(struct app *a, const void *state);
 
 /* looks.c: the theme: chosen, and read again when its file changes (app.theme_fd is readable). */
 void looks_open(struct app *a);
+void looks_marks(struct app *a);
 void looks_changed(struct app *a);
 void looks_close(struct app *a);
 

@@ -62,6 +62,18 @@ static const struct {
     {0x25CB, 'o'},
 };
 
+static bool plain_marks;
+
+void clean_plain_marks(bool on)
+{
+    plain_marks = on;
+}
+
+bool clean_has_plain_marks(void)
+{
+    return plain_marks;
+}
+
 struct clean clean(struct str text, bool ascii)
 {
     return (struct clean){.text = text, .ascii = ascii};
@@ -124,23 +136,24 @@ static void take_marks(struct clean *c, struct glyph *g)
     g->end = c->at;
 }
 
-static uint32_t in_ascii(uint32_t cp)
+/* 0: it is none of our marks. */
+static uint32_t stand_in(uint32_t cp)
 {
     for (size_t i = 0; i < ARRAY_LEN(stand_ins); i++)
         if (stand_ins[i].cp == cp)
             return (unsigned char)stand_ins[i].ascii;
-    return '?';
+    return 0;
 }
 
 static bool give_print(struct clean *c, struct glyph *g, uint32_t cp)
 {
-    unsigned width = utf8_width(cp);
-    if (c->ascii && cp > 0x7E) {
-        uint32_t plain = in_ascii(cp);
-        give(c, g, plain, 1, plain == '?');
-    } else {
-        give(c, g, cp, width, false);
-    }
+    uint32_t plain = cp > 0x7E && (c->ascii || plain_marks) ? stand_in(cp) : 0;
+    if (plain)
+        give(c, g, plain, 1, false);
+    else if (c->ascii && cp > 0x7E)
+        give(c, g, '?', 1, true);
+    else
+        give(c, g, cp, utf8_width(cp), false);
     take_marks(c, g);
     return true;
 }

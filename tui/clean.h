@@ -36,6 +36,11 @@ struct clean {
     unsigned queued, sent;
 };
 
+/* Where the marks that we draw (arrows, ticks, lines) are missing or two columns wide, their ASCII
+ * stand-ins are shown, in every text. Set once, by who opens the terminal. */
+void clean_plain_marks(bool on);
+bool clean_has_plain_marks(void);
+
 struct clean clean(struct str text, bool ascii);
 bool clean_next(struct clean *c, struct glyph *g);
 

@@ -68,6 +68,7 @@ const struct cli_option_row cli_options[] = {
     {"rev", "N", "this revision instead of your own latest"},
     {"revision", "N", "refuse when somebody changed it after revision N"},
     {"rule", "JSON", "in front of the others: '{\"if\":{\"tools\":\"yes\"},\"use\":\"lab/m\"}'"},
+    {"slow", NULL, "a slow line: two frames a second, no graphs, no clock"},
     {"sources", NULL, "measured against estimated against provider-reported"},
     {"session", "NAME", "for this session only"},
     {"since", "TIME", "from 2h ago, or from 2026-11-23T14:00"},

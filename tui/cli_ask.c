@@ -1,6 +1,7 @@
 /* cli_ask.c: see cli_ask.h. */
 #include "tui/cli_ask.h"
 
+#include "store/base/array.h"
 #include "store/base/clock.h"
 #include "tui/clean.h"
 #include "tui/format.h"
@@ -217,14 +218,8 @@ void table_init(struct table *t, const char *titles)
 
 void table_cell(struct table *t, struct str text, enum cell_color color)
 {
-    if (t->count == t->cap) {
-        size_t cap = t->cap ? t->cap * 2 : 256;
-        struct cell *more = realloc(t->cells, cap * sizeof *more);
-        if (!more)
-            return;
-        t->cells = more;
-        t->cap = cap;
-    }
+    if (!array_room(&t->cells, &t->cap, t->count, sizeof *t->cells))
+        return;
     size_t column = t->count % t->column_count, used;
     struct cell *cell = &t->cells[t->count++];
     text = str_first(text, clean_fit(text, false, t->columns[column].most, &used));

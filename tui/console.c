@@ -20,8 +20,11 @@
 #include <unistd.h>
 
 enum {
-    FRAME_US = 100000,    /* data frames: ten a second */
-    POLL_GAP_US = 100000, /* between two questions for what is new */
+    FRAME_US = 100000,      /* data frames and questions for what is new: ten a second */
+    SLOW_FRAME_US = 500000, /* on a slow line two */
+    LATE_MOST = 3,          /* so many frames left out within LATE_US: the line is slow, */
+    LATE_US = 10000000,
+    SLOW_US = 60000000, /* until none was left out for so long */
     RETRY_US = 1000000,
     STATUS_US = 30000000,
     RESIZE_US = 30000,
@@ -54,6 +57,32 @@ struct shown *app_current(struct app *a)
 struct shown *app_top(struct app *a)
 {
     return a->sheet_count ? &a->sheets[a->sheet_count - 1] : app_current(a);
+}
+
+/* ---- how often ---- */
+
+bool app_slow(const struct app *a)
+{
+    return a->options.slow || a->slow_until_us || settings_on(&a->settings, SETTING_SLOW);
+}
+
+static int64_t frame_gap_us(const struct app *a)
+{
+    return app_slow(a) ? SLOW_FRAME_US : FRAME_US;
+}
+
+/* The terminal has not taken the last frame when the next one is due. */
+static void note_late(struct app *a, int64_t now)
+{
+    if (now < a->late_us + FRAME_US)
+        return;
+    a->late_count = a->late_us && now < a->late_us + LATE_US ? a->late_count + 1 : 1;
+    a->late_us = now;
+    if (a->late_count < LATE_MOST)
+        return;
+    if (!app_slow(a))
+        app_say(a, ROLE_WARN, "the line is slow: two frames a second, without graphs, for now");
+    a->slow_until_us = now + SLOW_US;
 }
 
 /* ---- the gateway ---- */
@@ -166,7 +195,7 @@ static void ask_gateway(struct app *a, int64_t now)
                                             .done = on_snapshot,
                                             .arg = a,
                                             .owner = a}) != 0;
-        a->poll_us = now + POLL_GAP_US;
+        a->poll_us = now + frame_gap_us(a);
     }
     if (now >= a->status_us && a->connected) {
         link_send(a->link,
@@ -324,7 +353,8 @@ static void one_key(struct app *a, int key)
 static void paste_key(struct app *a, int key)
 {
     struct shown *top = app_top(a);
-    bool typing = top->screen->typing && top->screen->typing(a, top->state);
+    const struct screen *s = top->screen;
+    bool typing = s->types || (s->typing && s->typing(a, top->state));
     if (key == KEY_N_PASTE_END)
         a->pasting = false;
     else if (typing && key >= ' ' && key < 0x110000)
@@ -381,7 +411,7 @@ static int wait_ms(struct app *a, int64_t now)
     if (a->message[0])
         wait = until_ms(a->message_until_us, now, wait);
     if (a->dirty && !terminal_busy())
-        wait = until_ms(a->frame_us + FRAME_US, now, wait);
+        wait = until_ms(a->frame_us + frame_gap_us(a), now, wait);
     int notice = notices_tick(a);
     if (notice >= 0 && (wait < 0 || notice < wait))
         wait = notice;
@@ -400,10 +430,16 @@ static void draw_when_due(struct app *a)
         terminal_resized();
         a->urgent = true;
     }
-    if (!a->urgent && !(a->dirty && now >= a->frame_us + FRAME_US))
+    if (a->slow_until_us && now >= a->slow_until_us) {
+        a->slow_until_us = 0;
+        a->dirty = true;
+    }
+    if (!a->urgent && !(a->dirty && now >= a->frame_us + frame_gap_us(a)))
         return;
-    if (!terminal_frame_begin())
-        return; /* the terminal is slow: this frame is left out */
+    if (!terminal_frame_begin()) {
+        note_late(a, now); /* this frame is left out */
+        return;
+    }
     a->dirty = a->urgent = false;
     a->frame_us = now;
     frame_draw(a);
@@ -438,7 +474,7 @@ static void loop(struct app *a, int signals)
             {.fd = a->theme_fd, .events = POLLIN},
         };
         if (late)
-            wait = until_ms(a->frame_us + FRAME_US, clock_mono_us(), wait);
+            wait = until_ms(a->frame_us + frame_gap_us(a), clock_mono_us(), wait);
         if (late && wait == 0)
             wait = FRAME_US / 1000; /* the terminal is full: look again in a while */
         if (poll(p, ARRAY_LEN(p), wait) < 0 && errno != EINTR)

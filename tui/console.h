@@ -16,6 +16,7 @@ struct console_options {
     bool readonly;      /* nothing that changes anything is sent */
     bool ascii, mono;   /* beyond what locale, NO_COLOR and TERM already say */
     bool no_sync;
+    bool slow;  /* two frames a second, no graphs, no clock: serial lines, ssh from far away */
     bool quiet; /* no line at the end */
 };
 

@@ -26,6 +26,11 @@ bool ui_ascii(void)
     return d.ascii;
 }
 
+bool ui_plain(void)
+{
+    return d.ascii || clean_has_plain_marks();
+}
+
 void ui_under(enum role role)
 {
     d.under = role;

@@ -23,7 +23,8 @@ struct rect {
 
 /* Takes effect with the next frame. */
 void ui_theme(const struct theme *theme, enum theme_depth depth, bool ascii);
-bool ui_ascii(void);
+bool ui_ascii(void); /* only ASCII may be sent */
+bool ui_plain(void); /* our own marks are ASCII, also where texts need not be */
 
 void ui_under(enum role role);
 

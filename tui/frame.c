@@ -30,6 +30,19 @@ static void add(struct segments *all, int priority, enum role role, const char *
     str_copy(s->text, sizeof s->text, str_c(text));
 }
 
+/* What the process takes beside the most that it may hold for requests; near that it refuses, so
+ * what is held is told sooner and louder. */
+static void add_memory(struct segments *all, const struct figures *f)
+{
+    char b[FORMAT_MAX], most[FORMAT_MAX], line[128];
+    bool near = f->held_most_bytes && f->held_bytes > f->held_most_bytes / 10 * 8;
+    format_bytes(most, f->held_most_bytes);
+    snprintf(line, sizeof line, "%s %s%s%s", near ? "held" : "mem",
+        format_bytes(b, near ? f->held_bytes : f->mem_bytes), f->held_most_bytes ? "/" : "",
+        f->held_most_bytes ? most : "");
+    add(all, near ? 3 : 10, near ? ROLE_WARN : ROLE_DIM, line);
+}
+
 static void gather(struct app *a, struct segments *all, int width)
 {
     const struct figures *f = &a->model.now;
@@ -64,12 +77,13 @@ static void gather(struct app *a, struct segments *all, int width)
         f->top_key[0] ? " ▲" : "", f->top_key);
     add(all, 8, ROLE_MONEY, line);
     if (width >= 120) {
-        snprintf(line, sizeof line, "mem %s", format_bytes(b, f->mem_bytes));
-        add(all, 10, ROLE_DIM, line);
+        add_memory(all, f);
         snprintf(line, sizeof line, "%.40s@%.40s", g->owner,
             strstr(g->listen, "//") ? strstr(g->listen, "//") + 2 : g->listen);
         add(all, 9, ROLE_DIM, g->owner[0] ? line : "");
     }
+    if (app_slow(a))
+        add(all, 7, ROLE_WARN, "slow");
     if (f->consoles > 1) {
         snprintf(line, sizeof line, "%s attached", format_count(b, f->consoles));
         add(all, 11, ROLE_DIM, line);
@@ -131,7 +145,7 @@ static int draw_tabs(struct app *a, int width)
 static void draw_header(struct app *a, int width)
 {
     struct segments all = {.n = 0};
-    int x = draw_tabs(a, width), spark = width >= 120 ? 9 : 0;
+    int x = draw_tabs(a, width), spark = width >= 120 && !app_slow(a) ? 9 : 0;
     gather(a, &all, width);
     fit(&all, width - x - 3 - spark);
     if (spark && a->connected)
@@ -180,7 +194,8 @@ static void draw_bar(struct app *a, int y, int width)
 static void draw_last_line(struct app *a, int y, int width)
 {
     const struct shown *top = app_top(a);
-    const char *hint = top->screen->hint ? top->screen->hint(a, top->state) : NULL;
+    const struct screen *s = top->screen;
+    const char *hint = s->hint ? s->hint(a, top->state) : s->line;
     if (a->message[0])
         ui_put(y, 1, width - 2, a->message_role, a->message);
     else if (!a->connected && a->trouble[0])

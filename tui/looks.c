@@ -1,7 +1,11 @@
 /* looks.c: the colours of this console: --theme, else $POINTSMAN_THEME, else what was set, else the
- * terminal's own sixteen. A theme of the person's own is read again as soon as its file is written,
- * so that it can be made with the console beside the editor. */
+ * terminal's own sixteen; and its marks: ASCII where the terminal has no better ones. A theme of
+ * the person's own is read again as soon as its file is written, so that it can be made with the
+ * console beside the editor. */
 #include "tui/app.h"
+
+#include "store/base/utf8.h"
+#include "tui/clean.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +17,16 @@ static const char *chosen(const struct app *a)
     const char *named = a->options.theme, *env = getenv("POINTSMAN_THEME");
     const char *set = settings_text(&a->settings, "theme");
     return named ? named : env && *env ? env : *set ? set : "term16";
+}
+
+/* Our own marks, and how wide some of other people's are, as the terminal has them. */
+void looks_marks(struct app *a)
+{
+    const char *said = settings_text(&a->settings, setting_rows[SETTING_PLAIN].key);
+    bool wide = settings_on(&a->settings, SETTING_WIDE);
+    bool plain = *said ? strcmp(said, "on") == 0 : terminal_poor_marks();
+    utf8_ambiguous_wide(wide);
+    clean_plain_marks(plain || wide);
 }
 
 bool app_set_theme(struct app *a, const char *name)
@@ -44,6 +58,7 @@ static void watch(struct app *a)
 
 void looks_open(struct app *a)
 {
+    looks_marks(a);
     a->theme = (struct theme){.name = "none"};
     if (!app_set_theme(a, chosen(a)) && theme_load(&a->theme, "term16", NULL) < 0)
         a->theme = (struct theme){.name = "none"};

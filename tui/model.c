@@ -1,6 +1,7 @@
 /* model.c: see model.h. Ids are time-ordered, so the rows are sorted by id and found by halves. */
 #include "tui/model.h"
 
+#include "store/base/array.h"
 #include "store/base/clock.h"
 
 #include <stdio.h>
@@ -258,15 +259,7 @@ static bool make_room(struct model *m)
         m->row_count -= n;
         m->dropped += n;
     }
-    if (m->row_count < m->row_room)
-        return true;
-    size_t room = m->row_room ? m->row_room * 2 : 256;
-    struct row **rows = realloc(m->rows, room * sizeof *rows);
-    if (!rows)
-        return false;
-    m->rows = rows;
-    m->row_room = room;
-    return true;
+    return array_room(&m->rows, &m->row_room, m->row_count, sizeof(struct row *));
 }
 
 /* Takes the reference. */
@@ -353,7 +346,9 @@ static void get_text(struct str object, const char *key, char *out, size_t size)
 
 #define GET_TEXT(object, key, field) get_text(object, key, field, sizeof field)
 
-static size_t get_history(struct str object, const char *key, int64_t out[MODEL_HISTORY])
+/* Rates come with decimals: kept times `scale`. */
+static size_t get_history(
+    struct str object, const char *key, int64_t scale, int64_t out[MODEL_HISTORY])
 {
     struct json_iter it = json_iter(json_get(object, str_c(key)).raw);
     struct json_span k, v;
@@ -361,7 +356,7 @@ static size_t get_history(struct str object, const char *key, int64_t out[MODEL_
     while (n < MODEL_HISTORY && json_next(&it, &k, &v)) {
         char digits[32];
         str_copy(digits, sizeof digits, v.raw);
-        out[n++] = (int64_t)strtod(digits, NULL);
+        out[n++] = (int64_t)(strtod(digits, NULL) * (double)scale);
     }
     return n;
 }
@@ -375,13 +370,15 @@ static void take_figures(struct figures *f, struct str c)
     f->today_nano = get_i64(c, "spend_today_nano");
     f->hour_nano = get_i64(c, "spend_hour_nano");
     f->mem_bytes = get_i64(c, "mem_bytes");
+    f->held_bytes = get_i64(c, "held_bytes");
+    f->held_most_bytes = get_i64(c, "held_most_bytes");
     f->consoles = get_i64(c, "consoles");
     GET_TEXT(c, "top_key", f->top_key);
-    f->history = get_history(h, "req_per_s", f->req_history);
-    get_history(h, "ttft_p95_us", f->ttft_history);
-    get_history(h, "err_ppm", f->err_history);
-    get_history(h, "tok_per_s", f->tok_history);
-    get_history(h, "nano_per_min", f->nano_history);
+    f->history = get_history(h, "req_per_s", 1000, f->req_history);
+    get_history(h, "ttft_p95_us", 1, f->ttft_history);
+    get_history(h, "err_ppm", 1, f->err_history);
+    get_history(h, "tok_per_s", 1000, f->tok_history);
+    get_history(h, "nano_per_min", 1, f->nano_history);
 }
 
 static bool has_marker(const struct model *m, int64_t seq)

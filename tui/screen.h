@@ -61,8 +61,9 @@ struct screen {
     int (*tick)(struct app *a, void *state);    /* called when due and before waiting; ms until it
                                                    wants to be drawn again, or -1 */
     bool (*typing)(struct app *a, void *state); /* a text field has the keys: pasting is allowed */
-    const char *(*hint)(
-        struct app *a, void *state); /* last line instead of the keys; may be NULL */
+    bool types;                                 /* all its keys are text, always */
+    const char *line; /* last line instead of the keys, where it never changes */
+    const char *(*hint)(struct app *a, void *state); /* else; may be or return NULL: the keys */
     bool (*subject)(struct app *a, void *state, struct subject *s);
     /* chooses the columns of its list (see table_choose()); NULL: it has none */
     bool (*columns)(struct app *a, void *state, struct str names, struct str *unknown);
@@ -86,6 +87,9 @@ const char *app_columns(struct app *a, struct str names);
 
 /* The cursor rests here after the frame: on the selected row, or in a text field. */
 void app_cursor(struct app *a, int y, int x);
+
+/* A slow line: no graphs, and nothing that changes without news. */
+bool app_slow(const struct app *a);
 
 /* So little room that a screen leaves out its own line of counts. */
 bool app_compact(struct app *a);

@@ -143,6 +143,9 @@ static void put_in_force(struct app *a, const char *key)
         terminal_mouse(settings_on(&a->settings, SETTING_MOUSE));
     else if (strcmp(key, setting_rows[SETTING_TITLE].key) == 0)
         notices_title(a);
+    else if (strcmp(key, setting_rows[SETTING_PLAIN].key) == 0 ||
+             strcmp(key, setting_rows[SETTING_WIDE].key) == 0)
+        looks_marks(a), terminal_redraw();
     else if (strcmp(key, "theme") == 0)
         app_set_theme(a, settings_text(&a->settings, key));
     a->dirty = true;

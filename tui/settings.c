@@ -79,8 +79,8 @@ static int check(struct str key, struct str value, struct err *e)
         return 0;
     if (!find_row(key))
         return err_set(e, ERR_UNKNOWN,
-            "\"" STR_FMT "\" is no setting (mouse, bell, notify, title, theme, columns SCREEN, "
-            "filter NAME)",
+            "\"" STR_FMT
+            "\" is no setting (F2 lists them; also theme, columns SCREEN, filter NAME)",
             STR_ARG(key));
     if (!str_eq(value, STR("on")) && !str_eq(value, STR("off")))
         return err_set(e, ERR_SYNTAX, STR_FMT " is on or off, not \"" STR_FMT "\"", STR_ARG(key),
@@ -193,7 +193,7 @@ static void make_folders(char *path)
     }
 }
 
-static int replace_file(char *path, struct str text, struct err *e)
+int settings_write(char *path, struct str text, struct err *e)
 {
     char fresh[600];
     make_folders(path);
@@ -228,7 +228,7 @@ int settings_put(struct settings *s, const char *key, const char *value, struct 
     if (rc == 0 || rc == -ERR_NOT_FOUND) {
         rewrite(&fresh, buf_str(&old), str_c(key), str_c(value));
         rc = fresh.err ? err_set(e, ERR_LIMIT, "%s is too large", path)
-                       : replace_file(path, buf_str(&fresh), e);
+                       : settings_write(path, buf_str(&fresh), e);
     }
     buf_fini(&old);
     buf_fini(&fresh);

@@ -57,5 +57,7 @@ bool settings_path(char *out, size_t size, const char *name);
 
 /* Appends a whole file: 0, -ERR_NOT_FOUND, -ERR_LIMIT. */
 int settings_read(const char *path, struct buf *out) MUST_CHECK;
+/* Replaces a file of the person's own at once and for this person alone; makes its folders. */
+int settings_write(char *path, struct str text, struct err *e) MUST_CHECK;
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "store/base/buf.h"
 #include "store/base/clock.h"
+#include "store/base/utf8.h"
 #include "tui/clean.h"
 
 #include <curses.h>
@@ -21,6 +22,7 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
+#include <wchar.h>
 
 /* Everything that may have been turned on, off. All are ignored where unknown. */
 #define TITLE_BACK "\033[23;2t"
@@ -39,7 +41,7 @@ static struct {
     SCREEN *screen;
     struct termios saved, raw;
     struct buf out; /* bytes the terminal has still to take */
-    bool open, gone, ascii, sync, extras, mouse, dropped, titled;
+    bool open, gone, ascii, sync, extras, mouse, titled;
     unsigned esc_ms;
     enum theme_depth depth;
     int rows, columns, click_y, click_x;
@@ -324,6 +326,23 @@ bool terminal_ascii(void)
     return t.ascii;
 }
 
+bool terminal_poor_marks(void)
+{
+    static const char *const east_asian[] = {"zh", "ja", "ko"};
+    const char *locale = setlocale(LC_CTYPE, NULL);
+    for (size_t i = 0; locale && i < ARRAY_LEN(east_asian); i++)
+        if (strncmp(locale, east_asian[i], 2) == 0)
+            return true;
+    return strncmp(t.name, "linux", 5) == 0;
+}
+
+/* ncurses asks libc how wide a character is. It gets our table instead, so that its idea of the
+ * cursor's place and that of what is painted never differ. */
+int wcwidth(wchar_t c)
+{
+    return c == 0 ? 0 : utf8_class((uint32_t)c) == UTF8_CONTROL ? -1 : (int)utf8_width((uint32_t)c);
+}
+
 enum theme_depth terminal_depth(void)
 {
     return t.depth;
@@ -447,7 +466,6 @@ bool terminal_frame_begin(void)
     if (t.out.n)
         terminal_flush();
     if (t.out.n || poll(&p, 1, 0) <= 0 || !(p.revents & POLLOUT)) {
-        t.dropped = true;
         return false;
     }
     werase(stdscr);

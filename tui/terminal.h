@@ -62,6 +62,9 @@ const char *terminal_notice(void);
 int terminal_fd(void);
 bool terminal_gone(void); /* hung up */
 bool terminal_ascii(void);
+/* Fonts here often lack our arrows and ticks, or show them two columns wide: the Linux console, and
+ * East Asian locales. */
+bool terminal_poor_marks(void);
 enum theme_depth terminal_depth(void);
 const char *terminal_name(void); /* $TERM as used */
 

@@ -76,6 +76,8 @@ struct admin_start {
     struct store *store;           /* may be NULL: nothing is kept */
     struct source *source;
     struct live *live;
+    const _Atomic int64_t *memory_used; /* bodies held now, of memory_limit; NULL: not told */
+    int64_t memory_limit;
     struct admin_ops ops;
 };
 

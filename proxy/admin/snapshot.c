@@ -84,6 +84,10 @@ static void put_counters(struct call *c, struct json_writer *w)
     json_put_int(w, "spend_hour_nano", numbers_hour_nano(n));
     json_put_c(w, "top_key", n->top_key);
     json_put_int(w, "mem_bytes", admin_memory_bytes());
+    if (a->start.memory_used) {
+        json_put_int(w, "held_bytes", atomic_load(a->start.memory_used));
+        json_put_int(w, "held_most_bytes", a->start.memory_limit);
+    }
     json_put_int(w, "consoles", (int64_t)a->people.count);
     put_history(w, n);
     json_object_end(w);

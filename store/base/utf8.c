@@ -1,6 +1,6 @@
 /* utf8.c: see utf8.h. The ranges in utf8.def were computed from the Unicode character database
  * (general category Mn, Me and Hangul medial and final jamo for WIDTH 0; East Asian Width W and F
- * for WIDTH 2). They are sorted and searched by halves; ASCII never gets that far. */
+ * for WIDTH 2, A for AMBIGUOUS). They are sorted and searched by halves; ASCII never gets that far. */
 #include "store/base/utf8.h"
 
 struct range {
@@ -10,18 +10,39 @@ struct range {
 static const struct range combining[] = {
 #define ZERO(from, to) {from, to},
 #define WIDE(from, to)
+#define AMBIGUOUS(from, to)
 #include "store/base/utf8.def"
 #undef ZERO
 #undef WIDE
+#undef AMBIGUOUS
 };
 
 static const struct range wide[] = {
 #define ZERO(from, to)
 #define WIDE(from, to) {from, to},
+#define AMBIGUOUS(from, to)
 #include "store/base/utf8.def"
 #undef ZERO
 #undef WIDE
+#undef AMBIGUOUS
 };
+
+static const struct range ambiguous[] = {
+#define ZERO(from, to)
+#define WIDE(from, to)
+#define AMBIGUOUS(from, to) {from, to},
+#include "store/base/utf8.def"
+#undef ZERO
+#undef WIDE
+#undef AMBIGUOUS
+};
+
+static bool ambiguous_wide;
+
+void utf8_ambiguous_wide(bool on)
+{
+    ambiguous_wide = on;
+}
 
 /* Invisible, or able to change the order of what is beside them. */
 static const struct range format[] = {
@@ -144,7 +165,9 @@ unsigned utf8_width(uint32_t cp)
 {
     switch (utf8_class(cp)) {
     case UTF8_PRINT:
-        return cp >= 0x1100 && in(wide, ARRAY_LEN(wide), cp) ? 2 : 1;
+        if (cp >= 0x1100 && in(wide, ARRAY_LEN(wide), cp))
+            return 2;
+        return ambiguous_wide && cp >= 0xA1 && in(ambiguous, ARRAY_LEN(ambiguous), cp) ? 2 : 1;
     case UTF8_UNSURE:
     case UTF8_PRIVATE:
         return 1;

@@ -9,7 +9,7 @@
  *     switch (utf8_class(cp)) ...
  *
  * Overlong forms, surrogates and anything above U+10FFFF are invalid. East-Asian ambiguous
- * characters are one column wide. Pure; nothing to free. */
+ * characters are one column wide, unless who opens the terminal says otherwise once. Nothing to free. */
 #ifndef POINTSMAN_UTF8_H
 #define POINTSMAN_UTF8_H
 
@@ -32,6 +32,8 @@ unsigned utf8_decode(const char *p, size_t n, uint32_t *cp);
 unsigned utf8_encode(uint32_t cp, char out[4]);
 
 enum utf8_class utf8_class(uint32_t cp);
+
+void utf8_ambiguous_wide(bool on);
 
 /* Columns: 0, 1 or 2. Controls are 0: they are never sent as they are. */
 unsigned utf8_width(uint32_t cp);

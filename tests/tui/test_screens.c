@@ -600,6 +600,65 @@ static void a_filter_is_completed_and_comes_back(void **state)
     expect(&t, "/ key:alice");
     type(&t, "\r");
     stop(&t);
+    t = start(&g, 100, 30, "xterm-256color", NULL); /* tomorrow */
+    ready(&t);
+    type(&t, "/");
+    type(&t, UP);
+    expect(&t, "/ key:alice");
+    stop(&t);
+    stop_gateway(&g);
+}
+
+static void a_filter_that_is_not_valid_is_not_taken(void **state)
+{
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 100, 30, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    type(&t, "/key:alice\r");
+    expect(&t, "/ key:alice");
+    type(&t, "/\025st:>>4");
+    type(&t, "\r"); /* stays in the field, with the reason */
+    expect(&t, "filter: column 1");
+    type(&t, "\177\177\177>=400\r");
+    expect(&t, "/ st:>=400");
+    type(&t, "/\025model");
+    type(&t, "\033"); /* back to what was in force */
+    expect(&t, "/ st:>=400");
+    stop(&t);
+    stop_gateway(&g);
+}
+
+static void times_can_be_told_from_row_to_row(void **state)
+{
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 100, 30, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    type(&t, "t");
+    type(&t, "t");
+    type(&t, "t");
+    expect(&t, "      +9s ✓");
+    stop(&t);
+    stop_gateway(&g);
+}
+
+static void a_slow_line_gets_no_graphs(void **state)
+{
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 200, 60, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    expect(&t, "(60 min; + - window)");
+    type(&t, "-");
+    expect(&t, "(30 min; + - window)");
+    stop(&t);
+    t = start(&g, 200, 60, "xterm-256color", &(struct console_options){.slow = true});
+    ready(&t);
+    expect(&t, " slow ");
+    expect_not(&t, "min; + -");
+    expect_not(&t, "▁▁");
+    stop(&t);
     stop_gateway(&g);
 }
 
@@ -876,6 +935,9 @@ int main(void)
         cmocka_unit_test(what_a_person_sets_stays),
         cmocka_unit_test(the_mouse_finds_screens_and_rows),
         cmocka_unit_test(a_filter_is_completed_and_comes_back),
+        cmocka_unit_test(a_filter_that_is_not_valid_is_not_taken),
+        cmocka_unit_test(times_can_be_told_from_row_to_row),
+        cmocka_unit_test(a_slow_line_gets_no_graphs),
         cmocka_unit_test(readonly_sends_no_change),
         cmocka_unit_test(an_idle_console_sends_nothing),
         cmocka_unit_test(any_size_is_survived),

@@ -1,5 +1,6 @@
 /* Units of store/base: str, buf, arena, err, clock. */
 #include "store/base/arena.h"
+#include "store/base/array.h"
 #include "store/base/buf.h"
 #include "store/base/clock.h"
 #include "store/base/err.h"
@@ -7,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 static void globs(void **state)
@@ -111,9 +113,30 @@ static void times_are_rfc3339(void **state)
     assert_string_equal(out, "1969-12-31T23:59:59.999Z");
 }
 
+static void an_array_grows_and_keeps_what_it_holds(void **state)
+{
+    int64_t *items = NULL;
+    size_t count = 0, room = 0;
+    (void)state;
+    while (count < 1000) {
+        assert_true(array_room(&items, &room, count, sizeof *items));
+        assert_true(room > count);
+        items[count] = (int64_t)count * 3;
+        count++;
+    }
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(items[i], (int64_t)i * 3);
+    room = SIZE_MAX / 4; /* more than there can be: refused, and nothing lost */
+    assert_false(array_room(&items, &room, room, sizeof *items));
+    assert_int_equal(room, SIZE_MAX / 4);
+    assert_int_equal(items[999], 2997);
+    free(items);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_array_grows_and_keeps_what_it_holds),
         cmocka_unit_test(globs),
         cmocka_unit_test(numbers),
         cmocka_unit_test(pieces),

@@ -8,6 +8,7 @@
 #include "tui/terminal.h"
 #include "tui/settings.h"
 #include "tui/theme.h"
+#include "tui/typed.h"
 #include "tui/widgets/table.h"
 
 #include <setjmp.h>
@@ -52,6 +53,50 @@ static void what_hides_or_turns_text_is_marked_or_left_out(void **state)
     cleaned_is(STR("\xe2\x9d\xa4\xef\xb8\x8f"), false, "\xe2\x9d\xa4"); /* variation selector */
     cleaned_is(STR("\xf0\x9f\x87\xab\xf0\x9f\x87\xb7"), false, "FR");   /* a flag */
     cleaned_is(STR("e\xcc\x81\xcc\x81\xcc\x81\xcc\x81z"), false, "e\xcc\x81\xcc\x81z");
+}
+
+static void marks_become_plain_where_the_terminal_has_no_better_ones(void **state)
+{
+    (void)state;
+    clean_plain_marks(true);
+    cleaned_is(STR("→ ✓ ▸ … \xd0\x96 你"), false, "> + > ~ \xd0\x96 你"); /* texts stay */
+    clean_plain_marks(false);
+    cleaned_is(STR("→ ✓"), false, "→ ✓");
+    cleaned_is(STR("→ \xd0\x96"), true, "> ?");
+}
+
+static void what_was_typed_is_there_again(void **state)
+{
+    static struct typed one, two;
+    char dir[] = "/tmp/pointsman-typed-XXXXXX", text[32];
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    setenv("XDG_STATE_HOME", dir, 1);
+    typed_open(&one, "filters");
+    typed_open(&two, "filters");
+    assert_null(typed_step(&one, true));
+    typed_put(&one, "st:>=400");
+    typed_put(&two, "key:ci"); /* another console: neither is lost */
+    typed_put(&one, "two\nlines");
+    typed_put(&one, "");
+    typed_open(&one, "filters");
+    assert_int_equal(one.count, 2);
+    assert_string_equal(typed_step(&one, true), "key:ci");
+    assert_string_equal(typed_step(&one, true), "st:>=400");
+    assert_null(typed_step(&one, true));
+    typed_put(&one, "st:>=400"); /* to the top, once */
+    assert_string_equal(typed_step(&one, true), "st:>=400");
+    assert_string_equal(typed_step(&one, true), "key:ci");
+    assert_string_equal(typed_step(&one, false), "st:>=400");
+    assert_string_equal(typed_step(&one, false), "");
+    typed_rewind(&one, "st:>=400");
+    assert_string_equal(typed_step(&one, true), "key:ci");
+    for (int i = 0; i < 3 * TYPED_MAX; i++) {
+        snprintf(text, sizeof text, "dur:>%d", i);
+        typed_put(&one, text);
+    }
+    assert_int_equal(one.count, TYPED_MAX);
+    unsetenv("XDG_STATE_HOME");
 }
 
 static void the_hostile_corpus_leaves_only_printable_characters(void **state)
@@ -432,6 +477,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_bytes_become_visible),
         cmocka_unit_test(what_hides_or_turns_text_is_marked_or_left_out),
+        cmocka_unit_test(marks_become_plain_where_the_terminal_has_no_better_ones),
+        cmocka_unit_test(what_was_typed_is_there_again),
         cmocka_unit_test(the_hostile_corpus_leaves_only_printable_characters),
         cmocka_unit_test(texts_are_cut_at_whole_characters),
         cmocka_unit_test(figures_are_short),

@@ -95,9 +95,27 @@ static void the_malformed_corpus_never_passes_as_valid(void **state)
     closedir(d);
 }
 
+static void ambiguous_characters_are_as_wide_as_the_terminal_has_them(void **state)
+{
+    (void)state;
+    assert_int_equal(utf8_width(0x0416), 1); /* Ж */
+    assert_int_equal(utf8_width(0x2026), 1);
+    utf8_ambiguous_wide(true);
+    assert_int_equal(utf8_width(0x0416), 2);
+    assert_int_equal(utf8_width(0x2026), 2);
+    assert_int_equal(utf8_width('a'), 1);
+    assert_int_equal(utf8_width(0xE9 - 2), 1); /* ç is not ambiguous, é is */
+    assert_int_equal(utf8_width(0xE9), 2);
+    assert_int_equal(utf8_width(0x4F60), 2);
+    assert_int_equal(utf8_width(0x0301), 0);
+    utf8_ambiguous_wide(false);
+    assert_int_equal(utf8_width(0x0416), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ambiguous_characters_are_as_wide_as_the_terminal_has_them),
         cmocka_unit_test(every_scalar_value_survives_a_round_trip),
         cmocka_unit_test(malformed_sequences_are_refused),
         cmocka_unit_test(widths_are_those_of_terminals),

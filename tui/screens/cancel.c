@@ -99,16 +99,9 @@ static void open(struct app *a, void *state, const void *arg)
     }
 }
 
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "↑↓ choose  Enter do it  Esc close";
-}
-
 const struct screen sheet_cancel = {.name = "cancel",
     .size = sizeof(struct state),
     .open = open,
     .draw = draw,
     .key = key,
-    .hint = hint};
+    .line = "↑↓ choose  Enter do it  Esc close"};

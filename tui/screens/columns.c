@@ -61,8 +61,7 @@ enum role request_state(const struct row *row, char out[16])
 struct cell {
     const struct row *row;
     int y, x, width;
-    int64_t now_ms;
-    enum time_form form;
+    struct time_style times;
 };
 
 static int64_t time_of(const struct row *row, int64_t now_ms)
@@ -102,13 +101,26 @@ static void count_cell(const struct cell *c, int64_t n, bool growing)
     ui_put_right(c->y, c->x, c->width, ROLE_NUMBER, text);
 }
 
+/* How long after the request before it: a burst and a pause show at a glance. */
+static void delta_cell(const struct cell *c)
+{
+    char b[FORMAT_MAX], text[FORMAT_MAX + 1] = "-";
+    int64_t ms = c->times.before ? c->row->r.time_ms - c->times.before->r.time_ms : 0;
+    if (c->times.before)
+        snprintf(text, sizeof text, "%c%.40s", ms < 0 ? '-' : '+',
+            format_duration(b, ms < 0 ? -ms : ms));
+    ui_put_right(c->y, c->x, c->width, ROLE_NUMBER, text);
+}
+
 static void time_cell(const struct cell *c)
 {
     char b[FORMAT_MAX];
     int64_t at = c->row->r.time_ms;
-    if (c->form == TIME_AGE)
-        ui_put_right(c->y, c->x, c->width, ROLE_TEXT, format_age(b, c->now_ms - at));
-    else if (c->form == TIME_ISO)
+    if (c->times.form == TIME_DELTA)
+        delta_cell(c);
+    else if (c->times.form == TIME_AGE)
+        ui_put_right(c->y, c->x, c->width, ROLE_TEXT, format_age(b, c->times.now_ms - at));
+    else if (c->times.form == TIME_ISO)
         ui_put(c->y, c->x, c->width, ROLE_TEXT, format_iso(b, at) + (c->width < 19 ? 5 : 0));
     else
         ui_put(c->y, c->x, c->width, ROLE_TEXT, format_clock(b, at));
@@ -151,7 +163,7 @@ static void ttft_cell(const struct cell *c)
 static void duration_cell(const struct cell *c)
 {
     char b[FORMAT_MAX], text[FORMAT_MAX];
-    snprintf(text, sizeof text, "%.20s%s", format_seconds(b, row_total_us(c->row, c->now_ms)),
+    snprintf(text, sizeof text, "%.20s%s", format_seconds(b, row_total_us(c->row, c->times.now_ms)),
         row_is_live(c->row) ? "+" : "");
     ui_put_right(c->y, c->x, c->width, ROLE_NUMBER, text);
 }
@@ -164,8 +176,11 @@ static void cost_cell(const struct cell *c)
     const char *mark = r->cost_source == COST_ESTIMATED      ? "~"
                        : r->cost_source == COST_SUBSCRIPTION ? "s"
                                                              : "";
-    snprintf(text, sizeof text, "%s%.20s%s", mark, unknown ? "-" : format_money(b, r->cost_nano),
-        row_is_live(c->row) && !unknown ? "+" : "");
+    const char *money = unknown ? "-" : format_money(b, r->cost_nano);
+    if (*mark && *money == '<')
+        money++; /* an estimate of next to nothing: one mark is enough */
+    snprintf(
+        text, sizeof text, "%s%.20s%s", mark, money, row_is_live(c->row) && !unknown ? "+" : "");
     ui_put_right(c->y, c->x, c->width, ROLE_MONEY, text);
 }
 
@@ -280,11 +295,11 @@ const struct request_column request_columns[] = {
 const size_t request_column_count = ARRAY_LEN(request_columns);
 
 void request_cell(
-    const struct row *row, int column, int y, int x, int width, int64_t now_ms, enum time_form form)
+    const struct row *row, int column, int y, int x, int width, const struct time_style *times)
 {
     const struct request_column *c = &request_columns[column];
     if (c->paint)
-        c->paint(&(struct cell){row, y, x, width, now_ms, form});
+        c->paint(&(struct cell){row, y, x, width, *times});
     else
         ui_text(y, x, width, c->role, c->text(row));
 }

@@ -7,7 +7,7 @@
 
 #include "tui/widgets/table.h"
 
-enum time_form { TIME_CLOCK, TIME_AGE, TIME_ISO, TIME_FORMS };
+enum time_form { TIME_CLOCK, TIME_AGE, TIME_ISO, TIME_DELTA, TIME_FORMS };
 
 struct cell;
 
@@ -22,8 +22,15 @@ struct request_column {
 extern const struct request_column request_columns[]; /* the first is the time */
 extern const size_t request_column_count;
 
-void request_cell(const struct row *row, int column, int y, int x, int width, int64_t now_ms,
-    enum time_form form);
+/* How times are written: `before` is the request before this one in the list (TIME_DELTA), or NULL.
+ */
+struct time_style {
+    enum time_form form;
+    int64_t now_ms;
+    const struct row *before;
+};
+void request_cell(
+    const struct row *row, int column, int y, int x, int width, const struct time_style *times);
 
 /* <0, 0, >0; the order of the column, ascending. Ties: by id. */
 int request_compare(const struct row *a, const struct row *b, int column, int64_t now_ms);

@@ -168,16 +168,9 @@ static bool key(struct app *a, void *state, int key)
     return true;
 }
 
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "a letter, or ↑↓ and Enter  Esc close";
-}
-
 const struct screen sheet_copy = {.name = "copy",
     .size = sizeof(struct state),
     .open = open,
     .draw = draw,
     .key = key,
-    .hint = hint};
+    .line = "a letter, or ↑↓ and Enter  Esc close"};

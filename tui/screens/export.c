@@ -150,17 +150,10 @@ static void draw(struct app *a, void *state, struct rect r)
             "in the folder the console was started in");
 }
 
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "a letter, or ↑↓ and Enter: write it  Esc close";
-}
-
 const struct screen sheet_export = {.name = "export",
     .size = sizeof(struct state),
     .open = open_sheet,
     .close = close_sheet,
     .draw = draw,
     .key = key,
-    .hint = hint};
+    .line = "a letter, or ↑↓ and Enter: write it  Esc close"};

@@ -25,7 +25,8 @@ static void apply(struct filter_line *f, struct app *a, const char *text)
 void filter_line_edit(struct filter_line *f)
 {
     f->editing = true;
-    f->back = f->kept_count && strcmp(f->kept[0], f->text) == 0;
+    str_copy(f->before, sizeof f->before, str_c(f->text));
+    typed_rewind(&f->kept, f->text);
     edit_set(&f->edit, f->text);
 }
 
@@ -51,30 +52,23 @@ void filter_line_toggle(struct filter_line *f)
     f->generation++;
 }
 
-static void keep(struct filter_line *f)
-{
-    size_t at = 0;
-    while (at < f->kept_count && strcmp(f->kept[at], f->text) != 0)
-        at++;
-    if (!f->text[0])
-        return;
-    if (at == f->kept_count)
-        at = f->kept_count < FILTERS_KEPT ? f->kept_count++ : FILTERS_KEPT - 1;
-    memmove(f->kept[1], f->kept[0], at * sizeof f->kept[0]);
-    str_copy(f->kept[0], sizeof f->kept[0], str_c(f->text));
-}
-
-/* ↑ and ↓: one further back, or nearer; nearer than the newest is an empty line. */
 static void recall(struct filter_line *f, struct app *a, bool earlier)
 {
-    if (earlier && f->back < f->kept_count)
-        f->back++;
-    else if (!earlier && f->back)
-        f->back--;
-    else
+    const char *text = typed_step(&f->kept, earlier);
+    if (!text)
         return;
-    edit_set(&f->edit, f->back ? f->kept[f->back - 1] : "");
-    apply(f, a, f->edit.text);
+    edit_set(&f->edit, text);
+    apply(f, a, text);
+}
+
+static void enter(struct filter_line *f, struct app *a)
+{
+    if (f->error[0]) {
+        app_say(a, ROLE_WARN, "filter: %s", f->error);
+        return;
+    }
+    f->editing = false;
+    typed_put(&f->kept, f->text);
 }
 
 bool filter_line_key(struct filter_line *f, struct app *a, int key)
@@ -89,16 +83,14 @@ bool filter_line_key(struct filter_line *f, struct app *a, int key)
         return true;
     }
     if (key == '\r') {
-        f->editing = false;
-        keep(f);
-        if (f->error[0])
-            app_say(a, ROLE_WARN, "filter: %s (the one before stays)", f->error);
+        enter(f, a);
         return true;
     }
-    if (key == 27) { /* leaves the field; a text that is not valid goes back */
+    if (key == 27) {
         f->editing = false;
-        edit_set(&f->edit, f->text);
         f->error[0] = '\0';
+        if (strcmp(f->before, f->text) != 0)
+            filter_line_set(f, a, f->before);
         return true;
     }
     if (edit_key(&f->edit, key)) {

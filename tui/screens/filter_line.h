@@ -1,7 +1,8 @@
 /* filter_line.h: the filter of a list of requests: typed, checked as it is typed, kept, turned off.
  *
  * What passes changes with every valid letter; a text that is not valid (yet) is shown in red with
- * the reason, and the last valid one stays in force. ↑ and ↓ bring back those that were kept.
+ * the reason, and the last valid one stays in force: Enter leaves the field only with a valid text.
+ * ↑ and ↓ bring back those that Enter kept.
  *
  *     filter_line_set(&f, a, "model:claude st:>=400");
  *     if (f.editing && filter_line_key(&f, a, key)) …
@@ -13,19 +14,19 @@
 #define POINTSMAN_FILTER_LINE_H
 
 #include "proxy/admin/filter.h"
+#include "tui/typed.h"
 #include "tui/widgets/edit.h"
-
-enum { FILTERS_KEPT = 16 };
 
 struct filter_line {
     struct edit edit;
     bool editing, on;
     char text[EDIT_MAX + 1]; /* the last valid one */
+    char
+        before[EDIT_MAX + 1]; /* what was in force when the field was opened: Esc goes back to it */
     char error[160];
     struct filter filter;
-    unsigned generation;                   /* another number: other rows may pass */
-    char kept[FILTERS_KEPT][EDIT_MAX + 1]; /* those that Enter kept; the newest first */
-    size_t kept_count, back;               /* back: how far ↑ went; 0: not */
+    unsigned generation; /* another number: other rows may pass */
+    struct typed kept;
 };
 
 void filter_line_edit(struct filter_line *f); /* opens the field, with the text as it is */

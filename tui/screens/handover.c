@@ -113,16 +113,9 @@ static void open_sheet(struct app *a, void *state, const void *arg)
     }
 }
 
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "Enter hand it over  Esc close";
-}
-
 const struct screen sheet_handover = {.name = "handover",
     .size = sizeof(struct state),
     .open = open_sheet,
     .draw = draw,
     .key = key,
-    .hint = hint};
+    .line = "Enter hand it over  Esc close"};

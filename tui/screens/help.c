@@ -7,13 +7,11 @@
 #include <stdio.h>
 
 struct state {
-    struct text text;
+    struct text text; /* first: text_sheet_close() */
     struct edit search;
     bool searching;
     char title[64];
 };
-
-static const enum context place[] = {CONTEXT_TEXT, CONTEXT_END};
 
 static void lay_context(struct text *t, enum context c)
 {
@@ -62,12 +60,6 @@ static void open(struct app *a, void *state, const void *arg)
         "Old tmux: set -sg escape-time 10, else Esc is slow. Mouse on (F2): hold Shift to select.");
 }
 
-static void close(struct app *a, void *state)
-{
-    (void)a;
-    text_fini(&((struct state *)state)->text);
-}
-
 static void draw(struct app *a, void *state, struct rect r)
 {
     struct state *s = state;
@@ -97,12 +89,9 @@ static bool key(struct app *a, void *state, int key)
 static bool action(struct app *a, void *state, enum action action)
 {
     struct state *s = state;
-    (void)a;
-    if (action == ACTION_SEARCH) {
+    if (action == ACTION_SEARCH)
         s->searching = true;
-        return true;
-    }
-    return text_action(&s->text, action);
+    return action == ACTION_SEARCH || text_sheet_action(a, state, action);
 }
 
 static bool typing(struct app *a, void *state)
@@ -111,21 +100,14 @@ static bool typing(struct app *a, void *state)
     return ((struct state *)state)->searching;
 }
 
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "Space page  / search  n N next  ? or Esc close";
-}
-
 const struct screen sheet_help = {.name = "help",
     .full = true,
     .size = sizeof(struct state),
-    .contexts = place,
+    .contexts = text_place,
     .open = open,
-    .close = close,
+    .close = text_sheet_close,
     .draw = draw,
     .key = key,
     .action = action,
     .typing = typing,
-    .hint = hint};
+    .line = "Space page  / search  n N next  ? or Esc close"};

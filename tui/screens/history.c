@@ -1,6 +1,8 @@
 /* history.c: see history.h. */
 #include "tui/screens/history.h"
 
+#include "store/base/array.h"
+
 #include <stdlib.h>
 
 enum { OLDER_MAX = 5000, PAGE_ROWS = 200 };
@@ -9,19 +11,10 @@ static void put_older(struct history *h, struct row *row)
 {
     const struct model *m = app_model(h->app);
     if ((m->row_count && str_cmp(row->r.id, m->rows[0]->r.id) >= 0) ||
-        (h->count && str_cmp(row->r.id, h->rows[0]->r.id) >= 0) || h->count == OLDER_MAX) {
+        (h->count && str_cmp(row->r.id, h->rows[0]->r.id) >= 0) || h->count == OLDER_MAX ||
+        !array_room(&h->rows, &h->room, h->count, sizeof(struct row *))) {
         row_put(row);
         return;
-    }
-    if (h->count == h->room) {
-        size_t room = h->room ? h->room * 2 : 256;
-        struct row **older = realloc(h->rows, room * sizeof(struct row *));
-        if (!older) {
-            row_put(row);
-            return;
-        }
-        h->rows = older;
-        h->room = room;
     }
     memmove(h->rows + 1, h->rows, h->count++ * sizeof(struct row *));
     h->rows[0] = row;

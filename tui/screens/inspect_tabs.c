@@ -75,7 +75,7 @@ static void lay_who(struct text *t, const struct row *row)
     const struct record *r = &row->r;
     char line[400], time[FORMAT_MAX];
     snprintf(line, sizeof line, "%s   id " STR_FMT, format_iso(time, r->time_ms), STR_ARG(r->id));
-    pair(t, "time", line);
+    pair(t, "when", line);
     snprintf(line, sizeof line, STR_FMT "%s" STR_FMT, STR_ARG(r->key.n ? r->key : STR("(open)")),
         r->team.n ? "   team " : "", STR_ARG(r->team));
     pair(t, "key", line);
@@ -261,15 +261,20 @@ static void lay_stream(struct inspector *i)
 
 /* ---- Timing ---- */
 
-static const char *bar(char out[128], int64_t part, int64_t whole)
+enum { BAR_WIDTH = 36, BAR_BYTES = BAR_WIDTH * 4 };
+
+/* One bar over all lines: each part begins where the one above it ended. A part that is there at
+ * all is seen. */
+static const char *bar(char out[BAR_BYTES], int64_t before, int64_t part, int64_t whole)
 {
-    int n = whole > 0 ? (int)(part * 30 / whole) : 0;
     size_t at = 0;
     out[0] = '\0';
-    if (n == 0 && whole > 0 && part * 200 > whole)
-        n = 1;
-    for (int i = 0; i < MIN(n, 30); i++)
-        at += (size_t)snprintf(out + at, 128 - at, "%s", "█");
+    if (whole <= 0 || part <= 0)
+        return out;
+    int from = (int)MIN(before * BAR_WIDTH / whole, BAR_WIDTH - 1);
+    int to = (int)MIN((before + part) * BAR_WIDTH / whole, BAR_WIDTH);
+    for (int i = 0; i < MAX(to, from + 1); i++)
+        at += (size_t)snprintf(out + at, BAR_BYTES - at, "%s", i < from ? " " : "█");
     return out;
 }
 
@@ -287,7 +292,8 @@ static void lay_timing(struct inspector *i, struct app *a)
         {"provider thinking", MAX(thinking, 0)}, {"streaming", MAX(streaming, 0)},
         {"client not reading", r->client_stall_us}, {"our own", r->overhead_us}};
     struct arena mem;
-    char line[300], blocks[128];
+    char line[300], blocks[BAR_BYTES];
+    int64_t before = 0;
     arena_init(&mem, 1024, 65536);
     struct str sentence = json_get_str(detail(i), STR("sentence"), &mem);
     if (sentence.n)
@@ -296,7 +302,8 @@ static void lay_timing(struct inspector *i, struct app *a)
     for (size_t n = 0; n < ARRAY_LEN(parts); n++) {
         snprintf(line, sizeof line, "%-19s %10.3f s  %5.1f %%  %s", parts[n].name,
             (double)parts[n].us / 1e6, total ? 100.0 * (double)parts[n].us / (double)total : 0.0,
-            bar(blocks, parts[n].us, total));
+            bar(blocks, before, parts[n].us, total));
+        before += parts[n].us;
         text_add(&i->text, parts[n].us ? ROLE_TEXT : ROLE_DIM, line);
     }
     snprintf(line, sizeof line, "%-19s %10.3f s", "whole", (double)total / 1e6);

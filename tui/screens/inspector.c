@@ -3,6 +3,7 @@
 #include "tui/screens/inspector.h"
 
 #include "store/base/clock.h"
+#include "store/base/utf8.h"
 #include "tui/format.h"
 #include "tui/screens/columns.h"
 
@@ -271,6 +272,15 @@ void inspector_data(struct inspector *i, struct app *a)
 
 /* ---- drawing ---- */
 
+/* The address without its port. */
+static struct str host_of(struct str peer)
+{
+    size_t n = peer.n;
+    while (n > 0 && peer.p[n - 1] != ':')
+        n--;
+    return n > 1 ? str_first(peer, n - 1) : peer;
+}
+
 static void draw_title(const struct inspector *i, struct app *a, struct rect r)
 {
     char state[16] = "", target[280], dur[FORMAT_MAX];
@@ -286,12 +296,15 @@ static void draw_title(const struct inspector *i, struct app *a, struct rect r)
     char right[96];
     snprintf(right, sizeof right, " %s  %s s%s ", state,
         format_seconds(dur, row_total_us(i->row, app_now_ms(a))), i->follow ? "  FOLLOW" : "");
-    int room = r.w - 28;
-    ui_printf(r.y, x, MAX(room, 10), ROLE_TITLE,
-        " " STR_FMT " ─ " STR_FMT " ─ " STR_FMT " ─ " STR_FMT " ",
-        STR_ARG(str_first(q->endpoint, 60)), STR_ARG(q->key.n ? q->key : q->peer),
-        STR_ARG(q->route.n ? q->route : q->model_asked), STR_ARG(to));
-    ui_put_right(r.y, r.x + r.w - 27, 26, role, right);
+    struct str name = q->route.n ? q->route : q->model_asked;
+    bool same = str_eq(name, to); /* asked for by its own name */
+    int taken = (int)utf8_columns(str_c(right));
+    ui_printf(r.y, x, MAX(r.w - taken - 3, 10), ROLE_TITLE,
+        " " STR_FMT " ─ " STR_FMT "%s" STR_FMT " ─ " STR_FMT "%s" STR_FMT " ",
+        STR_ARG(str_first(q->endpoint, 60)), STR_ARG(q->key), q->key.n && q->peer.n ? "@" : "",
+        STR_ARG(host_of(q->peer)), STR_ARG(name), same || !to.n ? "" : " → ",
+        STR_ARG(same ? STR_NULL : to));
+    ui_put_right(r.y, r.x + r.w - taken - 1, taken, role, right);
 }
 
 static void draw_tabs(const struct inspector *i, struct rect r)

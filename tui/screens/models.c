@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+enum { DETAIL_SPARK = 12 };
+
 struct state {
     struct listing list; /* first: listing_close(), listing_tick() */
     int window;
@@ -45,7 +47,7 @@ static const struct listing_column columns[] = {
     {{"tokens a second", "tok/s", 5, 7, true, 0}, "tokens_per_second", CELL_RATE},
     {{"input tokens", "In", 5, 10, true, 0}, "input_tokens", CELL_COUNT},
     {{"output tokens", "Out", 5, 11, true, 0}, "output_tokens", CELL_COUNT},
-    {{"cost", "$", 7, 5, true, 0}, "cost_nano", CELL_DOLLARS},
+    {{"cost", "$", 8, 5, true, 0}, "cost_nano", CELL_DOLLARS},
     {{"requests over time", "req", 12, 13, false, 0}, "history", CELL_SPARK},
     {{"first token over time", "TTFT p95", 12, 14, false, 0}, "ttft_history", CELL_SPARK},
     {{"context", "Ctx", 5, 15, true, 0}, "context_tokens", CELL_COUNT},
@@ -88,9 +90,11 @@ static void draw_detail(struct state *s, int y, int width)
     if (!row.n)
         return;
     listing_text(row, "model", model, sizeof model);
-    ui_printf(y, 1, width - 2, ROLE_DIM, "%s   429: %lld   5xx: %lld   timeouts: %lld", model,
-        (long long)listing_i64(row, "limited"), (long long)listing_i64(row, "server_errors"),
-        (long long)listing_i64(row, "timeouts"));
+    int x = 1 + ui_printf(y, 1, width / 3, ROLE_DIM, "%s  TTFT p95 ", model);
+    listing_spark(y, x, DETAIL_SPARK, json_path(row, "ttft_history").raw);
+    ui_printf(y, x + DETAIL_SPARK, width - x - DETAIL_SPARK - 1, ROLE_DIM,
+        "   429: %lld   5xx: %lld   timeouts: %lld", (long long)listing_i64(row, "limited"),
+        (long long)listing_i64(row, "server_errors"), (long long)listing_i64(row, "timeouts"));
 }
 
 static void draw(struct app *a, void *state, struct rect r)

@@ -1,12 +1,13 @@
 /* palette.c: everything that can be done here, found by typing part of its name, with its key.
  *
  * Made from keys.def, screens.def and commands.c, so that it never knows less or more than they do.
- * A pasted request id jumps to that request; colours are shown as soon as the cursor is on their
- * name, and stay with Enter. */
+ * ↑ from the first entry brings back what was done here before. A pasted request id jumps to that
+ * request; colours are shown as soon as the cursor is on their name, and stay with Enter. */
 #include "tui/app.h"
 
 #include "tui/screens/commands.h"
 #include "tui/screens/requests.h"
+#include "tui/typed.h"
 #include "tui/widgets/edit.h"
 #include "tui/widgets/menu.h"
 
@@ -29,6 +30,7 @@ struct state {
     size_t all_count;
     size_t found[ENTRIES_MAX], found_count, selected, top;
     struct edit edit;
+    struct typed done;
     char theme[32]; /* in force when it was opened */
 };
 
@@ -113,6 +115,7 @@ static void open(struct app *a, void *state, const void *arg)
         add(s, e);
     }
     add_commands(a, s);
+    typed_open(&s->done, "commands");
     str_copy(s->theme, sizeof s->theme, str_c(a->theme.name));
     find(s);
 }
@@ -172,6 +175,9 @@ static void run(struct app *a, struct state *s)
         return;
     struct entry e = jump ? (struct entry){.help = ""} : s->all[s->found[s->selected]];
     str_copy(typed, sizeof typed, text);
+    bool words = e.command && command_find(text, &args) == e.command && !e.args[0];
+    if (!jump)
+        typed_put(&s->done, words ? typed : e.name);
     app_pop(a, s);
     if (jump)
         requests_open(a, str_c(typed));
@@ -179,7 +185,7 @@ static void run(struct app *a, struct state *s)
         app_show(a, e.screen->name);
     else if (e.theme)
         app_set(a, "theme", e.theme);
-    else if (e.command && command_find(str_c(typed), &args) == e.command && !e.args[0])
+    else if (words && command_find(str_c(typed), &args))
         e.command->run(a, args);
     else if (e.command)
         e.command->run(a, str_c(e.args));
@@ -205,6 +211,22 @@ static void complete(struct state *s)
     edit_set(&s->edit, text);
 }
 
+/* ↑ at the first entry goes on into what was done before, ↓ comes back out of it. */
+static void up_or_down(struct state *s, bool up)
+{
+    const char *text = NULL;
+    if (up ? s->selected == 0 : s->done.back > 0)
+        text = typed_step(&s->done, up);
+    if (text) {
+        edit_set(&s->edit, text);
+        find(s);
+    } else if (up) {
+        s->selected -= s->selected > 0;
+    } else {
+        s->selected += s->selected + 1 < s->found_count;
+    }
+}
+
 static bool key(struct app *a, void *state, int key)
 {
     struct state *s = state;
@@ -218,10 +240,8 @@ static bool key(struct app *a, void *state, int key)
         app_pop(a, s);
         return true;
     }
-    if (key == KEY_N_DOWN || key == 14)
-        s->selected += s->selected + 1 < s->found_count;
-    else if (key == KEY_N_UP || key == 16)
-        s->selected -= s->selected > 0;
+    if (key == KEY_N_DOWN || key == 14 || key == KEY_N_UP || key == 16)
+        up_or_down(s, key == KEY_N_UP || key == 16);
     else if (key == '\t' && s->found_count)
         complete(s);
     else if (edit_key(&s->edit, key))
@@ -230,24 +250,10 @@ static bool key(struct app *a, void *state, int key)
     return true;
 }
 
-static bool typing(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return true;
-}
-
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "↑↓ choose  Tab complete  Enter do  Esc close";
-}
-
 const struct screen sheet_palette = {.name = "palette",
     .size = sizeof(struct state),
     .open = open,
     .draw = draw,
     .key = key,
-    .typing = typing,
-    .hint = hint};
+    .types = true,
+    .line = "↑↓ choose, ↑ again: done before  Tab complete  Enter do  Esc close"};

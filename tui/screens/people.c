@@ -49,13 +49,6 @@ static bool action(struct app *a, void *state, enum action action)
     return listing_action(state, action);
 }
 
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "each has a filter, order and cursor of their own   Esc close";
-}
-
 const struct screen sheet_people = {.name = "people",
     .size = sizeof(struct state),
     .contexts = place,
@@ -65,4 +58,4 @@ const struct screen sheet_people = {.name = "people",
     .action = action,
     .columns = listing_columns,
     .tick = listing_tick,
-    .hint = hint};
+    .line = "each has a filter, order and cursor of their own   Esc close"};

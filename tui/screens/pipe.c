@@ -4,16 +4,14 @@
  * reads is what may be read here, nothing else is handed over. */
 #include "tui/app.h"
 
+#include "tui/child.h"
 #include "tui/screens/export_forms.h"
+#include "tui/typed.h"
 #include "tui/widgets/edit.h"
 #include "tui/widgets/menu.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum what { PIPE_REQUEST, PIPE_ANSWER, PIPE_RECORD, PIPE_WHATS };
 
@@ -22,10 +20,9 @@ static const char *const names[PIPE_WHATS] = {"request body", "answer", "whole r
 struct state {
     char id[40];
     struct edit edit;
+    struct typed run; /* the newest is there again */
     enum what what;
 };
-
-static char last_command[EDIT_MAX + 1] = "jq . | less"; /* what was run before is there again */
 
 static void open(struct app *a, void *state, const void *arg)
 {
@@ -38,59 +35,9 @@ static void open(struct app *a, void *state, const void *arg)
         return;
     }
     str_copy(s->id, sizeof s->id, str_c(subject.id));
-    edit_set(&s->edit, last_command);
-}
-
-/* The reader may stop before the end: SIGPIPE is ignored here, so that write() says so. */
-static void feed(int fd, struct str text)
-{
-    while (text.n) {
-        ssize_t n = write(fd, text.p, text.n);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return;
-        text = str_from(text, (size_t)n);
-    }
-}
-
-static void wait_for_enter(int status)
-{
-    char byte = 0;
-    if (status)
-        printf("\n[status %d]", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-    fputs("\n[Enter: back to the console]", stdout);
-    fflush(stdout);
-    while (byte != '\n' && read(STDIN_FILENO, &byte, 1) == 1)
-        ;
-}
-
-static void run(const char *command, struct str text)
-{
-    int fds[2], status = 0;
-    if (pipe(fds) < 0)
-        return;
-    terminal_leave();
-    pid_t pid = fork();
-    if (pid == 0) {
-        sigset_t none;
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-        signal(SIGPIPE, SIG_DFL);
-        dup2(fds[0], STDIN_FILENO);
-        close(fds[0]);
-        close(fds[1]);
-        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-        _exit(127);
-    }
-    close(fds[0]);
-    if (pid > 0)
-        feed(fds[1], text);
-    close(fds[1]);
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    wait_for_enter(status);
-    terminal_return();
+    typed_open(&s->run, "pipes");
+    s->run.back = s->run.count > 0;
+    edit_set(&s->edit, s->run.count ? s->run.texts[0] : "jq . | less");
 }
 
 static void on_detail(struct app *a, void *state, int status, struct str reply)
@@ -108,8 +55,8 @@ static void on_detail(struct app *a, void *state, int status, struct str reply)
         buf_put_str(&out, reply);
     if (status == 200 && !out.n)
         app_say(a, ROLE_WARN, "no %s is kept of this request", names[s->what]);
-    else if (status == 200)
-        run(s->edit.text, buf_str(&out));
+    else if (status == 200 && child_run(s->edit.text, NULL, &(struct str){out.p, out.n}) < 0)
+        app_say(a, ROLE_BAD, "the shell could not be started: %s", strerror(errno));
     buf_fini(&out);
     arena_fini(&mem);
     app_pop(a, s);
@@ -123,9 +70,15 @@ static bool key(struct app *a, void *state, int key)
         s->what = (s->what + 1) % PIPE_WHATS;
         return true;
     }
+    if (key == KEY_N_UP || key == KEY_N_DOWN) {
+        const char *text = typed_step(&s->run, key == KEY_N_UP);
+        if (text)
+            edit_set(&s->edit, text);
+        return true;
+    }
     if (key != '\r' || !s->edit.n)
         return edit_key(&s->edit, key);
-    str_copy(last_command, sizeof last_command, str_c(s->edit.text));
+    typed_put(&s->run, s->edit.text);
     snprintf(path, sizeof path, "exchanges/%s", s->id);
     app_ask(a, s, "GET", path, STR_NULL, on_detail);
     return true;
@@ -143,24 +96,10 @@ static void draw(struct app *a, void *state, struct rect r)
         "runs in your shell, as you, with this terminal");
 }
 
-static bool typing(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return true;
-}
-
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "Tab request, answer or record  Enter run  Esc close";
-}
-
 const struct screen sheet_pipe = {.name = "pipe",
     .size = sizeof(struct state),
     .open = open,
     .draw = draw,
     .key = key,
-    .typing = typing,
-    .hint = hint};
+    .types = true,
+    .line = "Tab request, answer or record  ↑ earlier  Enter run  Esc close"};

@@ -1,6 +1,7 @@
 /* request_list.c: see request_list.h. */
 #include "tui/screens/request_list.h"
 
+#include "store/base/array.h"
 #include "store/base/clock.h"
 #include "tui/format.h"
 #include "tui/settings.h"
@@ -30,15 +31,8 @@ static bool passes(struct request_list *l, struct row *row)
 
 static void push_item(struct request_list *l, struct row *row, int marker)
 {
-    if (l->count == l->room) {
-        size_t room = l->room ? l->room * 2 : 1024;
-        struct request_item *items = realloc(l->items, room * sizeof *items);
-        if (!items)
-            return;
-        l->items = items;
-        l->room = room;
-    }
-    l->items[l->count++] = (struct request_item){row ? row_get(row) : NULL, marker};
+    if (array_room(&l->items, &l->room, l->count, sizeof *l->items))
+        l->items[l->count++] = (struct request_item){row ? row_get(row) : NULL, marker};
 }
 
 static void drop_items(struct request_list *l)
@@ -189,7 +183,7 @@ static void look_further(struct request_list *l)
 int request_list_tick(struct request_list *l)
 {
     look_further(l);
-    if (l->paused || !app_model(l->app)->now.live)
+    if (l->paused || !app_model(l->app)->now.live || app_slow(l->app))
         return -1;
     if (app_now_ms(l->app) - l->now_ms >= LIVE_TICK_MS)
         app_dirty(l->app);
@@ -216,10 +210,23 @@ bool request_list_none(const struct request_list *l)
 
 /* ---- drawing ---- */
 
+/* The request before this one in the list, whichever way it is ordered; lines do not count. */
+static const struct row *row_before(const struct request_list *l, int row)
+{
+    int by = by_time(l) && l->table.descending ? 1 : -1;
+    for (int i = row + by; i >= 0 && i < (int)l->count; i += by)
+        if (l->items[i].row)
+            return l->items[i].row;
+    return NULL;
+}
+
 static void cell(void *ctx, int row, int column, int y, int x, int width)
 {
     const struct request_list *l = ctx;
-    request_cell(l->items[row].row, column, y, x, width, l->now_ms, l->time_form);
+    struct time_style times = {l->time_form, l->now_ms, NULL};
+    if (column == COLUMN_TIME && l->time_form == TIME_DELTA)
+        times.before = row_before(l, row);
+    request_cell(l->items[row].row, column, y, x, width, &times);
 }
 
 static void lead(void *ctx, int row, int y, int x)
@@ -304,7 +311,7 @@ void request_list_draw_counts(struct request_list *l, int y, int width)
     else if (l->table.follow)
         snprintf(state, sizeof state, "   FOLLOW");
     snprintf(right, sizeof right, "%s%s%s   %s%s%s", l->marks_only ? "marked " : "", count,
-        l->older.searched_back[0] && narrowed && !l->older.done ? "  searching back…" : "",
+        l->older.searched_back[0] && l->filter.on && !l->older.done ? "  searching back…" : "",
         l->table.descending ? "▼" : "▲", request_columns[l->table.sort].head.title, state);
     ui_put_right(y, width / 2 + 2, width - width / 2 - 3, l->paused ? ROLE_WARN : ROLE_DIM, right);
 }
@@ -504,6 +511,7 @@ void request_list_init(struct request_list *l, struct app *a)
     l->table.follow = true;
     l->stale = true;
     l->generation = l->filter.generation = 1;
+    typed_open(&l->filter.kept, "filters");
     request_list_columns(l, str_c(settings_text(app_settings(a), "columns requests")), &unknown);
 }
 

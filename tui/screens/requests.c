@@ -16,7 +16,8 @@ struct state {
     struct app *app;
     struct request_list list;
     struct inspector inspector;
-    bool pane, focus_pane, zoom;
+    struct strip strip;
+    bool pane, focus_pane, zoom, strip_shown;
     int pane_share; /* per cent */
 };
 
@@ -26,6 +27,11 @@ static const enum context pane_place[] = {
     CONTEXT_INSPECT, CONTEXT_SUBJECT, CONTEXT_TEXT, CONTEXT_END};
 
 /* ---- drawing ---- */
+
+static bool has_strip(const struct app *a, struct rect r)
+{
+    return r.w >= 180 && r.h >= 40 && !app_slow(a);
+}
 
 static bool side_by_side(struct rect r)
 {
@@ -67,8 +73,9 @@ static void draw(struct app *a, void *state, struct rect r)
         return;
     }
     request_list_refresh(l);
-    if (r.w >= 180 && r.h >= 40)
-        strip_draw(a, r.y++, r.w), r.h--;
+    s->strip_shown = has_strip(a, r);
+    if (s->strip_shown)
+        strip_draw(&s->strip, a, r.y++, r.w), r.h--;
     if (!app_compact(a) || l->filter.editing || l->filter.text[0] || l->paused) {
         if (!s->zoom)
             request_list_draw_counts(l, r.y++, r.w), r.h--;
@@ -134,10 +141,15 @@ static bool pane_action(struct state *s, enum action action)
     }
 }
 
-static void size_action(struct state *s, enum action action)
+/* Of the inspector; without one, of the time that the strip shows. */
+static bool size_action(struct state *s, enum action action)
 {
-    int by = action == ACTION_GROW ? 5 : -5;
-    s->pane_share = MAX(20, MIN(80, s->pane_share + by));
+    bool more = action == ACTION_GROW;
+    if (s->pane)
+        s->pane_share = MAX(20, MIN(80, s->pane_share + (more ? 5 : -5)));
+    else if (s->strip_shown)
+        strip_zoom(&s->strip, more);
+    return s->pane || s->strip_shown;
 }
 
 static bool list_action(struct state *s, enum action action)
@@ -172,10 +184,8 @@ static bool action(struct app *a, void *state, enum action action)
 {
     struct state *s = state;
     app_dirty(a);
-    if (s->pane && (action == ACTION_GROW || action == ACTION_SHRINK)) {
-        size_action(s, action);
-        return true;
-    }
+    if (action == ACTION_GROW || action == ACTION_SHRINK)
+        return size_action(s, action);
     return s->pane && s->focus_pane ? pane_action(s, action) : list_action(s, action);
 }
 

@@ -55,12 +55,8 @@ static bool key(struct app *a, void *state, int key)
     return true;
 }
 
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "↑↓ choose  Enter do it  Esc close";
-}
-
-const struct screen sheet_restart = {
-    .name = "restart", .size = sizeof(struct state), .draw = draw, .key = key, .hint = hint};
+const struct screen sheet_restart = {.name = "restart",
+    .size = sizeof(struct state),
+    .draw = draw,
+    .key = key,
+    .line = "↑↓ choose  Enter do it  Esc close"};

@@ -1,32 +1,29 @@
 /* route_edit.c: the staged diff and the person's own editor; see route_edit.h. */
 #include "tui/screens/route_edit.h"
 
+#include "tui/child.h"
 #include "tui/widgets/listing.h"
 #include "tui/widgets/menu.h"
 #include "tui/widgets/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { EDIT_BYTES_MAX = 1 << 20 };
 
 struct state {
+    struct text diff; /* first: text_sheet_action() */
     char name[200];
     struct buf before, after;
-    struct text diff;
     int64_t revision;
     char trouble[480];
     bool checked, sending;
     const void *below;
 };
-
-static const enum context place[] = {CONTEXT_TEXT, CONTEXT_END};
 
 /* ---- the diff: what only one side has, line by line (longest common run of lines) ---- */
 
@@ -191,12 +188,6 @@ static bool key(struct app *a, void *state, int key)
     return true;
 }
 
-static bool action(struct app *a, void *state, enum action action)
-{
-    (void)a;
-    return text_action(&((struct state *)state)->diff, action);
-}
-
 static const char *hint(struct app *a, void *state)
 {
     (void)a;
@@ -206,12 +197,12 @@ static const char *hint(struct app *a, void *state)
 
 static const struct screen sheet_staged = {.name = "staged",
     .size = sizeof(struct state),
-    .contexts = place,
+    .contexts = text_place,
     .open = open_sheet,
     .close = close_sheet,
     .draw = draw,
     .key = key,
-    .action = action,
+    .action = text_sheet_action,
     .hint = hint};
 
 /* ---- the editor ---- */
@@ -237,22 +228,8 @@ static bool run_editor(const char *path)
 {
     const char *editor = getenv("VISUAL") ? getenv("VISUAL") : getenv("EDITOR");
     char command[400];
-    int status = 1;
     snprintf(command, sizeof command, "%.300s \"$1\"", editor && *editor ? editor : "vi");
-    terminal_leave();
-    pid_t pid = fork();
-    if (pid == 0) {
-        sigset_t none;
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-        signal(SIGPIPE, SIG_DFL);
-        execl("/bin/sh", "sh", "-c", command, "sh", path, (char *)NULL);
-        _exit(127);
-    }
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    terminal_return();
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return child_run(command, path, NULL) == 0;
 }
 
 static void read_back(const char *path, struct buf *out)

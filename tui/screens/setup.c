@@ -65,16 +65,9 @@ static bool key(struct app *a, void *state, int key)
     return true;
 }
 
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "Space or Enter turns on or off  Esc close";
-}
-
 const struct screen sheet_setup = {.name = "setup",
     .size = sizeof(struct state),
     .open = open,
     .draw = draw,
     .key = key,
-    .hint = hint};
+    .line = "Space or Enter turns on or off  Esc close"};

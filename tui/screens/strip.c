@@ -4,27 +4,49 @@
 #include "tui/format.h"
 #include "tui/widgets/chart.h"
 
-/* One line of what the last hour looked like, where there is room for it. */
-void strip_draw(struct app *a, int y, int width)
+enum { NOTE = 22, FIGURE = 9 };
+
+static const int spans[] = {10, 30, MODEL_HISTORY};
+
+static size_t span_of(const struct strip *s)
+{
+    for (size_t i = 0; i < ARRAY_LEN(spans); i++)
+        if (spans[i] == s->minutes)
+            return i;
+    return ARRAY_LEN(spans) - 1;
+}
+
+void strip_zoom(struct strip *s, bool longer)
+{
+    size_t i = span_of(s);
+    i = longer ? MIN(i + 1, ARRAY_LEN(spans) - 1) : i - (i > 0);
+    s->minutes = spans[i];
+}
+
+void strip_draw(const struct strip *s, struct app *a, int y, int width)
 {
     const struct figures *f = &app_model(a)->now;
-    char b[FORMAT_MAX];
+    size_t minutes = MIN((size_t)spans[span_of(s)], f->history);
+    char rate[FORMAT_MAX], first[FORMAT_MAX], errors[FORMAT_MAX], tokens[FORMAT_MAX],
+        money[FORMAT_MAX];
+    if (!f->history)
+        return;
+    size_t last = f->history - 1;
     const struct {
-        const char *title;
+        const char *title, *now;
         const int64_t *values;
-    } charts[] = {{"req/s", f->req_history}, {"TTFT p95", f->ttft_history},
-        {"err%", f->err_history}, {"tok/s", f->tok_history}, {"$/min", f->nano_history}};
-    int each = width / (int)ARRAY_LEN(charts);
-    for (size_t i = 0; i < ARRAY_LEN(charts) && f->history; i++) {
+    } charts[] = {{"req/s", format_rate(rate, f->req_per_s), f->req_history},
+        {"TTFT p95", format_seconds(first, f->ttft_history[last]), f->ttft_history},
+        {"err%", format_share(errors, f->err_history[last]), f->err_history},
+        {"tok/s", format_rate(tokens, (double)f->tok_history[last] / 1000), f->tok_history},
+        {"$/min", format_dollars(money, f->nano_history[last]), f->nano_history}};
+    int each = (width - NOTE) / (int)ARRAY_LEN(charts);
+    for (size_t i = 0; i < ARRAY_LEN(charts); i++) {
         int x = 1 + (int)i * each;
-        int64_t last = charts[i].values[f->history - 1];
         int n = ui_put(y, x, each - 2, ROLE_DIM, charts[i].title) + 1;
-        const char *now = i == 0   ? format_rate(b, f->req_per_s)
-                          : i == 1 ? format_seconds(b, last)
-                          : i == 2 ? format_share(b, last)
-                          : i == 4 ? format_dollars(b, last)
-                                   : format_count(b, last);
-        chart_spark(y, x + n, each - n - 11, ROLE_CHART, charts[i].values, f->history);
-        ui_put(y, x + each - 10, 9, ROLE_HEADER, now);
+        chart_span(y, x + n, each - n - FIGURE - 2, ROLE_CHART,
+            charts[i].values + f->history - minutes, minutes);
+        ui_put(y, x + each - FIGURE - 1, FIGURE, ROLE_HEADER, charts[i].now);
     }
+    ui_printf(y, width - NOTE, NOTE - 1, ROLE_DIM, "(%zu min; + - window)", minutes);
 }

@@ -1,6 +1,8 @@
 /* transcript.c: see transcript.h. */
 #include "tui/screens/transcript.h"
 
+#include "store/base/array.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,16 +38,8 @@ static void push(struct transcript *s, struct transcript_event e)
 {
     if (s->count == TRANSCRIPT_EVENTS_MAX)
         s->full = true;
-    if (s->full)
+    if (s->full || !array_room(&s->events, &s->room, s->count, sizeof *s->events))
         return;
-    if (s->count == s->room) {
-        size_t room = s->room ? s->room * 2 : 128;
-        struct transcript_event *events = realloc(s->events, room * sizeof *events);
-        if (!events)
-            return;
-        s->events = events;
-        s->room = room;
-    }
     if (s->count)
         s->max_gap_us = MAX(s->max_gap_us, e.us - s->events[s->count - 1].us);
     s->events[s->count++] = e;

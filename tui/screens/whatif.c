@@ -11,10 +11,10 @@
 #include <stdio.h>
 
 struct state {
+    struct text text; /* first: text_sheet_action() */
     char name[200];
     struct buf proposal;
     size_t span;
-    struct text text;
     bool asking;
     char trouble[480];
 };
@@ -24,8 +24,6 @@ static const struct {
     int64_t ms;
 } spans[] = {{"the last hour", 3600000}, {"the last 24 h", 86400000}, {"the last 7 days", 604800000},
     {"the last 30 days", 2592000000}};
-
-static const enum context place[] = {CONTEXT_TEXT, CONTEXT_END};
 
 /* ---- laying it out ---- */
 
@@ -166,10 +164,8 @@ static void open(struct app *a, void *state, const void *arg)
 
 static void close(struct app *a, void *state)
 {
-    struct state *s = state;
-    (void)a;
-    buf_fini(&s->proposal);
-    text_fini(&s->text);
+    buf_fini(&((struct state *)state)->proposal);
+    text_sheet_close(a, state);
 }
 
 static void draw(struct app *a, void *state, struct rect r)
@@ -201,25 +197,12 @@ static bool key(struct app *a, void *state, int key)
     return true;
 }
 
-static bool action(struct app *a, void *state, enum action action)
-{
-    (void)a;
-    return text_action(&((struct state *)state)->text, action);
-}
-
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "+ - longer or shorter time  ↑↓ scroll  Esc back";
-}
-
 const struct screen sheet_whatif = {.name = "whatif",
     .size = sizeof(struct state),
-    .contexts = place,
+    .contexts = text_place,
     .open = open,
     .close = close,
     .draw = draw,
     .key = key,
-    .action = action,
-    .hint = hint};
+    .action = text_sheet_action,
+    .line = "+ - longer or shorter time  ↑↓ scroll  Esc back"};

@@ -1,6 +1,7 @@
 /* listing.c: see listing.h. */
 #include "tui/widgets/listing.h"
 
+#include "store/base/array.h"
 #include "store/base/clock.h"
 #include "tui/format.h"
 #include "tui/settings.h"
@@ -148,14 +149,8 @@ static void take_rows(struct listing *l)
     struct json_span k, v;
     l->count = 0;
     while (!it.object && json_next(&it, &k, &v)) {
-        if (l->count == l->room) {
-            size_t room = l->room ? l->room * 2 : 64;
-            struct str *rows = realloc(l->rows, room * sizeof *rows);
-            if (!rows)
-                return;
-            l->rows = rows;
-            l->room = room;
-        }
+        if (!array_room(&l->rows, &l->room, l->count, sizeof *l->rows))
+            return;
         l->rows[l->count++] = v.raw;
     }
 }
@@ -223,7 +218,7 @@ static void state_cell(const char *text, int y, int x, int width)
     ui_put(y, x, width, *text ? ROLE_BAD : ROLE_DIM, *text ? line : "-");
 }
 
-static void spark_cell(struct str array, int y, int x, int width)
+void listing_spark(int y, int x, int width, struct str array)
 {
     struct json_iter it = json_iter(array);
     struct json_span k, v;
@@ -292,7 +287,7 @@ static void cell(void *ctx, int row, int column, int y, int x, int width)
         listing_share(y, x, width, listing_i64(object, c->path));
         break;
     case CELL_SPARK:
-        spark_cell(json_path(object, c->path).raw, y, x, width);
+        listing_spark(y, x, width, json_path(object, c->path).raw);
         break;
     case CELL_OWN:
         l->def->own(l, object, column, y, x, width);

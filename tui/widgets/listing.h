@@ -91,6 +91,9 @@ bool listing_key(struct app *a, void *list, int key); /* clicks: the second one 
 
 bool listing_columns(struct app *a, void *list, struct str names, struct str *unknown);
 
+/* An array of figures as a spark line, as CELL_SPARK paints it. */
+void listing_spark(int y, int x, int width, struct str array);
+
 /* A share of errors, warned above 1 % and 5 %, as CELL_SHARE paints it. */
 void listing_share(int y, int x, int width, int64_t ppm);
 

@@ -89,19 +89,12 @@ static bool key(struct app *a, void *state, int key)
     return true;
 }
 
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "↑↓ choose  Enter take  Esc close";
-}
-
 static const struct screen sheet_menu = {.name = "menu",
     .size = sizeof(struct state),
     .open = open,
     .draw = draw,
     .key = key,
-    .hint = hint};
+    .line = "↑↓ choose  Enter take  Esc close"};
 
 void menu_open(struct app *a, const struct menu_arg *arg)
 {

@@ -4,12 +4,10 @@
 #include "tui/widgets/menu.h"
 
 struct state {
+    struct text text; /* first: text_sheet_close(), text_sheet_action() */
     char title[100];
     int height, width;
-    struct text text;
 };
-
-static const enum context place[] = {CONTEXT_TEXT, CONTEXT_END};
 
 static void open(struct app *a, void *state, const void *arg)
 {
@@ -22,12 +20,6 @@ static void open(struct app *a, void *state, const void *arg)
     text_reset(&s->text);
     s->text.stay = true;
     n->fill(&s->text, n->ctx);
-}
-
-static void close(struct app *a, void *state)
-{
-    (void)a;
-    text_fini(&((struct state *)state)->text);
 }
 
 static void draw(struct app *a, void *state, struct rect r)
@@ -48,28 +40,15 @@ static bool key(struct app *a, void *state, int key)
     return true;
 }
 
-static bool action(struct app *a, void *state, enum action action)
-{
-    (void)a;
-    return text_action(&((struct state *)state)->text, action);
-}
-
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "↑↓ scroll  Enter or Esc close";
-}
-
 static const struct screen sheet_note = {.name = "note",
     .size = sizeof(struct state),
-    .contexts = place,
+    .contexts = text_place,
     .open = open,
-    .close = close,
+    .close = text_sheet_close,
     .draw = draw,
     .key = key,
-    .action = action,
-    .hint = hint};
+    .action = text_sheet_action,
+    .line = "↑↓ scroll  Enter or Esc close"};
 
 void note_open(struct app *a, const struct note_arg *arg)
 {

@@ -2,6 +2,7 @@
  * needed; a line that grows is laid out again. */
 #include "tui/widgets/text.h"
 
+#include "store/base/array.h"
 #include "tui/clean.h"
 
 #include <stdarg.h>
@@ -27,19 +28,6 @@ void text_fini(struct text *t)
     *t = (struct text){0};
 }
 
-static bool grow(void **p, size_t *room, size_t n, size_t each)
-{
-    if (n < *room)
-        return true;
-    size_t more = *room ? *room * 2 : 256;
-    void *bigger = realloc(*p, more * each);
-    if (!bigger)
-        return false;
-    *p = bigger;
-    *room = more;
-    return true;
-}
-
 /* Tabs become blanks here, once; everything else is left to the sanitizer. */
 static void put_bytes(struct text *t, struct str s)
 {
@@ -60,7 +48,7 @@ static struct text_line *new_line(struct text *t, enum role role, struct str s)
 {
     if (!t->bytes.max)
         buf_init(&t->bytes, TEXT_BYTES_MAX + 65536);
-    if (t->full || !grow((void **)&t->lines, &t->line_room, t->line_count, sizeof *t->lines))
+    if (t->full || !array_room(&t->lines, &t->line_room, t->line_count, sizeof *t->lines))
         return NULL;
     if (t->bytes.n + s.n > TEXT_BYTES_MAX) {
         t->full = true;
@@ -199,7 +187,7 @@ static void lay_line(struct text *t, size_t line)
     do {
         size_t columns = (size_t)MAX(t->width - (at ? l->indent : 0), 8);
         size_t n = t->cut ? s.n : piece_end(str_from(s, at), columns);
-        if (!grow((void **)&t->pieces, &t->piece_room, t->piece_count, sizeof *t->pieces))
+        if (!array_room(&t->pieces, &t->piece_room, t->piece_count, sizeof *t->pieces))
             return;
         t->pieces[t->piece_count++] = (struct text_piece){line, l->at + at, n};
         at += n;
@@ -323,4 +311,20 @@ bool text_action(struct text *t, enum action action)
     default:
         return false;
     }
+}
+
+/* ---- as a sheet ---- */
+
+const enum context text_place[] = {CONTEXT_TEXT, CONTEXT_END};
+
+void text_sheet_close(struct app *a, void *text)
+{
+    (void)a;
+    text_fini(text);
+}
+
+bool text_sheet_action(struct app *a, void *text, enum action action)
+{
+    (void)a;
+    return text_action(text, action);
 }

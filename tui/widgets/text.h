@@ -8,7 +8,12 @@
  *
  * text_put() splits at line ends. While the last line is on show the pane follows what grows;
  * moving up stops that, G resumes. Bounded: TEXT_BYTES_MAX, then one line says that the rest is
- * left out. Ownership: the text owns copies; text_fini() frees. Zeroed memory is an empty text. */
+ * left out.
+ *
+ * A sheet whose state begins with its struct text names text_sheet_close and text_sheet_action in
+ * its struct screen as they are, and text_place as its contexts.
+ *
+ * Ownership: the text owns copies; text_fini() frees. Zeroed memory is an empty text. */
 #ifndef POINTSMAN_TEXT_H
 #define POINTSMAN_TEXT_H
 
@@ -49,6 +54,9 @@ void text_json(struct text *t, struct str json);                /* indented; not
 
 void text_draw(struct text *t, struct rect r, struct app *a);
 bool text_action(struct text *t, enum action action);
+extern const enum context text_place[];
+void text_sheet_close(struct app *a, void *text);
+bool text_sheet_action(struct app *a, void *text, enum action action);
 bool text_find(struct text *t, const char *needle, bool backward); /* from the top of the page */
 
 #endif
