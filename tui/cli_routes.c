@@ -105,6 +105,17 @@ static void show_rules(const struct cli *c, const struct json *rules)
     }
 }
 
+static void show_canary(struct cli *c, const struct json *canary)
+{
+    char share[FORMAT_MAX];
+    const char *why = json_string(canary, "why", "");
+    if (json_is_object(canary))
+        cli_say(c, "canary: %s, %s%% of the requests%s%s", json_string(canary, "to", ""),
+            format_share(share, json_int(canary, "share_ppm", 0)),
+            json_bool(canary, "taken_back", false) ? "; " : "",
+            !json_bool(canary, "taken_back", false) ? "" : why[0] ? why : "taken back");
+}
+
 int cli_route_show(struct cli *c)
 {
     struct reply r;
@@ -136,6 +147,7 @@ int cli_route_show(struct cli *c)
         if (expands[0])
             cli_say(c, "goal %s: %s", json_string(route, "goal", ""), expands);
         show_rules(c, json_member(route, "rules"));
+        show_canary(c, json_member(route, "canary"));
         for (const struct json *f = json_first(json_member(route, "fallback")); f;
              f = json_following(f))
             cli_say(c, "fallback: %s", json_item_string(f, ""));

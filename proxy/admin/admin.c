@@ -222,6 +222,7 @@ static void every_second(void *ctx)
     admin_ask_numbers(a, now);
     admin_probe_drained(a, now);
     admin_ask_models(a, now);
+    admin_note_canaries(a, now);
     alarms_tick(a->alarms, now);
     (void)loop_timer_set(a->loop, &a->tick, loop_now_us(a->loop) + SECOND_US);
 }

@@ -45,6 +45,7 @@
  *                               ttft_p95_us, open_for_us, in_flight}], fallback:[target], rules:[{name,
  *                               enabled, if:{…}, use:[…]}], override:{to, scope, scope_name, until_ms,
  *                               who, when_ms, revision}, overrides:[…of every scope], edited,
+ *                               canary:{to, share_ppm, taken_back, why, when_ms} or null,
  *                               object (as in the configuration)}]}
  * GET  targets               → {targets:[{target, provider, model, health, ttft_p95_us, price_in, price_out,
  *                               context_tokens, tools, images}], goals:[{name, expands_to}], profiles:[name]}

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const kinds[] = {"override/", "drain/", "route/", "provider/", "profile/", "key/",
-    "secret/"};
+static const char *const kinds[] = {"override/", "drain/", "route/", "provider/", "canary/", "profile/",
+    "key/", "secret/"};
 
 /* ---- the objects ---- */
 

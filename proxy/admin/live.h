@@ -7,6 +7,7 @@
  *
  *     override/SCOPE/SCOPE_NAME/ASKED   {"to", "until_ms", "who", "when_ms", "revision"}
  *     drain/PROVIDER                    {"until_ms", "probe", …}
+ *     canary/ROUTE                      {"to", "share_ppm", "why", "when_ms"}: that canary was taken back
  *     route/NAME                        a route as in the file: replaces or adds to the file's
  *     provider/NAME                     a provider as in the file, added live
  *     profile/NAME                      {"states": {object: value or null}}

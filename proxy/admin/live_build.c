@@ -4,6 +4,7 @@
 #include "proxy/config/config.h"
 #include "store/base/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static bool parse_scope(struct str name, enum scope *scope)
@@ -98,6 +99,43 @@ static bool collect_drained(const struct live *l, struct arena *a, struct snapsh
     return list != NULL;
 }
 
+/* Counts only for the canary that it was: one with another target or share is a new one. */
+static bool is_back(const struct config *config, struct str name, const struct live_object *o)
+{
+    const struct route *r = NULL;
+    char to[320];
+    for (size_t i = 0; i < config->route_count && !r; i++)
+        if (str_eq(config->routes[i].name, name))
+            r = &config->routes[i];
+    if (!r || !r->canary.share_ppm || !r->canary.to.provider)
+        return false;
+    snprintf(to, sizeof to, STR_FMT "/" STR_FMT, STR_ARG(r->canary.to.provider->name),
+        STR_ARG(r->canary.to.model));
+    struct json *j = json_parse(str_n(o->json, o->json_bytes), NULL);
+    bool same = strcmp(json_string(j, "to", ""), to) == 0 &&
+                json_int(j, "share_ppm", 0) == r->canary.share_ppm;
+    json_free(j);
+    return same;
+}
+
+static bool collect_taken_back(const struct live *l, const struct config *config, struct arena *a,
+    struct snapshot_parts *p)
+{
+    struct str prefix = STR("canary/");
+    struct str *list = arena_alloc(a, l->count * sizeof *list + 1);
+    size_t n = 0;
+    for (size_t i = live_lower_bound(l, prefix); list && i < l->count; i++) {
+        struct str name = str_c(l->objects[i]->name);
+        if (!str_starts(name, prefix))
+            break;
+        if (l->objects[i]->json && is_back(config, str_from(name, prefix.n), l->objects[i]))
+            list[n++] = str_from(name, prefix.n);
+    }
+    p->taken_back = list;
+    p->taken_back_count = n;
+    return list != NULL;
+}
+
 struct snapshot *live_build(struct live *l, struct config *config, struct err *e)
 {
     if (!l->keys && !(l->keys = live_keys_build(l, config, e)))
@@ -108,7 +146,8 @@ struct snapshot *live_build(struct live *l, struct config *config, struct err *e
         .free_keys = live_keys_put, .free_keys_ctx = l->keys, .revision = l->revision};
     atomic_fetch_add_explicit(&l->keys->references, 1, memory_order_relaxed);
     struct snapshot *s = NULL;
-    if (collect_overrides(l, &a, &parts) && collect_drained(l, &a, &parts))
+    if (collect_overrides(l, &a, &parts) && collect_drained(l, &a, &parts) &&
+        collect_taken_back(l, config, &a, &parts))
         s = snapshot_new(&parts);
     arena_fini(&a);
     if (s)

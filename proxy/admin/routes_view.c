@@ -150,6 +150,29 @@ static void put_overrides(struct json_writer *w, const struct snapshot *s, struc
     json_array_end(w);
 }
 
+static void put_canary(struct call *c, struct json_writer *w, const struct snapshot *s,
+    const struct route *r)
+{
+    struct str kept = live_get(c->admin->live, call_printf(c, "canary/" STR_FMT, STR_ARG(r->name)));
+    int64_t when_ms = 0;
+    if (!r->canary.share_ppm || !r->canary.to.provider) {
+        json_put_null(w, "canary");
+        return;
+    }
+    bool back = c->admin->start.health && health_canary_is_back(c->admin->start.health, r);
+    for (size_t i = 0; i < s->taken_back_count; i++)
+        back = back || str_eq(s->taken_back[i], r->name);
+    if (back && json_i64(json_get(kept, STR("when_ms")), &when_ms) < 0)
+        when_ms = 0; /* taken back this second */
+    json_object_begin(w, "canary");
+    json_put_str(w, "to", target_name(c, &r->canary.to));
+    json_put_int(w, "share_ppm", r->canary.share_ppm);
+    json_put_bool(w, "taken_back", back);
+    json_put_str(w, "why", back ? json_text(json_get(kept, STR("why")), &c->arena) : STR(""));
+    json_put_int(w, "when_ms", when_ms);
+    json_object_end(w);
+}
+
 static void put_route(struct call *c, struct json_writer *w, const struct snapshot *s,
     const struct route *r, const struct store_answer *a)
 {
@@ -172,6 +195,7 @@ static void put_route(struct call *c, struct json_writer *w, const struct snapsh
     for (size_t i = 0; i < r->rule_count; i++)
         put_rule(c, w, &r->rules[i]);
     json_array_end(w);
+    put_canary(c, w, s, r);
     put_overrides(w, s, r->name);
     json_put_raw(w, "object", object.n ? object : STR("null"));
     json_object_end(w);

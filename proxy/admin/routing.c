@@ -504,23 +504,26 @@ void post_route_set(struct call *c)
             "object (null: as the file has it)");
         return;
     }
-    struct live_part part = {.object = call_printf(c, "route/" STR_FMT, STR_ARG(c->args[0])),
-        .after = route.type == JSON_OBJECT ? route.raw : STR_NULL};
+    struct live_part parts[] = {{.object = call_printf(c, "route/" STR_FMT, STR_ARG(c->args[0])),
+        .after = route.type == JSON_OBJECT ? route.raw : STR_NULL},
+        {.object = call_printf(c, "canary/" STR_FMT, STR_ARG(c->args[0]))}};
+    /* a canary that was taken back is tried anew */
+    size_t n = 1 + (live_get(c->admin->live, parts[1].object).n > 0);
     struct str before = arena_str(&c->arena, route_object(c, c->args[0]));
     struct err e = {0};
     struct live_who who = call_who(c);
     int64_t revision = live_revision(c->admin->live);
     bool dry = json_bool(c->body, "dry_run", false);
     struct str text = call_printf(c, "rules of " STR_FMT " edited", STR_ARG(c->args[0]));
-    int rc = dry ? live_try(c->admin->live, &part, 1, &e)
-                 : live_apply(c->admin->live, &who, &part, 1, text,
+    int rc = dry ? live_try(c->admin->live, parts, n, &e)
+                 : live_apply(c->admin->live, &who, parts, n, text,
                        json_int(c->body, "revision", -1), &revision, &e);
     if (rc < 0) {
         call_failed(c, rc, &e);
         return;
     }
     const struct route *edited = plan_find_route(live_config(c->admin->live), c->args[0]);
-    if (!dry && edited && c->admin->start.health) /* a canary that was taken back is tried anew */
+    if (!dry && edited && c->admin->start.health)
         health_canary_again(c->admin->start.health, edited);
     struct json_writer *w = call_begin(c);
     json_put_int(w, "revision", revision);

@@ -30,7 +30,7 @@ static bool put_drift(void *ctx, struct str object, struct str json, int64_t rev
 
 static void put_all_drift(struct call *c, struct json_writer *w)
 {
-    static const char *const kinds[] = {"override/", "drain/", "route/", "provider/"};
+    static const char *const kinds[] = {"override/", "drain/", "route/", "provider/", "canary/"};
     json_array_begin(w, "drift");
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         live_each(c->admin->live, str_c(kinds[i]), put_drift, w);
@@ -80,6 +80,8 @@ void get_config(struct call *c)
         live.override_count = s->override_count;
         live.drained = s->drained;
         live.drained_count = s->drained_count;
+        live.taken_back = s->taken_back;
+        live.taken_back_count = s->taken_back_count;
         for (size_t i = 0; i < key_table_count(s->keys) && live.key_count < ARRAY_LEN(keys); i++) {
             const struct key *k = key_table_at(s->keys, i);
             if (!k->from_file && !k->run_key)
@@ -157,7 +159,7 @@ static bool add_drop(void *ctx, struct str object, struct str json, int64_t revi
 /* `--reset`: what was changed live goes back to what the file says, as one change. */
 static int drop_live(struct call *c, struct err *e)
 {
-    static const char *const kinds[] = {"override/", "drain/", "route/"};
+    static const char *const kinds[] = {"override/", "drain/", "route/", "canary/"};
     struct drop_list *l = arena_zalloc(&c->arena, sizeof *l);
     struct live_who who = call_who(c);
     if (!l)

@@ -112,7 +112,7 @@ static bool count_change(void *ctx, struct str object, struct str json, int64_t 
 /* Live objects that stand in no file. */
 int64_t admin_drift(struct live *l)
 {
-    static const char *const kinds[] = {"override/", "drain/", "route/", "provider/"};
+    static const char *const kinds[] = {"override/", "drain/", "route/", "provider/", "canary/"};
     int64_t n = 0;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         live_each(l, str_c(kinds[i]), count_change, &n);

@@ -91,6 +91,8 @@ struct config_live {
     const struct key *const *keys; /* made live: named in comments, since the store keeps them */
     size_t key_count;
     int64_t wall_ms;               /* overrides that ended before are left out */
+    const struct str *taken_back; /* routes whose canary is left out */
+    size_t taken_back_count;
 };
 void config_export(const struct config *c, const struct config_live *live, struct buf *out);
 

@@ -128,9 +128,18 @@ static void put_retry(struct exporter *x, const struct route *t)
     buf_puts(x->out, "] }\n");
 }
 
-static void put_canary(struct exporter *x, const struct route *t)
+static bool taken_back(const struct config_live *live, struct str route)
 {
-    buf_puts(x->out, "    canary: { to: ");
+    for (size_t i = 0; live && i < live->taken_back_count; i++)
+        if (str_eq(live->taken_back[i], route))
+            return true;
+    return false;
+}
+
+/* One that was taken back is a comment: the file reproduces what is in force. */
+static void put_canary(struct exporter *x, const struct route *t, bool back)
+{
+    buf_puts(x->out, back ? "    # taken back: canary: { to: " : "    canary: { to: ");
     put_target(x->out, &t->canary.to);
     x->members = 1;
     export_options(x, SECTION_CANARY, t, "", true);
@@ -138,7 +147,8 @@ static void put_canary(struct exporter *x, const struct route *t)
 }
 
 /* Everything of a route but its rules and targets. */
-static void put_manner(struct exporter *x, const struct route *t, bool switched)
+static void put_manner(struct exporter *x, const struct route *t, const struct config_live *live,
+    bool switched)
 {
     struct route rest = *t;
     if (switched) { /* one target is left: nothing chooses among targets any more */
@@ -171,13 +181,13 @@ static void put_manner(struct exporter *x, const struct route *t, bool switched)
         buf_putc(x->out, '\n');
     }
     if (t->canary.share_ppm && !switched)
-        put_canary(x, t);
+        put_canary(x, t, taken_back(live, t->name));
 }
 
 static void put_as_configured(
     struct exporter *x, const struct route *t, const struct config_live *live)
 {
-    put_manner(x, t, false);
+    put_manner(x, t, live, false);
     if (t->rule_count || has_live_rules(live, t->name))
         buf_puts(x->out, "    rules:\n");
     put_live_rules(x->out, live, t->name);
@@ -212,7 +222,7 @@ static void put_switched(struct exporter *x, const struct config *c, const struc
         buf_printf(out, "%s\n", t->rule_count ? ", and rules" : "");
     }
     if (t)
-        put_manner(x, t, true);
+        put_manner(x, t, live, true);
     bool target = names_provider(c, o->to);
     if (!target || has_live_rules(live, o->name))
         buf_puts(out, "    rules:\n");

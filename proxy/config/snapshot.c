@@ -67,13 +67,24 @@ static bool copy_drained(struct snapshot_owner *o, const struct snapshot_parts *
     return !bad;
 }
 
+static bool copy_taken_back(struct snapshot_owner *o, const struct snapshot_parts *parts)
+{
+    bool bad = false;
+    struct str *to = arena_alloc(&o->arena, parts->taken_back_count * sizeof *to + 1);
+    for (size_t i = 0; to && i < parts->taken_back_count; i++)
+        to[i] = copy(&o->arena, parts->taken_back[i], &bad);
+    o->s.taken_back = to;
+    o->s.taken_back_count = parts->taken_back_count;
+    return to && !bad;
+}
+
 struct snapshot *snapshot_new(const struct snapshot_parts *parts)
 {
     struct snapshot_owner *o = calloc(1, sizeof *o);
     if (!o)
         return NULL;
     arena_init(&o->arena, SNAPSHOT_BLOCK, SNAPSHOT_MAX);
-    if (!copy_overrides(o, parts) || !copy_drained(o, parts)) {
+    if (!copy_overrides(o, parts) || !copy_drained(o, parts) || !copy_taken_back(o, parts)) {
         arena_fini(&o->arena);
         free(o);
         return NULL;

@@ -284,11 +284,13 @@ struct snapshot {
     size_t override_count;
     const struct str *drained;  /* provider names drained by hand */
     size_t drained_count;
+    const struct str *taken_back; /* routes whose canary, as it is configured, was taken back */
+    size_t taken_back_count;
 };
 
 /* What a snapshot is made of. `config` is a counted reference that the snapshot takes over; the
  * table of keys and what it stands on is freed with free_keys(free_keys_ctx) (may be NULL);
- * overrides and drained names are copied. */
+ * overrides and names are copied. */
 struct snapshot_parts {
     const struct config *config;
     const struct key_table *keys;
@@ -298,6 +300,8 @@ struct snapshot_parts {
     size_t override_count;
     const struct str *drained;
     size_t drained_count;
+    const struct str *taken_back;
+    size_t taken_back_count;
     int64_t revision;
 };
 /* NULL without memory (the parts then stay the caller's). One reference; generation 0 until

@@ -291,6 +291,24 @@ static void slot_ready_anywhere(void *ctx)
     loop_post(x->worker->loop, &x->ready_message);
 }
 
+static bool begin_after(struct exchange *x, int64_t delay_us);
+
+/* max_wait is the longest stay in a queue, not in each of several turns at its end: what comes after is
+ * another provider. */
+static bool attempt_elsewhere(struct exchange *x)
+{
+    const struct provider *full = x->target->provider;
+    size_t next = x->next_candidate + 1;
+    while (next < x->plan.count && x->plan.candidates[next].provider == full)
+        next++;
+    if (next == x->plan.count || !(x->plan.retry_on & FAIL_429) || x->client_gone || x->time_over ||
+        x->attempt_count >= ATTEMPTS_MAX || x->worker->shared->draining)
+        return false;
+    x->next_candidate = next;
+    x->tries_here = 0;
+    return begin_after(x, 0);
+}
+
 static void queue_timeout(void *ctx)
 {
     struct exchange *x = ctx;
@@ -301,7 +319,7 @@ static void queue_timeout(void *ctx)
     if (!note_attempt(x))
         return;
     attempt_end(x, "failed", 0, "waited too long for a free place at this provider");
-    if (!attempt_again(x, FAIL_429, -1))
+    if (!attempt_elsewhere(x))
         exchange_fail(x, 503, "provider_busy",
             "every place at this provider is taken and the wait was longer than max_wait");
 }

@@ -314,6 +314,15 @@ static void say_debt(const struct exchange *x, int64_t cost_nano)
     }
 }
 
+/* A canary is held against what the others really cost. One that failed over counts for nobody. */
+static void compare_canary(const struct exchange *x, const struct charge *c)
+{
+    const struct plan *p = &x->plan;
+    bool taken = p->canary && x->target == &p->candidates[0];
+    if (x->outcome == OUTCOME_OK && (taken || p->beside_canary) && p->route->canary.max_cost_ppm)
+        health_canary_cost(x->worker->shared->health, p->route, taken, charged(c));
+}
+
 /* An agent that is stuck makes the same call again and again: said once, and at every doubling. */
 static void watch_for_loops(const struct exchange *x)
 {
@@ -368,6 +377,7 @@ void settle(struct exchange *x)
             say_debt(x, charged(&c));
     }
     count(x, &c);
+    compare_canary(x, &c);
     watch_for_loops(x);
     if (x->slot) {
         struct charge shown = c; /* for the cost header of a held answer */

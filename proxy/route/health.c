@@ -257,23 +257,26 @@ static void times_add(struct times *t, int64_t us, int parts, int64_t part_us, i
         ++*count;
 }
 
-static int64_t times_p95(const struct times *t, int parts, int64_t part_us, int64_t now_us,
-    int64_t *samples)
+static void times_sum(const struct times *t, int parts, int64_t part_us, int64_t now_us,
+    uint32_t sum[BUCKETS])
 {
-    uint32_t sum[BUCKETS] = {0}, all = 0, seen = 0;
     int64_t now = now_us / part_us + 1;
     for (int i = 0; i < parts; i++) {
         if (!t->number[i] || t->number[i] <= now - parts || t->number[i] > now)
             continue;
-        for (int k = 0; k < BUCKETS; k++) {
+        for (int k = 0; k < BUCKETS; k++)
             sum[k] += t->count[i][k];
-            all += t->count[i][k];
-        }
     }
-    *samples = all;
+}
+
+static int64_t p95_of(const uint32_t sum[BUCKETS])
+{
+    uint64_t all = 0, seen = 0;
+    for (int k = 0; k < BUCKETS; k++)
+        all += sum[k];
     for (int k = 0; k < BUCKETS && all; k++) {
         seen += sum[k];
-        if ((uint64_t)seen * 100 >= (uint64_t)all * 95)
+        if (seen * 100 >= all * 95)
             return (int64_t)(1000 * pow(2, k / 2.0) * 1.19);
     }
     return 0;
@@ -450,6 +453,18 @@ static void view_measured(const struct measured *m, int64_t now_us, struct healt
     memcpy(out->last_error, m->last_error, sizeof out->last_error);
 }
 
+/* The last minute is taken out of its hour: a spike in young traffic must not be its own measure. */
+static void view_times(const struct target_health *t, int64_t now_us, struct health_view *out)
+{
+    uint32_t minute[BUCKETS] = {0}, hour[BUCKETS] = {0};
+    times_sum(&t->minute, MINUTE_PARTS, minute_part_us, now_us, minute);
+    times_sum(&t->hour, HOUR_PARTS, hour_part_us, now_us, hour);
+    for (int k = 0; k < BUCKETS; k++)
+        hour[k] -= MIN(hour[k], minute[k]);
+    out->ttft_p95_us = p95_of(minute);
+    out->ttft_p95_hour_us = p95_of(hour);
+}
+
 void health_view(const struct health *h, const struct provider *p, struct str model,
     int64_t now_us, struct health_view *out)
 {
@@ -460,16 +475,13 @@ void health_view(const struct health *h, const struct provider *p, struct str mo
         return;
     pthread_mutex_lock(&ph->lock);
     struct target_health *t = target_health(ph, model, false, now_us);
-    int64_t samples;
     view_breaker(&ph->m.breaker, now_us, out);
     if (t)
         view_breaker(&t->m.breaker, now_us, out);
     if (t || model.n == 0)
         view_measured(t ? &t->m : &ph->m, now_us, out);
-    if (t) {
-        out->ttft_p95_us = times_p95(&t->minute, MINUTE_PARTS, minute_part_us, now_us, &samples);
-        out->ttft_p95_hour_us = times_p95(&t->hour, HOUR_PARTS, hour_part_us, now_us, &samples);
-    }
+    if (t)
+        view_times(t, now_us, out);
     out->queued = ph->queued;
     view_keys(ph, t, p, now_us, out);
     pthread_mutex_unlock(&ph->lock);

@@ -115,7 +115,7 @@ struct health_view {
     bool probing;                /* not closed, and a probe is under way */
     int64_t key_rest_us;         /* until the first key is back; 0 when one is well */
     int64_t samples;             /* attempts ended in the last minute */
-    int64_t ttft_p95_us, ttft_p95_hour_us; /* of the last minute or so, of the last hour; 0: none */
+    int64_t ttft_p95_us, ttft_p95_hour_us; /* of the last minute or so, of the hour before it; 0: none */
     int64_t last_error_us;       /* monotonic; 0 = none */
     char last_error[120];
 };
@@ -134,6 +134,15 @@ bool health_is_warm(const struct health *h, const struct provider *p, struct str
 /* `fault`: "taken back: too slow". Told once (HEALTH_CANARY_BACK). */
 void health_canary_back(const struct health *h, const struct route *r, const char *fault);
 bool health_canary_is_back(const struct health *h, const struct route *r);
+/* Why it was taken back, as long as nobody has noted that for good; NULL. */
+const char *health_canary_news(const struct health *h, const struct route *r);
+void health_canary_noted(struct health *h, const struct route *r);
+bool health_canary_is_noted(const struct health *h, const struct route *r);
 void health_canary_again(struct health *h, const struct route *r);
+/* What a request of that route has cost in the end, at the canary or beside it. dear: the canary's mean
+ * is above what is allowed of the others', over at least CANARY_COSTS_LEAST requests on each side. */
+enum { CANARY_COSTS_LEAST = 20 };
+void health_canary_cost(struct health *h, const struct route *r, bool canary, int64_t nano);
+bool health_canary_dear(const struct health *h, const struct route *r);
 
 #endif

@@ -150,17 +150,30 @@ bool health_is_warm(const struct health *h, const struct provider *p, struct str
     return entry >> 16 == ((s >> 40) << 24 | target_mark(p, model)) && age <= WARM_MINUTES;
 }
 
+enum { NOTED = 1, COSTS_MOST = 2000 /* then both sides are halved: the latest count most */ };
+
 static uint64_t canary_mark(const struct route *r)
 {
-    return (target_mark(r->canary.to.provider, r->canary.to.model) << 20 ^
-            (uint64_t)r->canary.share_ppm) | 1u << 31;
+    uint64_t mark = target_mark(r->canary.to.provider, r->canary.to.model) << 20 ^
+                    (uint64_t)r->canary.share_ppm;
+    return (mark | 1u << 31) << 1;
+}
+
+static uint64_t canary_now(const struct health *h, const struct route *r)
+{
+    struct health *own = (struct health *)h;
+    return h ? atomic_load_explicit(&own->canaries[r->id % TURNS], memory_order_acquire) : 0;
 }
 
 void health_canary_back(const struct health *h, const struct route *r, const char *fault)
 {
     struct health *own = (struct health *)h;
     char text[300];
-    if (!h || atomic_exchange(&own->canaries[r->id % TURNS], canary_mark(r)) == canary_mark(r))
+    if (!h || health_canary_is_back(h, r))
+        return;
+    atomic_store(&own->faults[r->id % TURNS], fault);
+    if ((atomic_exchange(&own->canaries[r->id % TURNS], canary_mark(r)) | NOTED) ==
+        (canary_mark(r) | NOTED))
         return;
     snprintf(text, sizeof text, "canary of route " STR_FMT " %s; edit the route to try it "
         "anew", STR_ARG(str_first(r->name, 64)), fault);
@@ -169,12 +182,58 @@ void health_canary_back(const struct health *h, const struct route *r, const cha
 
 bool health_canary_is_back(const struct health *h, const struct route *r)
 {
+    return (canary_now(h, r) | NOTED) == (canary_mark(r) | NOTED);
+}
+
+const char *health_canary_news(const struct health *h, const struct route *r)
+{
     struct health *own = (struct health *)h;
-    return h && atomic_load_explicit(&own->canaries[r->id % TURNS], memory_order_relaxed) ==
-                    canary_mark(r);
+    return canary_now(h, r) == canary_mark(r) ? atomic_load(&own->faults[r->id % TURNS]) : NULL;
+}
+
+void health_canary_noted(struct health *h, const struct route *r)
+{
+    uint64_t news = canary_mark(r);
+    (void)atomic_compare_exchange_strong(&h->canaries[r->id % TURNS], &news, news | NOTED);
+}
+
+bool health_canary_is_noted(const struct health *h, const struct route *r)
+{
+    return canary_now(h, r) == (canary_mark(r) | NOTED);
 }
 
 void health_canary_again(struct health *h, const struct route *r)
 {
-    atomic_store_explicit(&h->canaries[r->id % TURNS], 0, memory_order_relaxed);
+    atomic_store(&h->canaries[r->id % TURNS], 0);
+    pthread_mutex_lock(&h->lock);
+    h->costs[r->id % TURNS] = (struct canary_costs){0};
+    pthread_mutex_unlock(&h->lock);
+}
+
+void health_canary_cost(struct health *h, const struct route *r, bool canary, int64_t nano)
+{
+    struct canary_costs *c = &h->costs[r->id % TURNS];
+    pthread_mutex_lock(&h->lock);
+    if (c->mark != canary_mark(r))
+        *c = (struct canary_costs){.mark = canary_mark(r)};
+    c->n[canary]++;
+    c->nano[canary] += nano;
+    for (int side = 0; side < 2; side++)
+        if (c->n[side] == COSTS_MOST) {
+            c->n[side] /= 2;
+            c->nano[side] /= 2;
+        }
+    pthread_mutex_unlock(&h->lock);
+}
+
+bool health_canary_dear(const struct health *h, const struct route *r)
+{
+    struct health *own = (struct health *)h;
+    if (!h)
+        return false;
+    pthread_mutex_lock(&own->lock);
+    struct canary_costs c = own->costs[r->id % TURNS];
+    pthread_mutex_unlock(&own->lock);
+    return c.mark == canary_mark(r) && MIN(c.n[0], c.n[1]) >= CANARY_COSTS_LEAST &&
+           (__int128)c.nano[1] * c.n[0] * 1000000 > (__int128)c.nano[0] * c.n[1] * r->canary.max_cost_ppm;
 }

@@ -80,15 +80,23 @@ struct provider_health {
     struct asked_models *models; /* NULL: it was not asked */
 };
 
+/* What requests have cost that went to a route's canary [1], and those beside it [0]. */
+struct canary_costs {
+    uint64_t mark;
+    int64_t n[2], nano[2];
+};
+
 struct health {
-    pthread_mutex_t lock;    /* for making a provider's part */
+    pthread_mutex_t lock;    /* for making a provider's part, and for costs */
     struct provider_health *_Atomic providers[PROVIDERS_MAX];
     void (*changed)(void *ctx, enum health_change change, const struct provider *p,
         struct str model, const char *text);
     void *changed_ctx;
     _Atomic uint64_t turns[TURNS];
     _Atomic uint64_t sessions[SESSIONS]; /* session mark 24 bits | target mark 24 | minute 16 */
-    _Atomic uint64_t canaries[TURNS];    /* what was taken back: a mark of target and share */
+    _Atomic uint64_t canaries[TURNS];    /* what was taken back: a mark of target and share, NOTED */
+    _Atomic(const char *) faults[TURNS]; /* why */
+    struct canary_costs costs[TURNS];    /* under the lock */
 };
 
 /* NULL without memory or past PROVIDERS_MAX: such a provider works, unmeasured. */

@@ -258,35 +258,29 @@ static bool canary_drawn(const struct planner *pl)
     return (int64_t)(draw % 1000000) < pl->route->canary.share_ppm;
 }
 
-static int64_t usual_cost(const struct planner *pl, const struct price *p)
+static bool canary_was_taken_back(const struct planner *pl)
 {
-    return p ? price_bound(p, MAX(pl->facts->prompt_tokens, (int64_t)1000), 1000) : -1;
+    const struct snapshot *s = pl->r->snapshot;
+    for (size_t i = 0; i < s->taken_back_count; i++)
+        if (str_eq(s->taken_back[i], pl->route->name))
+            return true;
+    return health_canary_is_back(pl->h, pl->route);
 }
 
-/* Dearer than the mean of the others, beyond what is allowed? */
-static bool canary_too_dear(const struct planner *pl, const struct option *canary)
+static const char *canary_fault(struct planner *pl)
 {
-    __int128 sum = 0;
-    int64_t own = usual_cost(pl, canary->price), known = 0;
-    for (size_t i = 0; i < pl->count; i++)
-        if (usual_cost(pl, pl->options[i].price) >= 0) {
-            sum += usual_cost(pl, pl->options[i].price);
-            known++;
-        }
-    return known && own >= 0 &&
-           (__int128)own * known * 1000000 > sum * pl->route->canary.max_cost_ppm;
-}
-
-static const char *canary_fault(const struct planner *pl, const struct option *o)
-{
-    const struct health_view *v = &o->view;
-    if (pl->route->canary.max_error_ppm && v->samples >= LEAST_SAMPLES &&
-        v->error_ppm > pl->route->canary.max_error_ppm)
+    const struct route *r = pl->route;
+    struct health_view v;
+    if (pl->r->trial) /* nothing of this moment counts there */
+        return NULL;
+    health_view(pl->h, r->canary.to.provider, r->canary.to.model, pl->r->now_us, &v);
+    if (r->canary.max_error_ppm && v.samples >= LEAST_SAMPLES &&
+        v.error_ppm > r->canary.max_error_ppm)
         return "taken back: too many errors";
-    if (pl->route->canary.max_latency_us && v->samples >= LEAST_SAMPLES &&
-        v->ttft_p95_us > pl->route->canary.max_latency_us)
+    if (r->canary.max_latency_us && v.samples >= LEAST_SAMPLES &&
+        v.ttft_p95_us > r->canary.max_latency_us)
         return "taken back: too slow";
-    if (pl->route->canary.max_cost_ppm && canary_too_dear(pl, o))
+    if (r->canary.max_cost_ppm && health_canary_dear(pl->h, r))
         return "taken back: too dear";
     return NULL;
 }
@@ -298,30 +292,31 @@ static void try_canary(struct planner *pl)
         return;
     struct target to = pl->route->canary.to;
     pl->out->by_chance |= !pl->r->session.n;
-    if (!pl->r->trial && health_canary_is_back(pl->h, pl->route)) {
+    if (canary_was_taken_back(pl)) {
         reject(pl, to.provider, to.model, "canary was taken back");
         return;
     }
     size_t at = pl->count;
+    pl->out->beside_canary = true;
     if (!canary_drawn(pl))
         return;
+    const char *fault = canary_fault(pl); /* also of one whose breaker has opened meanwhile */
+    if (fault) {
+        health_canary_back(pl->h, pl->route, fault);
+        reject(pl, to.provider, to.model, "canary %s", fault);
+        return;
+    }
     consider(pl, &to);
     if (pl->count == at)
         return;
     struct option canary = pl->options[--pl->count];
-    const char *fault = canary_fault(pl, &canary);
-    if (fault) {
-        if (!pl->r->trial)
-            health_canary_back(pl->h, pl->route, fault);
-        reject(pl, to.provider, canary.model, "canary %s", fault);
-        return;
-    }
     memmove(pl->options + 1, pl->options, at * sizeof pl->options[0]);
     canary.reason =
         arena_printf(pl->a, "canary, %.1f %%", (double)pl->route->canary.share_ppm / 1e4);
     pl->options[0] = canary;
     pl->count++;
     pl->out->canary = true;
+    pl->out->beside_canary = false;
 }
 
 /* --- putting it together --- */

@@ -71,6 +71,7 @@ struct plan {
     size_t rejected_count;
     struct str log;              /* JSON array of steps, for "why" */
     bool canary;                 /* the first candidate is the route's canary */
+    bool beside_canary;          /* it could have been, and the lot fell otherwise */
     bool guessed;                /* of a trial: a rule asked for what records don't hold */
     bool by_chance;              /* the order may differ the next time */
     bool too_long;               /* for somebody who would else have had a chance to be the first */

@@ -1,78 +1,18 @@
 #!/usr/bin/env python3
 """Routing over real sockets: every policy against providers with known speeds, prices and limits; a
 breaker from its opening to its probe; switches under a load that goes on. Prints TAP."""
-import collections
 import concurrent.futures
-import http.server
 import json
 import os
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
-import urllib.request
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "tests"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 import tap  # noqa: E402
-
-BIN = os.environ.get("POINTSMAN_BIN") or os.path.join(ROOT, "build", "pointsman")
-
-
-class Provider(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def do_POST(self):
-        s = self.server
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        with s.lock:
-            s.seen += 1
-        if body.get("stream"):
-            return self.stream(s)
-        time.sleep(s.delay)
-        status = s.status
-        text = json.dumps({"id": s.name, "choices": [{"index": 0, "finish_reason": "stop", "message":
-                           {"role": "assistant", "content": s.name}}],
-                           "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}}
-                          if status == 200 else {"error": {"message": "broken"}}).encode()
-        self.send_response(status)
-        for name, value in {"content-type": "application/json", "content-length": str(len(text)), **s.headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(text)
-
-    def stream(self, s):
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
-        for piece in [f"{s.name}{i} " for i in range(20)] + [None]:
-            event = {"choices": [{"index": 0, "delta": {"content": piece}}]} if piece else "[DONE]"
-            data = f"data: {event if piece is None else json.dumps(event)}\n\n"
-            self.wfile.write(f"{len(data):x}\r\n{data}\r\n".encode())
-            self.wfile.flush()
-            time.sleep(0.03)
-        self.wfile.write(b"0\r\n\r\n")
-
-
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-
-    def __init__(self, name, delay):
-        super().__init__(("127.0.0.1", 0), Provider)
-        self.name, self.delay, self.status, self.headers, self.seen = name, delay, 200, {}, 0
-        self.lock = threading.Lock()
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
-
+from yard import Yard  # noqa: E402
 
 ROUTES = """
   pri:    { targets: [a/m, b/m] }
@@ -86,55 +26,6 @@ ROUTES = """
   brk:    { targets: [frail/m, c/m], retry: { attempts: 1 } }
   fast:   { targets: [a/m] }
 """
-
-
-class Yard:
-    def __init__(self):
-        self.home = tempfile.mkdtemp(prefix="pm-yard-")
-        self.servers = {n: Server(n, d) for n, d in
-                        (("a", 0.01), ("b", 0.01), ("c", 0.01), ("slow", 0.25), ("frail", 0.01))}
-        config = os.path.join(self.home, "c.yaml")
-        with open(config, "w", encoding="utf-8") as f:
-            f.write("listen: 127.0.0.1:0\nproviders:\n")
-            for n, s in self.servers.items():
-                f.write(f"  {n}: {{ dialect: openai, base_url: 'http://127.0.0.1:{s.server_port}/v1', models: [m] }}\n")
-            f.write("routes:" + ROUTES + "prices:\n")
-            for n, price in (("a", 3), ("b", 1), ("c", 2)):
-                f.write(f"  {n}/m: {{ input: {price}, output: {price} }}\n")
-        self.base = [BIN, "--config", config, "--data", os.path.join(self.home, "d")]
-        self.env = dict({k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")}, HOME=self.home)
-        self.process = subprocess.Popen(self.base + ["serve"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                        text=True, env=self.env)
-        self.url = self.process.stdout.readline().split()[1]
-
-    def run(self, *words):
-        done = subprocess.run(self.base + list(words), capture_output=True, text=True, env=self.env, timeout=60)
-        assert done.returncode == 0, (words, done.stderr)
-        return done.stdout
-
-    def json(self, *words):
-        return json.loads(self.run(*words, "--json"))
-
-    def ask(self, model, session="", stream=False):
-        body = json.dumps({"model": model, "stream": stream, "max_tokens": 20,
-                           "messages": [{"role": "user", "content": "hi"}]}).encode()
-        headers = {"content-type": "application/json", **({"x-pointsman-session": session} if session else {})}
-        with urllib.request.urlopen(urllib.request.Request(self.url + "/v1/chat/completions", body, headers),
-                                    timeout=30) as answer:
-            return answer.headers["x-pointsman-target"].split("/")[0], answer.read().decode()
-
-    def shares(self, model, n, at_once=1, session=None):
-        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-            names = pool.map(lambda i: self.ask(model, session(i) if session else "")[0], range(n))
-            return collections.Counter(names)
-
-    def close(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(40)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-        shutil.rmtree(self.home, ignore_errors=True)
 
 
 def each_policy_keeps_its_promise(y):
@@ -239,7 +130,7 @@ def a_session_is_switched_alone_under_load_of_others(y):
 
 
 def main():
-    y = Yard()
+    y = Yard(ROUTES)
     try:
         return tap.run([tap.test(check, y) for check in (
             each_policy_keeps_its_promise, a_session_sticks_and_others_spread,

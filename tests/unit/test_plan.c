@@ -572,6 +572,47 @@ static void a_canary_gets_its_share_and_is_taken_back(void **state)
     world_fini(&w);
 }
 
+/* Its price list doesn't matter: what its requests have cost does. */
+static void a_canary_is_held_against_what_the_others_cost(void **state)
+{
+    (void)state;
+    struct world w;
+    struct route list[1] = {routes[0]};
+    world_init(&w);
+    w.config.routes = list;
+    w.config.route_count = 1;
+    list[0].canary.to = (struct target)TO(LAB, "qwen3", 1);
+    list[0].canary.share_ppm = 1000000;
+    list[0].canary.max_cost_ppm = 1500000;
+    for (int i = 0; i < CANARY_COSTS_LEAST; i++) {
+        health_canary_cost(w.health, &list[0], false, 1000);
+        health_canary_cost(w.health, &list[0], true, 1500); /* as much as is allowed */
+    }
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_true(w.plan.canary && !w.plan.beside_canary);
+    health_canary_cost(w.health, &list[0], true, 1600);
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_false(w.plan.canary);
+    assert_true(str_find(w.plan.log, STR("too dear")) >= 0);
+    assert_string_equal(health_canary_news(w.health, &list[0]), "taken back: too dear");
+    health_canary_noted(w.health, &list[0]);
+    assert_null(health_canary_news(w.health, &list[0]));
+    assert_true(health_canary_is_back(w.health, &list[0]) && health_canary_is_noted(w.health, &list[0]));
+    health_canary_again(w.health, &list[0]); /* and its costs are counted anew */
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_true(w.plan.canary);
+    list[0].canary.share_ppm = 1;
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_true(w.plan.beside_canary && !w.plan.canary);
+    struct str back[] = {S("fast")}; /* kept from an earlier life of the process */
+    list[0].canary.share_ppm = 1000000;
+    w.snapshot.taken_back = back;
+    w.snapshot.taken_back_count = 1;
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_false(w.plan.canary || w.plan.beside_canary);
+    world_fini(&w);
+}
+
 /* --- whatever is asked --- */
 
 static uint64_t next(uint64_t *s)
@@ -699,6 +740,7 @@ int main(void)
         cmocka_unit_test(the_goals_shun_what_they_promise_to_shun),
         cmocka_unit_test(resilience_adds_other_providers_of_the_same_model),
         cmocka_unit_test(a_canary_gets_its_share_and_is_taken_back),
+        cmocka_unit_test(a_canary_is_held_against_what_the_others_cost),
         cmocka_unit_test(no_excluded_target_is_ever_chosen),
         cmocka_unit_test(the_log_is_whole_json_and_short),
         cmocka_unit_test(a_plan_without_memory_fails_cleanly),

@@ -216,6 +216,21 @@ static void lay_override(struct text *t, struct str v)
             until ? "back " : "", until ? format_minute(clock, until) : "");
 }
 
+static void lay_canary(struct text *t, struct str v)
+{
+    char to[280], why[80], share[FORMAT_MAX], clock[FORMAT_MAX];
+    bool back = json_is_true(json_get(v, STR("taken_back")));
+    listing_text(v, "to", to, sizeof to);
+    listing_text(v, "why", why, sizeof why);
+    if (!to[0])
+        return;
+    int64_t when_ms = listing_i64(v, "when_ms");
+    text_printf(t, back ? ROLE_WARN : ROLE_TEXT, "canary %s %s%% of the requests%s%s%s%s", to,
+        format_share(share, listing_i64(v, "share_ppm")), back ? ", " : "",
+        why[0] ? why : back ? "taken back" : "", when_ms ? " at " : "",
+        when_ms ? format_minute(clock, when_ms) : "");
+}
+
 static void each(struct text *t, struct str list, void (*lay)(struct text *, struct str))
 {
     struct json_iter it = json_iter(list);
@@ -244,6 +259,8 @@ static void lay_detail(struct state *s)
     for (size_t n = 1; json_next(&it, &k, &v); n++)
         lay_rule(&s->detail, v.raw, n);
     each(&s->detail, json_get(row, STR("targets")).raw, lay_target);
+    if (json_get(row, STR("canary")).type == JSON_OBJECT)
+        lay_canary(&s->detail, json_get(row, STR("canary")).raw);
     if (json_count(json_get(row, STR("fallback")))) {
         text_add(&s->detail, ROLE_DIM, "then ");
         put_list(&s->detail, ROLE_DIM, json_get(row, STR("fallback")).raw, ", ");

@@ -131,6 +131,9 @@ static void describe(struct str object, struct json_span value, struct buf *out)
             STR_ARG(name));
     } else if (str_eq(kind, STR("drain"))) {
         buf_printf(out, STR_FMT " %s", STR_ARG(rest), set ? "drained" : "takes requests");
+    } else if (str_eq(kind, STR("canary"))) {
+        buf_printf(out, "canary of " STR_FMT " %s" STR_FMT, STR_ARG(rest), set ? "" : "is tried",
+            STR_ARG(set ? json_get_str(value.raw, STR("why"), &a) : STR_NULL));
     } else {
         buf_printf(out, STR_FMT " " STR_FMT " " STR_FMT, STR_ARG(kind), STR_ARG(rest),
             STR_ARG(set ? value.raw : STR("as before, or gone")));
