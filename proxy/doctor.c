@@ -4,10 +4,12 @@
  * (tui/cli_config.c): only it has them. */
 #include "proxy/admin/source.h"
 #include "proxy/config/config.h"
+#include "proxy/config/sealed.h"
 #include "proxy/http/http.h"
 #include "proxy/offline.h"
 #include "store/base/clock.h"
 #include "store/base/json.h"
+#include "store/base/secret.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -80,6 +82,15 @@ static struct config *look_at_config(struct doctor *d)
     return c;
 }
 
+static bool names_sealed(const struct config *c)
+{
+    for (size_t i = 0; i < c->provider_count; i++)
+        for (size_t k = 0; k < c->providers[i].key_count; k++)
+            if (str_starts(c->providers[i].keys[k].name, STR("sealed:")))
+                return true;
+    return false;
+}
+
 /* What lies in the folder holds prompts and what they cost: nobody else's, for nobody else. */
 static void look_at_files(struct doctor *d, const char *dir)
 {
@@ -130,6 +141,34 @@ static void look_at_folder(struct doctor *d, const char *dir)
         say(d, mib < FREE_ENOUGH_MIB ? WORRY : GOOD, "disk", "%llu MiB free%s", mib,
             mib < FREE_ENOUGH_MIB ? ": records wait in the spool when it is full; make room" : "");
     }
+}
+
+/* Sealed provider keys are worth what their master key's place is worth. How many there are, and do they
+ * open, only the store's user knows: a running gateway is asked (tui/cli_config.c). */
+static void look_at_master_key(struct doctor *d, const struct config *c)
+{
+    struct secret_sources q = {.variable = str_c(getenv("POINTSMAN_MASTER_KEY"))};
+    struct secret_box *box = NULL;
+    struct err e = {0};
+    char path[4096], inside[4200];
+    const char *from = "";
+    sealed_key_file(c, path, sizeof path);
+    q.key_file = path;
+    int rc = secret_box_new(&box, &q, &from, &e);
+    secret_box_free(box);
+    snprintf(inside, sizeof inside, STR_FMT "/", STR_ARG(c->data));
+    if (rc == -ERR_MISSING && names_sealed(c))
+        say(d, WRONG, "secrets", "%s, and the configuration names sealed keys: bring it back, or seal "
+            "them (pointsman provider seal NAME)", e.text);
+    else if (rc == -ERR_MISSING)
+        return; /* nothing is sealed here, as far as one sees */
+    else if (rc < 0)
+        say(d, WRONG, "secrets", "%s", e.text);
+    else if (str_starts(str_c(from), str_c(inside)))
+        say(d, WORRY, "secrets", "master key %s lies beside the store: whoever copies the folder has both; move "
+            "it and say `master_key: PATH`", from);
+    else
+        say(d, GOOD, "secrets", "master key %s", from);
 }
 
 static void look_at_gateway(struct doctor *d, const char *socket_path)
@@ -273,6 +312,7 @@ int offline_doctor(const struct offline *o)
         str_copy(dir, sizeof dir, c->data);
         str_copy(socket_path, sizeof socket_path, c->socket);
         look_at_folder(&d, dir);
+        look_at_master_key(&d, c);
         look_at_gateway(&d, socket_path);
         look_at_port(&d, c->listen);
         look_at_group(&d, c->access.group);

@@ -4,7 +4,10 @@
 #include "proxy/config/config.h"
 #include "proxy/offline.h"
 #include "proxy/server.h"
+#include "store/base/secret.h"
 #include "tui/cli.h"
+#include "tui/cli_ask.h"
+#include "tui/cli_sealed.h"
 #include "tui/console.h"
 #include "tui/format.h"
 #include "tui/launch.h"
@@ -57,6 +60,35 @@ static int64_t read_age(const char *text)
     return text && format_read_duration(text, &ms) ? ms : 0;
 }
 
+/* Sealed provider keys, with no gateway to ask. */
+static int sealed_alone(const struct cli *c, const struct offline *o)
+{
+    struct err e = {0};
+    struct buf json, value = {0};
+    struct str name = str_c(c->word_count ? c->words[0] : "");
+    const char *verb = c->command->verb;
+    int rc, status = CLI_DONE;
+    buf_init(&json, 4 << 20);
+    if (strcmp(verb, "provider seal") == 0) {
+        status = cli_read_provider_key(c, &value);
+        rc = status == CLI_DONE ? offline_seal(o, name, buf_str(&value), &json, &e) : 0;
+        if (rc == 0 && status == CLI_DONE)
+            cli_print_sealed_change(c, buf_str(&json));
+    } else if (strcmp(verb, "provider sealed") == 0) {
+        if ((rc = offline_sealed(o, &json, &e)) == 0)
+            cli_print_sealed(c, buf_str(&json));
+    } else if (strcmp(verb, "provider forget") == 0) {
+        if ((rc = offline_forget(o, name, &json, &e)) == 0 && (c->json || !c->quiet))
+            printf(c->json ? "%s\n" : "forgot the sealed key %s\n", c->json ? buf_c(&json) : name.p);
+    } else if ((rc = offline_reseal(o, &json, &e)) == 0) {
+        cli_print_resealed(c, buf_str(&json));
+    }
+    secret_wipe(value.p, value.n);
+    buf_fini(&value);
+    buf_fini(&json);
+    return rc < 0 ? cli_fail(&e) : status;
+}
+
 /* Verbs that need no gateway. */
 static int alone(const struct cli *c)
 {
@@ -81,6 +113,8 @@ static int alone(const struct cli *c)
         fputs("pointsman: --older is missing or no time, such as --older 90d\n", stderr);
         return CLI_USAGE;
     }
+    if (str_starts(str_c(verb), STR("provider ")))
+        return sealed_alone(c, &o);
     o.socket_in_use = launch_find(c, path, &none) == 0 ? path : NULL;
     return offline_doctor(&o);
 }

@@ -4,6 +4,7 @@
 #include "proxy/access/key.h"
 #include "proxy/admin/source.h"
 #include "proxy/config/config.h"
+#include "proxy/config/sealed.h"
 #include "store/base/clock.h"
 #include "store/base/json.h"
 #include "store/store.h"
@@ -137,7 +138,8 @@ int offline_config_import(const struct offline *o, const char *format, const cha
 
 /* ---- the store ---- */
 
-static int open_store(const struct offline *o, struct store **store, struct err *e)
+int offline_open_store(const struct offline *o, struct store **store, char *key_file, size_t size,
+    struct err *e)
 {
     struct source *s = NULL;
     char dir[4096];
@@ -148,6 +150,8 @@ static int open_store(const struct offline *o, struct store **store, struct err 
         return rc < 0 ? rc : -(int)e->code;
     }
     str_copy(dir, sizeof dir, c->data);
+    if (key_file)
+        sealed_key_file(c, key_file, size);
     struct store_config q = {.dir = dir, .workers = 1, .body_keep_ms = c->capture.keep_ms,
         .body_keep_bytes = c->capture.keep_bytes};
     rc = store_open(store, &q, e);
@@ -157,6 +161,11 @@ static int open_store(const struct offline *o, struct store **store, struct err 
     if (rc == 0)
         rc = store_recover(*store, clock_wall_ms(), &r, e);
     return rc;
+}
+
+static int open_store(const struct offline *o, struct store **store, struct err *e)
+{
+    return offline_open_store(o, store, NULL, 0, e);
 }
 
 struct done {
@@ -229,18 +238,31 @@ int offline_db_check(const struct offline *o)
     return status;
 }
 
+static void count_sealed(void *ctx, const struct store_sealed *k)
+{
+    (void)k;
+    ++*(unsigned *)ctx;
+}
+
 int offline_db_backup(const struct offline *o, const char *path)
 {
     struct store *s = NULL;
     struct err e = {0};
     struct done d = {0};
-    if (open_store(o, &s, &e) < 0)
+    char key_file[4096];
+    unsigned sealed = 0;
+    if (offline_open_store(o, &s, key_file, sizeof key_file, &e) < 0)
         return fail(&e);
-    int rc = store_backup(s, path, on_done, &d);
+    int rc = store_each_sealed(s, count_sealed, &sealed);
+    rc = rc ? rc : store_backup(s, path, on_done, &d);
     if (rc < 0)
         d.rc = rc;
     store_close(s);
-    return print_done(o, &d, "db backup");
+    int status = print_done(o, &d, "db backup");
+    if (status == 0 && sealed && !o->json && !o->quiet)
+        printf("the %u sealed provider keys in it open with the master key alone, which is not in it: "
+            "%s\n", sealed, key_file);
+    return status;
 }
 
 int offline_db_prune(const struct offline *o, int64_t older_ms)

@@ -22,6 +22,7 @@
 #include "proxy/access/key.h"
 #include "proxy/access/account.h"
 #include "proxy/demo/demo.h"
+#include "proxy/config/sealed.h"
 #include "proxy/event/event.h"
 #include "proxy/route/health.h"
 #include "proxy/server_parts.h"
@@ -212,6 +213,27 @@ static int64_t memory_limit(const struct config *c)
     return c->limits.memory > 0 ? c->limits.memory : MIN(ram / 4, (int64_t)2 << 30);
 }
 
+static void take_sealed(void *ctx, const struct store_sealed *k)
+{
+    int *rc = ctx;
+    *rc = *rc ? *rc : sealed_put(k->name, k->sealed, k->who, k->time_ms);
+}
+
+static int open_sealed(struct server *s, struct err *e)
+{
+    char key_file[4096];
+    int taken = 0;
+    if (s->demo_dir[0]) /* leaves no file behind */
+        snprintf(key_file, sizeof key_file, "%s/master.key", s->demo_dir);
+    else
+        sealed_key_file(s->config, key_file, sizeof key_file);
+    sealed_open(key_file);
+    int rc = store_each_sealed(s->store, take_sealed, &taken);
+    rc = rc ? rc : taken;
+    return rc < 0 ? err_set(e, (enum err_code)-rc, "the sealed keys can't be read from the store: %s",
+        err_text(rc)) : 0;
+}
+
 static int open_store(struct server *s, struct err *e)
 {
     char dir[4096];
@@ -228,7 +250,10 @@ static int open_store(struct server *s, struct err *e)
     int rc = store_open(&s->store, &c, e);
     if (rc < 0)
         return rc;
-    /* Keys are hashed with the store's pepper: the configuration once more, now that it is known. */
+    if ((rc = open_sealed(s, e)) < 0)
+        return rc;
+    /* Keys are hashed with the store's pepper, and sealed ones lie in the store: the configuration once
+     * more, now that both are known. */
     key_set_pepper(store_pepper(s->store));
     config_put(s->config);
     if ((rc = load_config(s, true, e)) < 0)
@@ -480,6 +505,7 @@ static void take_down(struct server *s)
         config_put(s->config);
     if (s->source)
         source_free(s->source);
+    sealed_close();
     if (s->health)
         health_free(s->health);
     if (s->accounts)

@@ -2,6 +2,8 @@
  * once: it posts to a worker's mailbox or sets a flag. */
 #include "proxy/server_parts.h"
 
+#include "proxy/event/event.h"
+
 #include "store/base/secret.h"
 
 #include <signal.h>
@@ -46,8 +48,13 @@ static void op_configured(void *ctx, const struct config *c)
     struct server *s = ctx;
     store_set_retention(s->store, c->capture.keep_ms, c->capture.keep_bytes, 0);
     for (size_t i = 0; i < c->provider_count; i++)
-        for (size_t k = 0; k < c->providers[i].key_count; k++)
-            secret_add(c->providers[i].keys[k].secret);
+        for (size_t k = 0; k < c->providers[i].key_count; k++) {
+            const struct provider_key *key = &c->providers[i].keys[k];
+            secret_add(key->secret);
+            if (key->fault.n)
+                event_say(EVENT_KIND_KEY_LOCKED, STR_NULL, "provider " STR_FMT " lacks a key: " STR_FMT,
+                    STR_ARG(c->providers[i].name), STR_ARG(key->fault));
+        }
 }
 
 static void op_down(void *ctx, bool now)

@@ -125,6 +125,22 @@ int store_put_key(struct store *s, struct str name, const unsigned char digest[3
     return op_push(s, op, done, ctx);
 }
 
+int store_put_sealed(struct store *s, const struct store_sealed *k, store_done done, void *ctx)
+{
+    const struct str texts[] = {k->name, k->sealed, k->who};
+    if (k->name.n == 0)
+        return -ERR_MISSING;
+    struct op *op = op_new(OP_SEALED, texts, ARRAY_LEN(texts));
+    if (op)
+        op->n[0] = k->time_ms;
+    return op_push(s, op, done, ctx);
+}
+
+int store_sync(struct store *s, store_done done, void *ctx)
+{
+    return op_push(s, op_new(OP_SYNC, NULL, 0), done, ctx);
+}
+
 int store_put_grant(struct store *s, const struct store_grant *g, store_done done, void *ctx)
 {
     const struct str texts[] = {g->account, g->who, g->note, g->request, g->from};
@@ -245,6 +261,25 @@ static int apply_key(struct store *s, struct op *op)
         str_n((const char *)op->digest, sizeof op->digest), op->t[1]);
 }
 
+static int apply_sealed(struct store *s, struct op *op)
+{
+    if (op->t[1].n == 0) {
+        int rc = db_do(s->main, "DELETE FROM sealed_key WHERE name = ?1", "t", op->t[0]);
+        if (rc == 0 && s->main->backend->changes(s->main) == 0)
+            op->rc = -ERR_NOT_FOUND;
+        return rc;
+    }
+    return db_do(s->main, "INSERT INTO sealed_key VALUES(?1, ?2, ?3, ?4) ON CONFLICT(name) DO UPDATE"
+                          " SET sealed = excluded.sealed, time_ms = excluded.time_ms,"
+                          " who = excluded.who", "tbit", op->t[0], op->t[1], op->n[0], op->t[2]);
+}
+
+static int apply_sync(struct store *s, struct op *op)
+{
+    (void)s, (void)op; /* its turn has come: all before it is in this transaction, or in one before */
+    return 0;
+}
+
 static int apply_grant(struct store *s, struct op *op)
 {
     struct ledger_entry x = {.account = names_id(s->commit.names, s->main, op->t[0]),
@@ -284,7 +319,7 @@ int op_apply(struct store *s, struct op *op)
     static int (*const apply[])(struct store *, struct op *) = {
         [OP_EVENT] = apply_event, [OP_AUDIT] = apply_audit, [OP_STATE] = apply_state,
         [OP_KEY] = apply_key, [OP_GRANT] = apply_grant, [OP_RECORD] = apply_record,
-        [OP_REDACTED] = apply_redacted,
+        [OP_REDACTED] = apply_redacted, [OP_SEALED] = apply_sealed, [OP_SYNC] = apply_sync,
     };
     op->rc = 0;
     int rc = apply[op->kind](s, op);

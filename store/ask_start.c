@@ -29,6 +29,20 @@ int store_each_key(struct store *s, void (*fn)(void *ctx, struct str name,
     return rc;
 }
 
+int store_each_sealed(struct store *s, void (*fn)(void *ctx, const struct store_sealed *k), void *ctx)
+{
+    struct db *db = s->main;
+    struct db_stmt *q = db_ask(db, "SELECT name, sealed, who, time_ms FROM sealed_key", "");
+    int rc;
+    while ((rc = db_step(db, q)) == 1) {
+        struct store_sealed k = {db_text(db, q, 0), db_text(db, q, 1), db_text(db, q, 2),
+            db_int(db, q, 3)};
+        fn(ctx, &k);
+    }
+    db_end(db, q);
+    return rc;
+}
+
 int store_each_balance(struct store *s, void (*fn)(void *ctx, struct str account, int64_t nano,
     bool granted), void *ctx)
 {

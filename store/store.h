@@ -92,6 +92,15 @@ int store_put_state(struct store *s, struct str name, struct str json, int64_t e
 /* Virtual keys: a document and the keyed hash of the secret, never the secret. json empty: removed. */
 int store_put_key(struct store *s, struct str name, const unsigned char digest[32], struct str json,
     store_done done, void *ctx);
+/* Provider keys, sealed (base/secret.h): what is stored opens with the master key alone, which lies
+ * elsewhere. `sealed` empty: removed; -ERR_NOT_FOUND when there is none. */
+struct store_sealed {
+    struct str name, sealed, who;
+    int64_t time_ms;
+};
+int store_put_sealed(struct store *s, const struct store_sealed *k, store_done done, void *ctx);
+/* Nothing itself: done when all is committed that was appended before. */
+int store_sync(struct store *s, store_done done, void *ctx);
 /* Prepaid credit of a key: a grant (nano may be negative), a refund of (a part of) what one request
  * cost, or, with `from`, a transfer. A refund's rc: -ERR_NOT_FOUND for a request that is not that
  * key's, -ERR_LIMIT where more than it cost would come back. */
@@ -122,6 +131,8 @@ int store_each_state(struct store *s,
     void (*fn)(void *ctx, struct str name, struct str json, int64_t revision), void *ctx) MUST_CHECK;
 int store_each_key(struct store *s, void (*fn)(void *ctx, struct str name,
     const unsigned char digest[32], struct str json), void *ctx) MUST_CHECK;
+int store_each_sealed(struct store *s, void (*fn)(void *ctx, const struct store_sealed *k),
+    void *ctx) MUST_CHECK;
 /* Sum of its ledger entries for every key with any; granted: it ever had prepaid credit. */
 int store_each_balance(struct store *s, void (*fn)(void *ctx, struct str account, int64_t nano,
     bool granted), void *ctx) MUST_CHECK;

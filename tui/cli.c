@@ -30,7 +30,7 @@ const struct cli_option_row cli_globals[] = {
 };
 
 const struct cli_option_row cli_options[] = {
-    {"api-key", "REF", "env:NAME or file:PATH, never the key itself"},
+    {"api-key", "REF", "env:NAME, file:PATH or sealed:NAME, never the key itself"},
     {"as", "DIALECT", "the conversation as openai, anthropic, gemini or responses"},
     {"budget", "AMOUNT", "hard stop in USD for this run: 5"},
     {"bash", NULL, "completion for bash"},

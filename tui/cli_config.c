@@ -77,6 +77,29 @@ static bool look_at_provider(struct cli *c, const char *name)
     return good;
 }
 
+/* Do the sealed keys open? */
+static bool look_at_sealed(struct cli *c)
+{
+    struct reply r;
+    char text[600];
+    bool good = true;
+    if (cli_get(c, &r, "sealed") != CLI_DONE)
+        return true;
+    for (const struct json *k = json_first(json_member(r.json, "keys")); k; k = json_following(k)) {
+        bool opens = json_bool(k, "opens", false), current = json_bool(k, "current", false);
+        if (opens)
+            snprintf(text, sizeof text, "sealed:%s opens%s", json_string(k, "name", ""),
+                current ? "" : " with an older master key; finish with: pointsman provider reseal");
+        else
+            snprintf(text, sizeof text, "sealed:%s does not open: %s; bring that back and reload, or "
+                "seal it anew", json_string(k, "name", ""), json_string(k, "fault", ""));
+        say_finding(c, opens, text);
+        good = good && opens;
+    }
+    reply_free(&r);
+    return good;
+}
+
 int cli_doctor(struct cli *c)
 {
     struct reply r;
@@ -88,7 +111,7 @@ int cli_doctor(struct cli *c)
         if (!look_at_provider(c, json_item_string(i, "")))
             status = CLI_FAILED;
     reply_free(&r);
-    return status;
+    return look_at_sealed(c) ? status : CLI_FAILED;
 }
 
 static void print_text(const char *text)
@@ -211,8 +234,13 @@ int cli_db_backup(struct cli *c)
     json_put_str(&w, "path", buf_str(&path));
     json_object_end(&w);
     int status = cli_post(c, &r, "db/backup", buf_str(&body));
-    if (status == CLI_DONE && !cli_json(c, &r) && !c->quiet)
+    if (status == CLI_DONE && !cli_json(c, &r) && !c->quiet) {
         cli_say(c, "copied to %s", buf_c(&path));
+        if (json_int(r.json, "sealed", 0))
+            cli_say(c, "the %lld sealed provider keys in it open with the master key alone, which is "
+                "not in it: %s", (long long)json_int(r.json, "sealed", 0),
+                json_string(r.json, "master", ""));
+    }
     if (status == CLI_DONE)
         reply_free(&r);
     buf_fini(&path);

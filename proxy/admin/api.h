@@ -77,14 +77,19 @@
  * POST keys/NAME/grant       {amount:"20usd" or nano, note, from: KEY (a transfer) or request: ID (a refund)}
  * GET  keys/NAME/ledger?request=ID&before=&limit= → {entries:[{time_ms, kind, amount_nano, request, who,
  *                               note}], cursor, done}
- * GET  providers             → {providers:[{name, dialect, base_url, keys:[{name, shown, state}], models,
- *                               models_from: configuration | asked | price list, models_count, models_asked_ms,
- *                               state, breaker, open_for_us, in_flight, queued, max_concurrent, err_ppm,
- *                               ttft_p50_us, ttft_p95_us, history:[…], requests_left, tokens_left,
- *                               last_error, used_by:[route], drained, by_hand}]}
+ * GET  providers             → {providers:[{name, dialect, base_url, keys:[{name (env:…, file:…,
+ *                               sealed:…), shown, fault}], models, models_from: configuration | asked |
+ *                               price list, models_count, models_asked_ms, state, breaker, open_for_us,
+ *                               in_flight, queued, max_concurrent, err_ppm, ttft_p50_us, ttft_p95_us,
+ *                               history:[…], requests_left, tokens_left, last_error, used_by:[route],
+ *                               drained, by_hand}]}
  * POST providers/NAME/VERB   test | trip {for_ms} | clear | drain {to, for_ms, dry_run} | undrain
  * POST providers             {name, …} add         POST providers/detect → {found:[…]}
  * POST providers/NAME/key    {variable, value}: hands a key over (P), never stored
+ * GET  sealed                → {master (where the master key is), master_fault, keys:[{name, shown, opens,
+ *                               fault, current (under the newest master key), who, time_ms, used_by}]}
+ * POST sealed/NAME           {value}: seals or replaces → {name, shown, master, used_by}
+ * POST sealed/NAME/forget    POST reseal: all under a new master key → {master, resealed, left}
  * GET  cost?by=key|team|model|route|session|tag|day&since=T&until=T
  *                            → {rows:[{name, requests, input_tokens, cached_tokens, output_tokens, cost_nano,
  *                               measured_nano, provider_nano, provider_list_nano (the list's price of
@@ -98,7 +103,7 @@
  * POST config/check {text} → {ok, error, complaints} · config/apply {text, reset} → {revision, kept}
  * GET  config/diff           → {drift:[{object, value, revision}], file (what changed in it), file_error}
  * GET  prices?part=TEXT · POST prices/import {text, dry_run} · POST prices/reprice {since_ms, write}
- * POST db/check → {ok, problems, report} · db/backup {path} · db/prune {older_than_ms}
+ * POST db/check → {ok, problems, report} · db/backup {path} → {ok, sealed, master} · db/prune {older_than_ms}
  * POST run                   {name, model, budget_nano, pid}, or {secret} to go on after a restart →
  *                              event stream: event "key" {key, secret, base_url}; the key ends when the
  *                              connection closes

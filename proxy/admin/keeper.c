@@ -198,6 +198,7 @@ static void load_history(struct live *l, struct store *store)
     struct store_query q = {.kind = STORE_ASK_AUDIT, .limit = LIVE_HISTORY};
     struct store_answer *a = store_ask_now(store, &q);
     struct arena arena;
+    live_see_revision(l, store_last_revision(store)); /* also of what can't be undone */
     if (!a)
         return;
     arena_init(&arena, 1 << 16, (size_t)64 << 20);

@@ -595,6 +595,11 @@ int64_t live_revision(const struct live *l)
     return l->revision;
 }
 
+void live_see_revision(struct live *l, int64_t revision)
+{
+    l->revision = MAX(l->revision, revision);
+}
+
 int64_t live_take_revision(struct live *l)
 {
     return ++l->revision;

@@ -118,6 +118,8 @@ void live_tick(struct live *l, int64_t wall_ms);
 int64_t live_revision(const struct live *l);
 /* The next revision, for an audit row that is no change of objects. */
 int64_t live_take_revision(struct live *l);
+/* At start: revisions up to this one are taken. */
+void live_see_revision(struct live *l, int64_t revision);
 enum { LIVE_NAME_MAX = 200 }; /* bytes of an object's name */
 struct str live_get(const struct live *l, struct str object);  /* empty when absent */
 int64_t live_object_revision(const struct live *l, struct str object); /* 0: never changed */

@@ -10,6 +10,7 @@
 
 #include "proxy/config/config.h"
 #include "proxy/config/options.h"
+#include "proxy/config/sealed.h"
 #include "proxy/event/event.h"
 #include "proxy/route/plan.h"
 #include "store/base/clock.h"
@@ -46,9 +47,12 @@ static size_t login(struct arena *a, const struct provider *p, struct http_heade
 {
     size_t n = 0;
     h[n++] = (struct http_header){STR("accept-encoding"), STR("identity")};
-    if (p->key_count == 0)
+    size_t i = 0;
+    while (i < p->key_count && p->keys[i].fault.n)
+        i++;
+    if (i == p->key_count)
         return n;
-    struct str secret = p->keys[0].secret;
+    struct str secret = p->keys[i].secret;
     if (p->dialect == DIALECT_ANTHROPIC) {
         h[n++] = (struct http_header){STR("x-api-key"), secret};
         h[n++] = (struct http_header){STR("anthropic-version"), STR("2023-06-01")};
@@ -165,6 +169,11 @@ void post_provider_test(struct call *c)
     struct probe *x = p ? calloc(1, sizeof *x) : NULL;
     if (!x)
         return;
+    if (provider_is_locked(p)) {
+        free(x);
+        call_error(c, 409, "locked", STR_FMT, STR_ARG(p->keys[0].fault));
+        return;
+    }
     x->call = c;
     c->references++;
     int rc = ask(c->admin, p, tested, x);
@@ -402,6 +411,7 @@ static bool is_to_be_asked(struct admin *a, const struct provider *p, int64_t no
     const struct config *config = live_config(a->live);
     int64_t asked_ms = health_models_asked_ms(a->start.health, p);
     if (p->model_count || p->demo || p->client_login || p->from_environment || p->drained ||
+        provider_is_locked(p) ||
         p->dialect == DIALECT_AZURE || (asked_ms && now_ms - asked_ms < ASK_AGAIN_MS))
         return false;
     return plan_each_model(config, NULL, p, ignore, NULL) == PLAN_KNOWN_NOT;

@@ -5,6 +5,7 @@
 #include "proxy/admin/routing.h"
 
 #include "proxy/config/config.h"
+#include "proxy/config/sealed.h"
 #include "proxy/dialect/dialect.h"
 #include "proxy/route/health.h"
 #include "proxy/route/plan.h"
@@ -38,7 +39,9 @@ static const char *state_text(struct call *c, const struct provider *p, const st
         return v->by_hand ? "tripped" : "down";
     if (v->breaker == BREAKER_HALF_OPEN)
         return "probing";
-    return v->keys_dead && v->keys_dead == p->key_count ? "no key works" : "ok";
+    if (provider_is_locked(p))
+        return "no key opens";
+    return p->key_count && v->keys_dead + p->locked_keys >= p->key_count ? "no key works" : "ok";
 }
 
 static bool route_uses(const struct route *r, const struct provider *p)
@@ -61,12 +64,12 @@ static void put_keys(struct json_writer *w, const struct provider *p)
     json_array_begin(w, "keys");
     for (size_t i = 0; i < p->key_count; i++) {
         struct str s = p->keys[i].secret;
-        char shown[24] = "";
-        if (s.n > 12)
-            snprintf(shown, sizeof shown, "%.4s…%.4s", s.p, s.p + s.n - 4);
+        char shown[24];
+        sealed_show(s, shown);
         json_object_begin(w, NULL);
         json_put_str(w, "name", p->keys[i].name);
         json_put_c(w, "shown", shown);
+        json_put_str(w, "fault", p->keys[i].fault);
         json_object_end(w);
     }
     json_array_end(w);
@@ -224,6 +227,28 @@ void post_provider_clear(struct call *c)
 
 /* ---- adding ---- */
 
+/* What is added live is kept in the store and shown in the audit trail: no place for a key itself. */
+static bool is_reference(struct json_span key)
+{
+    static const char *const kinds[] = {"env:", "file:", "sealed:"};
+    struct str text = key.type == JSON_STRING && key.raw.n > 2
+        ? str_n(key.raw.p + 1, key.raw.n - 2) : STR_NULL;
+    bool good = key.type == JSON_NONE || str_eq(text, STR("client"));
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        good = good || str_starts(text, str_c(kinds[i]));
+    return good;
+}
+
+static bool holds_no_key(struct json_span provider)
+{
+    struct json_span list = json_get(provider.raw, STR("api_keys")), name, one;
+    struct json_iter it = json_iter(list.raw);
+    bool good = is_reference(json_get(provider.raw, STR("api_key")));
+    while (list.type == JSON_ARRAY && json_next(&it, &name, &one))
+        good = good && is_reference(one.type == JSON_OBJECT ? json_get(one.raw, STR("key")) : one);
+    return good;
+}
+
 void post_provider(struct call *c)
 {
     struct json_span object = json_get(buf_str(&c->q->body), STR("provider"));
@@ -233,6 +258,14 @@ void post_provider(struct call *c)
     if (object.type != JSON_OBJECT || name.n == 0 || name.n > 64 || str_chr(name, '/') >= 0) {
         call_error(c, 400, "bad_provider", "name: without slashes; provider: an object as in the "
             "configuration, such as {\"dialect\":\"openai\",\"base_url\":\"http://127.0.0.1:11434/v1\"}");
+        return;
+    }
+    if (!holds_no_key(object)) {
+        if (c->q->body.p)
+            secret_wipe(c->q->body.p, c->q->body.n);
+        call_error(c, 400, "bad_key", "a provider that is added live names its key, it does not hold it: "
+            "pointsman provider seal " STR_FMT ", then api_key: sealed:" STR_FMT " (or env:NAME, "
+            "file:/path)", STR_ARG(name), STR_ARG(name));
         return;
     }
     struct live_part part = {.object = call_printf(c, "provider/" STR_FMT, STR_ARG(name)),

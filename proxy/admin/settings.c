@@ -7,6 +7,7 @@
 
 #include "proxy/access/key.h"
 #include "proxy/config/config.h"
+#include "proxy/config/sealed.h"
 #include "proxy/meter/price.h"
 #include "store/base/clock.h"
 #include "store/base/json_span.h"
@@ -305,8 +306,12 @@ static void upkeep_done(struct call *c, int rc, int64_t rows)
         return;
     }
     struct json_writer *w = call_begin(c);
+    struct err e = {0};
+    const char *master = sealed_count() ? sealed_master(&e) : NULL;
     json_put_bool(w, "ok", true);
     json_put_int(w, "removed", rows);
+    json_put_int(w, "sealed", (int64_t)sealed_count()); /* a copy holds them, their master key not */
+    json_put_c(w, "master", master ? master : "");
     call_send(c);
 }
 

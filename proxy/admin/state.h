@@ -32,6 +32,7 @@ struct admin {
     struct loop_timer look;      /* while somebody waits for news: every 50 ms */
     struct loop_message reload;  /* posted by SIGHUP */
     _Atomic bool reload_posted;
+    bool sealing;                /* a change of sealed keys is on its way to the store */
     bool closing;                /* the gateway ends: connections that close now left not by themselves */
 };
 

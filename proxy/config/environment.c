@@ -5,6 +5,7 @@
  * bytes are overwritten where they stood; a reload finds it in the table. A variable handed over by
  * a console lives in the table only. */
 #include "proxy/config/environment.h"
+#include "proxy/config/sealed.h"
 #include "store/base/secret.h"
 
 #include <pthread.h>
@@ -200,13 +201,38 @@ static struct str usable_url(struct reader *r, const struct provider_row *row)
     return arena_str(r->a, url);
 }
 
-static bool provider_from(struct reader *r, const struct provider_row *row, struct provider *p)
+/* Of the variable; else sealed under the provider's name: then `pointsman provider seal openai` is all
+ * that a provider takes. */
+static bool key_from(struct reader *r, const struct provider_row *row, struct provider_key *key)
 {
     struct str value = environment_get(r->q->environment, str_c(row->variable), true);
     const char *fault = key_fault(value);
     if (value.n && fault)
         warn_about(r, NULL, str_c(row->variable), "%s", fault);
-    if (!value.n || fault)
+    if (value.n && !fault) {
+        key->name = arena_printf(r->a, "env:%s", row->variable);
+        key->secret = arena_str(r->a, value);
+        return true;
+    }
+    struct buf plain;
+    struct err e = {0};
+    buf_init(&plain, SEALED_VALUE_MAX + 64);
+    int rc = sealed_get(str_c(row->name), &plain, &e);
+    key->name = arena_printf(r->a, "sealed:%s", row->name);
+    key->secret = rc == 0 ? arena_str(r->a, buf_str(&plain)) : STR_NULL;
+    if (rc < 0)
+        key->fault = arena_str(r->a, str_c(e.text));
+    if (rc < 0 && rc != -ERR_AGAIN && rc != -ERR_NOT_FOUND)
+        warn_about(r, NULL, str_c(row->name), "%s", e.text);
+    secret_wipe(plain.p, plain.n);
+    buf_fini(&plain);
+    return rc != -ERR_AGAIN && rc != -ERR_NOT_FOUND;
+}
+
+static bool provider_from(struct reader *r, const struct provider_row *row, struct provider *p)
+{
+    struct provider_key *key = arena_zalloc(r->a, sizeof *key);
+    if (!key || !key_from(r, row, key))
         return false;
     struct str url = usable_url(r, row);
     if (!url.n) {
@@ -214,19 +240,16 @@ static bool provider_from(struct reader *r, const struct provider_row *row, stru
             row->url_variable);
         return false;
     }
-    struct provider_key *key = arena_zalloc(r->a, sizeof *key);
     *p = (struct provider){.name = str_c(row->name)};
     options_defaults(r, SECTION_PROVIDER, p);
     options_defaults(r, SECTION_TIMEOUTS, p);
-    if (!key)
-        return false;
-    *key = (struct provider_key){.name = arena_printf(r->a, "env:%s", row->variable),
-        .secret = arena_str(r->a, value), .weight = 1};
-    secret_add(value);
+    key->weight = 1;
+    secret_add(key->secret);
     p->dialect = row->dialect;
     p->base_url = url;
     p->keys = key;
     p->key_count = 1;
+    p->locked_keys = key->fault.n > 0;
     p->ask_usage = row->ask_usage;
     const struct provider_row *by_host = provider_row_by_host(url_host(url));
     p->quirks = by_host ? by_host->quirks : 0;

@@ -123,10 +123,11 @@ void parse_groups(struct reader *r, const struct yaml *map, const char *where, e
 void parse_prices(struct reader *r, const struct yaml *map);
 void parse_access_roles(struct reader *r, const struct yaml *map, struct str path);
 
-/* Secrets. *value lives in the reader's arena; false after a complaint. */
+/* Secrets. *value lives in the reader's arena; false after a complaint. *fault (NULL for a caller's
+ * secret): a sealed key that does not open, which warns only; *value is empty then. */
 enum secret_use { SECRET_PROVIDER, SECRET_CALLER };
 bool read_secret(struct reader *r, const struct yaml *n, struct str path, enum secret_use use,
-    struct str *reference, struct str *value);
+    struct str *reference, struct str *value, struct str *fault);
 
 /* Is this URL our own listener? */
 bool url_is_ours(struct str url, struct str listen);

@@ -215,7 +215,7 @@ static void key_special(
     if (str_eq(key, STR("secret"))) {
         if (n->kind == YAML_TEXT && str_eq(n->text, STR("client")))
             complain(r, n, path, ERR_RANGE, "client is for providers; give env:NAME or file:/path");
-        else if (read_secret(r, n, path, SECRET_CALLER, &reference, &k->secret))
+        else if (read_secret(r, n, path, SECRET_CALLER, &reference, &k->secret, NULL))
             k->reference = reference;
     } else if (str_eq(key, STR("tags"))) {
         parse_tags(r, n, path, &k->tags);

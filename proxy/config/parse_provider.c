@@ -43,7 +43,9 @@ static bool parse_one_key(struct reader *r, const struct yaml *n, struct str pat
         p->client_login = true;
         return false;
     }
-    return read_secret(r, n, path, SECRET_PROVIDER, &key->name, &key->secret);
+    bool got = read_secret(r, n, path, SECRET_PROVIDER, &key->name, &key->secret, &key->fault);
+    p->locked_keys += got && key->fault.n;
+    return got;
 }
 
 struct key_place {

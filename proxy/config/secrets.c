@@ -1,7 +1,8 @@
-/* secrets.c: turns a reference (env:NAME, file:/path) into its value, or into a
+/* secrets.c: turns a reference (env:NAME, file:/path, sealed:NAME) into its value, or into a
  * complaint that says what to do. A file that others can read is refused: a key in it is no secret
- * any more. */
+ * any more. What held the value on the way is wiped. */
 #include "proxy/config/environment.h"
+#include "proxy/config/sealed.h"
 #include "store/base/secret.h"
 
 #include <errno.h>
@@ -78,6 +79,34 @@ static bool from_file(struct reader *r, const struct yaml *n, struct str path, s
     return true;
 }
 
+/* A key that does not open must not keep the others from working. */
+static bool from_sealed(struct reader *r, const struct yaml *n, struct str path, struct str name,
+    struct str *value, struct str *fault)
+{
+    struct err e = {0};
+    struct buf plain;
+    const char *bad = fault ? sealed_name_fault(name)
+        : "a virtual key's secret is kept as a hash alone: write env:NAME, file:/path or the secret";
+    if (bad) {
+        complain(r, n, path, ERR_SYNTAX, "sealed: %s", bad);
+        return false;
+    }
+    buf_init(&plain, SEALED_VALUE_MAX + 64);
+    int rc = sealed_get(name, &plain, &e);
+    if (rc == -ERR_NOT_FOUND) {
+        complain(r, n, path, ERR_MISSING, "%s", e.text);
+    } else if (rc == 0) {
+        *value = arena_str(r->a, buf_str(&plain));
+    } else {
+        *fault = rc == -ERR_AGAIN ? STR("not opened here") : arena_str(r->a, str_c(e.text));
+        if (rc != -ERR_AGAIN)
+            warn_about(r, n, path, "%s", e.text);
+    }
+    secret_wipe(plain.p, plain.n);
+    buf_fini(&plain);
+    return rc != -ERR_NOT_FOUND && (value->p || fault->n);
+}
+
 static bool literal(struct reader *r, const struct yaml *n, struct str path, enum secret_use use,
     struct str *reference, struct str *value)
 {
@@ -117,7 +146,7 @@ static bool value_is_usable(struct reader *r, const struct yaml *n, struct str p
 }
 
 bool read_secret(struct reader *r, const struct yaml *n, struct str path, enum secret_use use,
-    struct str *reference, struct str *value)
+    struct str *reference, struct str *value, struct str *fault)
 {
     struct str text;
     if (!read_text(r, n, path, &text))
@@ -128,15 +157,18 @@ bool read_secret(struct reader *r, const struct yaml *n, struct str path, enum s
         got = from_environment(r, n, path, str_from(text, 4), value);
     else if (str_starts(text, STR("file:")))
         got = from_file(r, n, path, str_from(text, 5), value);
-    else if (str_starts(text, STR("sealed:"))) {
-        complain(r, n, path, ERR_UNSUPPORTED,
-            "sealed keys are not in this version; use env:NAME or file:/path");
-        return false;
-    } else
+    else if (str_starts(text, STR("sealed:")))
+        got = from_sealed(r, n, path, str_from(text, 7), value, fault);
+    else
         got = literal(r, n, path, use, reference, value);
+    if (got && fault && fault->n)
+        return true;
     if (!got || !value_is_usable(r, n, path, use, *value))
         return false;
-    *value = arena_str(r->a, *value);
+    struct str first = *value;
+    *value = arena_str(r->a, first);
+    if (str_starts(text, STR("file:")) || str_starts(text, STR("sealed:")))
+        secret_wipe((void *)(uintptr_t)first.p, first.n); /* read for us alone */
     secret_add(*value);
     return value->p != NULL;
 }

@@ -19,7 +19,8 @@
 
 struct provider_key {
     struct str name;            /* "env:LAB_KEY_A", "file:…": for display */
-    struct str secret;          /* the value; never logged, shown or stored */
+    struct str secret;          /* the value; never logged, shown or stored; empty: see `fault` */
+    struct str fault;           /* why a sealed key does not open: it is never used then */
     unsigned weight;
     unsigned index;             /* place in the provider's list; health is kept per index */
 };
@@ -42,7 +43,7 @@ struct provider {
     bool client_login;          /* api_key: client */
     bool demo;
     const struct provider_key *keys;
-    size_t key_count;
+    size_t key_count, locked_keys; /* locked: those with a fault */
     const struct str *models;   /* listed in the configuration; none: see plan_each_model() */
     size_t model_count;
     unsigned max_concurrent;    /* 0 = no limit */
@@ -235,7 +236,7 @@ enum unknown_price { UNKNOWN_PRICE_ALLOW, UNKNOWN_PRICE_REFUSE };
 
 struct config {
     struct str file;            /* path, "" when none */
-    struct str listen, data, socket, timezone, open_to, raw_provider;
+    struct str listen, data, socket, master_key, timezone, open_to, raw_provider;
     bool allow_plaintext;
     const struct str *allow_hosts, *allow_origins, *trusted_proxies;
     size_t allow_host_count, allow_origin_count, trusted_proxy_count;

@@ -4,6 +4,7 @@
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/translate.h"
 
+#include "proxy/config/sealed.h"
 #include "proxy/event/event.h"
 #include "proxy/worker.h"
 #include "store/base/clock.h"
@@ -217,7 +218,9 @@ static void send_now(struct exchange *x)
         return;
     }
     if (!pick_key(x)) {
-        failed_to_start(x, FAIL_KEY, "every key of this provider is refused or resting");
+        failed_to_start(x, FAIL_KEY, provider_is_locked(x->target->provider)
+                ? "no key of this provider opens; see pointsman provider sealed"
+                : "every key of this provider is refused or resting");
         return;
     }
     int rc = translate_request(x, c->provider, c->model, &e);

@@ -5,6 +5,8 @@
  * after the pause is the probe. The header forms are those seen on the wire: see read_reset(). */
 #include "proxy/route/health_state.h"
 
+#include "proxy/config/sealed.h"
+
 #include <stdio.h>
 
 enum { SECOND_US = 1000000, HOUR_S = 3600 };
@@ -43,7 +45,7 @@ static int draw_key(const struct provider_health *ph, const struct target_health
         uint64_t at = sum ? random % sum : 0;
         for (size_t i = 0; i < p->key_count; i++) {
             unsigned key = p->keys[i].index;
-            if (p->keys[i].weight == 0 || key_out_until(ph, t, key, now_us) ||
+            if (p->keys[i].weight == 0 || p->keys[i].fault.n || key_out_until(ph, t, key, now_us) ||
                 (strict && key < KEYS_MAX && !has_headroom(&ph->limits[key], now_us)))
                 continue;
             if (pass == 1 && at < p->keys[i].weight)
@@ -64,6 +66,8 @@ static int soonest_key(const struct provider_health *ph, const struct target_hea
     int64_t best_until = INT64_MAX;
     for (size_t i = 0; i < p->key_count; i++) {
         int64_t until = key_out_until(ph, t, p->keys[i].index, now_us);
+        if (p->keys[i].fault.n)
+            continue;
         if (best < 0 || until < best_until) {
             best = (int)i;
             best_until = until;
@@ -72,14 +76,23 @@ static int soonest_key(const struct provider_health *ph, const struct target_hea
     return best;
 }
 
+/* Without memory for health: in turn from anywhere. */
+static int any_key(const struct provider *p, uint64_t random)
+{
+    size_t i = random % p->key_count;
+    while (p->keys[i].fault.n)
+        i = (i + 1) % p->key_count;
+    return (int)i;
+}
+
 int health_pick_key(struct health *h, const struct provider *p, struct str model, uint64_t random,
     int64_t now_us)
 {
     struct provider_health *ph = provider_health(h, p);
-    if (p->key_count == 0)
+    if (p->key_count == 0 || provider_is_locked(p))
         return -1;
     if (!ph)
-        return (int)(random % p->key_count);
+        return any_key(p, random);
     pthread_mutex_lock(&ph->lock);
     const struct target_health *t = target_health(ph, model, false, now_us);
     int key = draw_key(ph, t, p, random, now_us, true);
@@ -375,6 +388,8 @@ void view_keys(const struct provider_health *ph, const struct target_health *t,
     for (size_t i = 0; i < p->key_count; i++) {
         unsigned key = p->keys[i].index;
         int64_t until = key_out_until(ph, t, key, now_us);
+        if (p->keys[i].fault.n)
+            continue;
         if (key >= KEYS_MAX) {
             well = true;
             continue;

@@ -1,11 +1,12 @@
 /* plan.c: from targets to an ordered plan with a reason for everyone. See plan.h.
  *
- * Who is left out: drained providers, open breakers, a prompt that can't fit, a protocol that the
- * provider does not have. Who goes last: keys that are all set aside, a context that is tight, what
- * the goal shuns. Then the policy orders what remains, the canary goes in front, the fallbacks
- * follow in their own order. */
+ * Who is left out: drained providers, those whose sealed keys don't open, open breakers, a prompt that
+ * can't fit, a protocol that the provider does not have. Who goes last: keys that are all set aside,
+ * a context that is tight, what the goal shuns. Then the policy orders what remains, the canary goes
+ * in front, the fallbacks follow in their own order. */
 #include "proxy/route/plan_state.h"
 
+#include "proxy/config/sealed.h"
 #include "proxy/dialect/spoke.h"
 
 #include <math.h>
@@ -208,6 +209,11 @@ static void consider(struct planner *pl, const struct target *t)
         return;
     if (!pl->r->trial && is_drained(pl, o.provider)) {
         reject(pl, o.provider, o.model, "provider drained");
+        return;
+    }
+    if (!pl->r->trial && provider_is_locked(o.provider)) {
+        reject(pl, o.provider, o.model, "its key does not open: " STR_FMT,
+            STR_ARG(o.provider->keys[0].name));
         return;
     }
     o.price = plan_price(pl, o.provider, o.model);

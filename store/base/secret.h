@@ -12,9 +12,10 @@
  * chunks: a secret that lies across two chunks is seen in neither.
  *
  * Sealing: XChaCha20-Poly1305 with a random nonce; the row's id is authenticated, so that a blob
- * moved to another row does not open. The master key lives outside the store, in guarded memory:
- * $CREDENTIALS_DIRECTORY/pointsman.key, else a file that only its owner can read, else
- * $POINTSMAN_MASTER_KEY; 64 hex digits in each of them. */
+ * moved to another row does not open. The master key lies outside of the store and, while we run, in
+ * guarded memory. Each of its sources holds one key or several, 64 hex digits each, with blanks, line
+ * ends or commas between them: the first one seals, all of them open. So a new master key is one
+ * written in front of the old: whatever moment a rotation is cut at, every row still opens. */
 #ifndef POINTSMAN_SECRET_H
 #define POINTSMAN_SECRET_H
 
@@ -24,7 +25,8 @@
 enum {
     SECRET_VALUE_MIN = 8, /* shorter values are no secrets and are not added */
     SECRET_VALUES_MAX = 4096,
-    SECRET_MASTER_BYTES = 32
+    SECRET_MASTER_BYTES = 32,
+    SECRET_MASTERS_MAX = 32 /* master keys of one source; renewing drops the oldest */
 };
 
 /* Adds a value that must never be seen. False when it is too short or the table is full. */
@@ -43,15 +45,23 @@ bool secret_equal(const void *a, const void *b, size_t n);
 /* Overwrites; never optimised away. */
 void secret_wipe(void *p, size_t n);
 
-struct secret_box; /* the master key */
+struct secret_box; /* the master keys */
 
-/* Finds the master key as told above. With `create`, a missing `key_file` is made (0600). `from`
- * (may be NULL) is set to a text that says where it came from. -ERR_MISSING: nowhere; -ERR_DENIED:
- * others can read the file; -ERR_SYNTAX: not 64 hex digits. */
-int secret_box_new(struct secret_box **out, const char *key_file, bool create, const char **from,
+/* Looked at in this order: $CREDENTIALS_DIRECTORY/pointsman.key, `variable`, `key_file`. The first
+ * that is there seals; the keys of all open. */
+struct secret_sources {
+    struct str variable;  /* the value of $POINTSMAN_MASTER_KEY; empty: not set */
+    const char *key_file; /* only its owner may be able to read it; NULL: none */
+    bool create;          /* nothing is there: make key_file (0600), its folder too (0700) */
+};
+/* `from` (may be NULL) is set to what seals, as people call it. -ERR_MISSING: no master key at all;
+ * -ERR_DENIED: others can read the file; -ERR_SYNTAX: something else than hex digits. */
+int secret_box_new(struct secret_box **out, const struct secret_sources *sources, const char **from,
     struct err *e) MUST_CHECK;
 int secret_box_from(struct secret_box **out, const unsigned char key[SECRET_MASTER_BYTES],
     struct err *e) MUST_CHECK;
+/* Writes a new key in front of those of key_file, in one step that is whole or not there. */
+int secret_renew_file(const char *key_file, struct err *e) MUST_CHECK;
 void secret_box_free(struct secret_box *b);
 
 /* Appends version, key mark, nonce and ciphertext to `out`. */
@@ -61,5 +71,7 @@ int secret_seal(const struct secret_box *b, struct str row_id, struct str plain,
  * master key; -ERR_CORRUPT: damaged, or moved from another row. */
 int secret_open(const struct secret_box *b, struct str row_id, struct str sealed, struct buf *out,
     struct err *e) MUST_CHECK;
+/* Was it sealed with the key that seals now? False: with an older one, or none of ours. */
+bool secret_is_current(const struct secret_box *b, struct str sealed);
 
 #endif

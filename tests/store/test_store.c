@@ -606,6 +606,57 @@ static void documents_keys_audit_and_events_are_kept_and_revisions_checked(void 
     store_close(s);
 }
 
+struct sealed_seen {
+    int n;
+    char name[20], sealed[20], who[20];
+    int64_t time_ms;
+};
+
+static void see_sealed(void *ctx, const struct store_sealed *k)
+{
+    struct sealed_seen *x = ctx;
+    x->n++;
+    str_copy(x->name, sizeof x->name, k->name);
+    str_copy(x->sealed, sizeof x->sealed, k->sealed);
+    str_copy(x->who, sizeof x->who, k->who);
+    x->time_ms = k->time_ms;
+}
+
+static void sealed_keys_are_kept_replaced_and_removed(void **state)
+{
+    struct store *s = room_open(*state);
+    struct sealed_seen seen = {0};
+    struct told r = {0};
+    struct err e = {0};
+    assert_int_equal(store_start(s, &e), 0);
+    struct store_sealed k = {STR("a"), STR("blob-1"), STR("alice"), 7};
+    assert_int_equal(store_put_sealed(s, &k, NULL, NULL), 0);
+    k = (struct store_sealed){STR("b"), STR("blob-2"), STR("bob"), 8};
+    assert_int_equal(store_put_sealed(s, &k, NULL, NULL), 0);
+    k.sealed = STR("blob-3");
+    assert_int_equal(store_put_sealed(s, &k, NULL, NULL), 0);
+    k = (struct store_sealed){.name = STR("a")};
+    assert_int_equal(store_put_sealed(s, &k, NULL, NULL), 0);
+    k.name = STR("nobody");
+    assert_int_equal(store_put_sealed(s, &k, tell, &r), 0);
+    wait_told(&r, 1);
+    assert_int_equal(r.rc, -ERR_NOT_FOUND);
+    /* what comes after all of them is done when they are stored */
+    assert_int_equal(store_sync(s, tell, &r), 0);
+    wait_told(&r, 2);
+    assert_int_equal(r.rc, 0);
+    store_stop(s);
+    store_close(s);
+    s = room_open(*state);
+    assert_int_equal(store_each_sealed(s, see_sealed, &seen), 0);
+    assert_int_equal(seen.n, 1);
+    assert_string_equal(seen.name, "b");
+    assert_string_equal(seen.sealed, "blob-3");
+    assert_string_equal(seen.who, "bob");
+    assert_int_equal(seen.time_ms, 8);
+    store_close(s);
+}
+
 static void hostile_texts_are_only_texts(void **state)
 {
     struct store *s = room_open(*state);
@@ -684,6 +735,7 @@ int main(void)
         ROOM_TEST(credit_begins_at_the_first_grant_and_balances_are_sums_of_entries),
         ROOM_TEST(what_was_spent_in_a_window_is_exact),
         ROOM_TEST(documents_keys_audit_and_events_are_kept_and_revisions_checked),
+        ROOM_TEST(sealed_keys_are_kept_replaced_and_removed),
         ROOM_TEST(hostile_texts_are_only_texts),
         ROOM_TEST(a_question_can_be_cancelled_and_is_answered_exactly_once),
     };

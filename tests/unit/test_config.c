@@ -1,5 +1,6 @@
 /* The configuration: files and environments in, struct config or complaints out. */
 #include "proxy/config/config.h"
+#include "proxy/config/sealed.h"
 #include "proxy/meter/usage.h"
 #include "proxy/route/plan.h"
 
@@ -707,6 +708,121 @@ static void the_reference_names_every_option(void **state)
     buf_fini(&b);
 }
 
+static char *reference_fault(const char *reference)
+{
+    char text[200];
+    snprintf(text, sizeof text, "providers:\n  lab: { base_url: 'http://127.0.0.1:9/v1', api_key: '%s' }\n",
+        reference);
+    return complaints_of(text);
+}
+
+static void a_sealed_key_opens_is_missing_or_says_why_it_does_not_open(void **state)
+{
+    (void)state;
+    static const char text[] = "providers:\n  lab: { base_url: 'http://127.0.0.1:9/v1', api_keys: "
+                               "['sealed:one', env:LAB_KEY_A] }\n";
+    char folder[] = "/tmp/pm-sealed-XXXXXX", file[64];
+    struct err e = {0};
+    struct buf one, two, again;
+    char *said;
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/master.key", folder);
+    buf_init(&one, 1 << 16);
+    buf_init(&two, 1 << 16);
+    buf_init(&again, 1 << 16);
+    /* without a store: taken as it stands, and no key to be used */
+    struct config *c = load_good(text);
+    assert_int_equal(c->providers[0].key_count, 2);
+    assert_int_equal(c->providers[0].locked_keys, 1);
+    assert_true(c->providers[0].keys[0].fault.n > 0 && c->providers[0].keys[0].secret.n == 0);
+    config_put(c);
+
+    sealed_open(file);
+    said = complaints_of(text);
+    assert_non_null(strstr(said, "no key is sealed under the name one: pointsman provider seal one"));
+    free(said);
+    said = reference_fault("sealed:a/b");
+    assert_non_null(strstr(said, "a name has letters"));
+    free(said);
+    said = complaints_of("keys:\n  ci: { secret: 'sealed:one' }\n");
+    assert_non_null(strstr(said, "kept as a hash alone"));
+    free(said);
+
+    assert_int_equal(sealed_make(STR("one"), STR("sk-sealed-value-0123"), &one, &e), 0);
+    assert_int_equal(sealed_put(STR("one"), buf_str(&one), STR("alice"), 1), 0);
+    c = load_good(text);
+    assert_true(str_eq(c->providers[0].keys[0].secret, STR("sk-sealed-value-0123")));
+    assert_true(str_eq(c->providers[0].keys[0].name, STR("sealed:one")));
+    assert_int_equal(c->providers[0].locked_keys, 0);
+    buf_reset(&two);
+    config_export(c, NULL, &two);
+    assert_non_null(strstr(buf_c(&two), "sealed:one"));
+    assert_null(strstr(buf_c(&two), "sk-sealed"));
+    config_put(c);
+
+    /* renewed: the old row opens behind the new master key, and under it when sealed again */
+    assert_int_equal(sealed_renew(&e), 0);
+    assert_int_equal(sealed_again(STR("one"), &again, &e), 0);
+    assert_false(str_eq(buf_str(&one), buf_str(&again)));
+    c = load_good(text);
+    assert_int_equal(c->providers[0].locked_keys, 0);
+    config_put(c);
+
+    /* a row under another name, and a lost master key: warnings, and the other key is left */
+    assert_int_equal(sealed_put(STR("one"), STR_NULL, STR("alice"), 1), 0);
+    said = complaints_of(text);
+    assert_non_null(strstr(said, "sealed:one does not open: damaged"));
+    free(said);
+    buf_reset(&two);
+    assert_int_equal(sealed_make(STR("two"), STR("sk-sealed-value-0123"), &two, &e), 0);
+    assert_int_equal(sealed_put(STR("one"), buf_str(&two), STR("alice"), 1), 0);
+    c = load_good(text);
+    assert_int_equal(c->providers[0].locked_keys, 1);
+    config_put(c);
+    unlink(file);
+    sealed_open(file);
+    assert_int_equal(sealed_put(STR("one"), buf_str(&again), STR("alice"), 1), 0);
+    said = complaints_of(text);
+    assert_non_null(strstr(said, "no master key in"));
+    assert_non_null(strstr(said, file));
+    free(said);
+    sealed_drop(STR("one"));
+    assert_int_equal(sealed_count(), 0);
+    sealed_close();
+    rmdir(folder);
+    buf_fini(&one);
+    buf_fini(&two);
+    buf_fini(&again);
+}
+
+static void the_master_key_lies_apart_from_the_data_where_that_can_be(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/pm-home-XXXXXX", text[300], path[4096], wanted[200];
+    const char *home = getenv("HOME");
+    char *was = home ? strdup(home) : NULL;
+    assert_non_null(mkdtemp(folder));
+    setenv("HOME", folder, 1);
+    snprintf(text, sizeof text, "data: %s/data\n", folder);
+    struct config *c = load_good(text);
+    sealed_key_file(c, path, sizeof path);
+    snprintf(wanted, sizeof wanted, "%s/.config/pointsman/master.key", folder);
+    assert_string_equal(path, wanted);
+    setenv("HOME", "/nonexistent", 1);
+    sealed_key_file(c, path, sizeof path);
+    snprintf(wanted, sizeof wanted, "%s/data/master.key", folder);
+    assert_string_equal(path, wanted);
+    config_put(c);
+    c = load_good("master_key: /srv/master.key\n");
+    sealed_key_file(c, path, sizeof path);
+    assert_string_equal(path, "/srv/master.key");
+    config_put(c);
+    if (was)
+        setenv("HOME", was, 1);
+    free(was);
+    rmdir(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -730,6 +846,8 @@ int main(void)
         cmocka_unit_test(a_client_finds_the_gateway_whatever_else_the_file_says),
         cmocka_unit_test(provider_ids_outlive_reloads),
         cmocka_unit_test(snapshots_are_counted_and_swapped),
+        cmocka_unit_test(a_sealed_key_opens_is_missing_or_says_why_it_does_not_open),
+        cmocka_unit_test(the_master_key_lies_apart_from_the_data_where_that_can_be),
         cmocka_unit_test(the_reference_names_every_option),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

@@ -218,32 +218,89 @@ static void the_master_key_is_found_or_made_and_its_file_must_be_private(void **
     struct secret_box *box = NULL;
     struct err e = {0};
     const char *from = NULL;
-    assert_int_equal(secret_box_new(&box, file, false, &from, &e), -ERR_MISSING);
-    assert_int_equal(secret_box_new(&box, file, true, &from, &e), 0);
+    struct secret_sources q = {.key_file = file};
+    assert_int_equal(secret_box_new(&box, &q, &from, &e), -ERR_MISSING);
+    q.create = true;
+    assert_int_equal(secret_box_new(&box, &q, &from, &e), 0);
     assert_string_equal(from, file);
+    struct stat st;
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
     struct buf sealed, plain;
     buf_init(&sealed, 4096);
     buf_init(&plain, 4096);
     assert_int_equal(secret_seal(box, STR("r"), STR("value"), &sealed), 0);
     secret_box_free(box);
-    assert_int_equal(secret_box_new(&box, file, true, &from, &e), 0); /* the same one again */
+    assert_int_equal(secret_box_new(&box, &q, &from, &e), 0); /* the same one again */
     assert_int_equal(secret_open(box, STR("r"), buf_str(&sealed), &plain, &e), 0);
     secret_box_free(box);
     chmod(file, 0644);
-    assert_int_equal(secret_box_new(&box, file, true, &from, &e), -ERR_DENIED);
+    assert_int_equal(secret_box_new(&box, &q, &from, &e), -ERR_DENIED);
     assert_non_null(strstr(e.text, "chmod 600"));
+    chmod(file, 0600);
     rename(file, credentials);
+    q.create = false;
     setenv("CREDENTIALS_DIRECTORY", folder, 1);
-    assert_int_equal(secret_box_new(&box, file, false, &from, &e), 0);
+    assert_int_equal(secret_box_new(&box, &q, &from, &e), 0);
+    assert_non_null(strstr(from, "CREDENTIALS_DIRECTORY"));
+    assert_int_equal(secret_open(box, STR("r"), buf_str(&sealed), &plain, &e), 0);
     secret_box_free(box);
     unlink(credentials);
-    setenv("POINTSMAN_MASTER_KEY", "zz", 1);
-    assert_int_equal(secret_box_new(&box, NULL, false, &from, &e), -ERR_SYNTAX);
-    unsetenv("POINTSMAN_MASTER_KEY");
+    q = (struct secret_sources){.variable = STR("zz")};
+    assert_int_equal(secret_box_new(&box, &q, &from, &e), -ERR_SYNTAX);
+    q.variable = STR(" \n");
+    assert_int_equal(secret_box_new(&box, &q, &from, &e), -ERR_SYNTAX);
     unsetenv("CREDENTIALS_DIRECTORY");
     buf_fini(&sealed);
     buf_fini(&plain);
     rmdir(folder);
+}
+
+static void a_new_master_key_stands_in_front_of_the_old_and_both_open(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/pm-secret-XXXXXX", file[64], beside[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/master.key", folder);
+    snprintf(beside, sizeof beside, "%s/master.key.new", folder);
+    unsetenv("CREDENTIALS_DIRECTORY");
+    struct secret_sources q = {.key_file = file, .create = true};
+    struct secret_box *box;
+    struct err e = {0};
+    struct buf first, second, plain;
+    buf_init(&first, 4096);
+    buf_init(&second, 4096);
+    buf_init(&plain, 4096);
+    assert_int_equal(secret_box_new(&box, &q, NULL, &e), 0);
+    assert_int_equal(secret_seal(box, STR("r"), STR("value"), &first), 0);
+    assert_true(secret_is_current(box, buf_str(&first)));
+    secret_box_free(box);
+    /* what somebody left who was killed while he wrote is no hindrance */
+    FILE *f = fopen(beside, "w");
+    assert_non_null(f);
+    fputs("half", f);
+    fclose(f);
+    for (int i = 0; i < SECRET_MASTERS_MAX + 5; i++)
+        assert_int_equal(secret_renew_file(file, &e), 0);
+    assert_int_equal(access(beside, F_OK), -1);
+    assert_int_equal(secret_box_new(&box, &q, NULL, &e), 0);
+    assert_false(secret_is_current(box, buf_str(&first)));
+    /* so many later it has gone; one that is not so old opens */
+    assert_int_equal(secret_open(box, STR("r"), buf_str(&first), &plain, &e), -ERR_DENIED);
+    assert_int_equal(secret_seal(box, STR("r"), STR("value"), &second), 0);
+    secret_box_free(box);
+    assert_int_equal(secret_renew_file(file, &e), 0);
+    assert_int_equal(secret_box_new(&box, &q, NULL, &e), 0);
+    assert_int_equal(secret_open(box, STR("r"), buf_str(&second), &plain, &e), 0);
+    assert_string_equal(buf_c(&plain), "value");
+    secret_box_free(box);
+    chmod(file, 0640);
+    assert_int_equal(secret_renew_file(file, &e), -ERR_DENIED);
+    unlink(file);
+    rmdir(folder);
+    buf_fini(&first);
+    buf_fini(&second);
+    buf_fini(&plain);
 }
 
 int main(void)
@@ -259,6 +316,7 @@ int main(void)
         cmocka_unit_test(log_lines_are_redacted),
         cmocka_unit_test(every_flipped_byte_and_every_moved_row_is_refused),
         cmocka_unit_test(the_master_key_is_found_or_made_and_its_file_must_be_private),
+        cmocka_unit_test(a_new_master_key_stands_in_front_of_the_old_and_both_open),
     };
     return cmocka_run_group_tests_name("secret", tests, NULL, NULL);
 }

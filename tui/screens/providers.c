@@ -107,7 +107,28 @@ static void draw_models(struct str row, int y, int width)
     ui_printf(y, 1, width - 2, ROLE_DIM, "models   %s%s", count, text);
 }
 
-/* Three lines on the selected one: what uses it, its models, what went wrong last. */
+/* "env:OPENAI_API_KEY sk-a…9fQ2, sealed:b ✗ does not open"; true when one does not. */
+static bool keys_line(struct str list, char *out, size_t size)
+{
+    struct json_iter it = json_iter(list);
+    struct json_span k, v;
+    size_t n = 0;
+    bool locked = false;
+    out[0] = '\0';
+    while (n + 2 < size && json_next(&it, &k, &v)) {
+        char name[120], shown[24], fault[8];
+        listing_text(v.raw, "name", name, sizeof name);
+        listing_text(v.raw, "shown", shown, sizeof shown);
+        listing_text(v.raw, "fault", fault, sizeof fault);
+        int more = snprintf(out + n, size - n, "%s%s %s", n ? ", " : "", name,
+            fault[0] ? "✗ does not open" : shown);
+        n += more > 0 ? (size_t)more : 0;
+        locked = locked || fault[0];
+    }
+    return locked;
+}
+
+/* Four lines on the selected one: what uses it, its models, its keys, what went wrong last. */
 static void draw_detail(struct state *s, int y, int width)
 {
     struct str row = listing_row(&s->list);
@@ -117,15 +138,18 @@ static void draw_detail(struct state *s, int y, int width)
     list_line(json_get(row, STR("used_by")).raw, text, sizeof text);
     ui_printf(y, 1, width - 2, ROLE_TEXT, "used by  %s", text[0] ? text : "no route by name");
     draw_models(row, y + 1, width);
+    bool locked = keys_line(json_get(row, STR("keys")).raw, text, sizeof text);
+    ui_printf(y + 2, 1, width - 2, locked ? ROLE_BAD : ROLE_DIM, "keys     %s",
+        text[0] ? text : "none");
     listing_text(row, "last_error", text, sizeof text);
-    ui_printf(y + 2, 1, width - 2, text[0] ? ROLE_WARN : ROLE_DIM, "last error  %s",
+    ui_printf(y + 3, 1, width - 2, text[0] ? ROLE_WARN : ROLE_DIM, "last error  %s",
         text[0] ? text : "none");
 }
 
 static void draw(struct app *a, void *state, struct rect r)
 {
     struct state *s = state;
-    int detail = r.h >= 10 ? 4 : 0;
+    int detail = r.h >= 11 ? 5 : 0;
     (void)a;
     ui_printf(r.y, 1, r.w - 2, ROLE_DIM, "%zu providers", s->list.count);
     listing_draw(&s->list, (struct rect){r.y + 1, r.x, r.h - 1 - detail, r.w});
