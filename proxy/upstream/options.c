@@ -12,7 +12,7 @@
 
 #define SMALL_BODY_BYTES ((size_t)32 << 10)
 #define READ_BYTES 16384L
-#define READ_BYTES_STREAMED 2048L /* held for as long as a stream runs; an event is smaller */
+#define READ_BYTES_STREAMED 1536L /* held for as long as a stream runs; an event is smaller */
 #define AGE_MAX_S 90L       /* an idle connection older than this is not reused */
 #define LIFETIME_MAX_S 1800L /* follow the provider's DNS and load balancers now and then */
 

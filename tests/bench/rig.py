@@ -116,10 +116,21 @@ class Rig:
         peer.headers = []
         return peer
 
-    def nginx(self, upstream, core=PROXY_CORE):
-        """A plain reverse proxy: .port buffers as it comes, .stream_port has buffering off."""
+    def certificate(self):
+        """Of 127.0.0.1, signed by itself; what it is in goes with the rig."""
+        pem = os.path.join(self.folder, "server.pem")
+        if not os.path.exists(pem):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=bench",
+                            "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", pem + ".key", "-out", pem],
+                           stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        return pem
+
+    def nginx(self, upstream, core=PROXY_CORE, tls=False):
+        """A plain reverse proxy: .port buffers as it comes, .stream_port has buffering off (and TLS)."""
         folder = tempfile.mkdtemp(prefix="nginx-", dir=self.folder)
         port, stream_port = free_port(), free_port()
+        pem = self.certificate() if tls else ""
+        secure = f"ssl_certificate {pem}; ssl_certificate_key {pem}.key;" if tls else ""
         forward = (f"proxy_pass http://provider; proxy_http_version 1.1; "
                    f"proxy_set_header Connection \"\";")
         with open(os.path.join(folder, "nginx.conf"), "w", encoding="ascii") as f:
@@ -136,7 +147,7 @@ http {{
     keepalive_requests 100000000; tcp_nodelay on;
     upstream provider {{ server 127.0.0.1:{upstream}; keepalive 512; keepalive_requests 100000000; }}
     server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ {forward} }} }}
-    server {{ listen 127.0.0.1:{stream_port} backlog=4096;
+    server {{ listen 127.0.0.1:{stream_port} {"ssl " if tls else ""}backlog=4096; {secure}
         location / {{ {forward} proxy_buffering off; proxy_read_timeout 600s; }} }}
 }}
 """)
@@ -147,7 +158,7 @@ http {{
         wait_port(port)
         return peer
 
-    def gateway(self, name, upstream, top="", keys=True, core=PROXY_CORE):
+    def gateway(self, name, upstream, top="", keys=True, core=PROXY_CORE, tls=False):
         """`top` is more configuration; .headers are what a client of it sends."""
         folder = os.path.join(self.folder, name)
         os.makedirs(folder, exist_ok=True)
@@ -157,7 +168,8 @@ http {{
             "prices:\n  lab/plain: { input: 1, output: 2 }\n"
         with open(config, "w", encoding="ascii") as f:
             f.write("providers:\n  lab: { dialect: openai, base_url: "
-                    f"'http://127.0.0.1:{upstream}/v1', api_key: env:BENCH_KEY, models: [plain] }}\n"
+                    f"'{'https' if tls else 'http'}://127.0.0.1:{upstream}/v1', api_key: env:BENCH_KEY, models: [plain]"
+                    + (f", ca_file: {self.certificate()}" if tls else "") + " }\n"
                     "routes:\n  'stream-*': { targets: ['lab/$model'] }\n" + top
                     + (governed if keys else "open_to: any\n"))
         if "workers:" not in top:

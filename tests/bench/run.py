@@ -22,6 +22,7 @@ import console  # noqa: E402
 import rig as r  # noqa: E402
 
 ROUNDS = 3
+TURNS = 15  # of one second each, where what is compared differs by a few per cent
 ROWS = []
 
 
@@ -37,19 +38,25 @@ def us(n):
 
 # ---- one request after another, and as many as go through ----
 
-def costs(rig, peers, seconds=2, conns=16):
-    """CPU µs a request and requests/s of each peer, in turns."""
+def costs(rig, peers, conns=16):
+    """CPU µs a request and requests/s of each peer and turn."""
     cpu = {name: [] for name in peers}
     rate = {name: [] for name in peers}
     body = r.chat("plain")
-    for _ in range(ROUNDS):
-        for name, peer in peers.items():
+    for turn in range(TURNS):
+        for name in sorted(peers, reverse=turn % 2 == 1):  # nobody is always the first after a pause
+            peer = peers[name]
             before = peer.cpu_s()
-            got = rig.load("rate", peer.port, body, conns, seconds, headers=peer.headers)
+            got = rig.load("rate", peer.port, body, conns, 1, headers=peer.headers)
             cpu[name].append((peer.cpu_s() - before) * 1e6 / got["requests"])
             rate[name].append(got["per_s"])
-    median = statistics.median
-    return {n: median(v) for n, v in cpu.items()}, {n: median(v) for n, v in rate.items()}
+    return cpu, rate
+
+
+def ratio(ours, theirs):
+    """Of what was measured side by side: the median of the turns' own ratios, and the middle half of them."""
+    low, middle, high = statistics.quantiles([a / b for a, b in zip(ours, theirs)], n=4)
+    return middle, low, high
 
 
 def part_cpu(rig, s):
@@ -58,18 +65,20 @@ def part_cpu(rig, s):
     for peer in peers.values():
         rig.load("rate", peer.port, r.chat("plain"), 16, 1, headers=peer.headers)
     cpu, rate = costs(rig, peers)
-    base = cpu["nginx"]
-    row("CPU a request, nginx", us(base))
+    middle = statistics.median
+    row("CPU a request, nginx", us(middle(cpu["nginx"])))
     for name, what, most in (("off", "key, limits, budget, row; no bodies", 2.8),
                              ("errors", "the same, default capture with keys (errors)", None),
                              ("all", "the same, all bodies kept", None)):
-        times = cpu[name] / base
-        row(f"CPU a request, {what}", f"{us(cpu[name])}, {times:.2f} × nginx",
-            f"≤ {most} × (aim 2.2)" if most else "", times <= most if most else None)
-    lost = 1 - rate["off"] / rate["open"]
+        times, low, high = ratio(cpu[name], cpu["nginx"])
+        row(f"CPU a request, {what}", f"{us(middle(cpu[name]))}, {times:.2f} × nginx (half of {TURNS} turns: "
+            f"{low:.2f} to {high:.2f})", f"≤ {most} × (aim 2.2)" if most else "", times <= most if most else None)
+    kept, low, high = ratio(rate["off"], rate["open"])
+    spent = 1 - 1 / ratio(cpu["off"], cpu["open"])[0]
     row("Throughput lost to keys, limits and budget (rows are always written)",
-        f"{lost:.1%} ({rate['off']:,.0f}/s of {rate['open']:,.0f}/s; nginx {rate['nginx']:,.0f}/s)",
-        "≤ 15 %", lost <= 0.15)
+        f"{1 - kept:.1%} (half of the turns: {1 - high:.1%} to {1 - low:.1%}; by CPU a request {spent:.1%}; "
+        f"{middle(rate['off']):,.0f}/s of {middle(rate['open']):,.0f}/s, nginx {middle(rate['nginx']):,.0f}/s)",
+        "≤ 15 %", kept >= 0.85)
 
 
 def part_latency(rig, s):
@@ -135,7 +144,28 @@ def part_streams(rig, s):
         kib <= 30)
     bad = sum(faults(g) for g in got["gateway"])
     row("… lost, reordered or ended", f"{bad}", "0", bad == 0)
+    stall_row(fresh)
     fresh.end()
+
+
+def stall_row(peer):
+    """Waiting for a core counts too: on a busy machine this is more than the gateway's own."""
+    longest = r.metric(peer, "longest_turn_us") / 1000
+    row("… longest stall of the worker's loop", f"{longest:.1f} ms", "≤ 50 ms", longest <= 50)
+
+
+def part_tls(rig, s):
+    """What a stream holds when the provider is spoken to by TLS (nginx in front of the provider)."""
+    if not shutil.which("openssl"):
+        row("Memory a stream, 1,000, TLS to the provider", "not run: no openssl to make a certificate", "")
+        return
+    front = rig.nginx(s["mock"].port, core=r.PEER_CORE, tls=True)
+    fresh = rig.gateway("tls", front.stream_port, "capture: off\n", tls=True)
+    got = hold_streams(rig, fresh, 1000, 1000, 12, 3)
+    row("Memory a stream, 1,000, TLS to the provider", f"{got['kib']:.1f} KiB")
+    row("… lost, reordered or ended", f"{faults(got)}", "0", faults(got) == 0)
+    fresh.end()
+    front.end()
 
 
 def part_many(rig, s):
@@ -149,6 +179,7 @@ def part_many(rig, s):
     row(f"Memory a stream, {count:,}", f"{got['kib']:.1f} KiB", "≤ 30 KiB", got["kib"] <= 30)
     row("… lost, reordered or ended", f"{faults(got)} of {got['streams']:,} ({got['events']:,} events, p50 "
         f"{us(got['p50_us'])}, p99 {us(got['p99_us'])})", "0", faults(got) == 0)
+    stall_row(fresh)
     fresh.end()
 
 
@@ -158,7 +189,7 @@ def part_process(rig, s):
     times = []
     for n in range(6):
         began = time.monotonic()
-        peer = rig.gateway("start", s["mock"].port, "capture: off\n")
+        peer = rig.gateway("start", s["mock"].port, "capture: off\n", core=None)  # as a person starts it
         answer = r.ask(peer.port, r.post(r.chat("plain"), peer.headers))
         times.append((time.monotonic() - began) * 1000)
         if b" 200 " not in answer[:20]:
@@ -226,7 +257,7 @@ def part_console(rig, s):
         took[-3] <= 30)
 
 
-PARTS = {"cpu": part_cpu, "latency": part_latency, "streams": part_streams, "many": part_many,
+PARTS = {"cpu": part_cpu, "latency": part_latency, "streams": part_streams, "many": part_many, "tls": part_tls,
          "process": part_process, "console": part_console}
 
 
