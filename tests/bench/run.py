@@ -22,7 +22,7 @@ import console  # noqa: E402
 import rig as r  # noqa: E402
 
 ROUNDS = 3
-TURNS = 15  # of one second each, where what is compared differs by a few per cent
+TURNS = 12  # of one second each, where what is compared differs by a few per cent
 ROWS = []
 
 
