@@ -67,6 +67,9 @@ static int ask(
         (void)link_error(buf_str(&r->text), status, &e);
     else if (!(r->json = json_parse(buf_str(&r->text), &e)))
         err_context(&e, 0, "the gateway's answer");
+    const char *late = json_string(r->json, "not_stored", "");
+    if (*late)
+        fprintf(stderr, "pointsman: in force, but not stored yet: %s\n", late);
     if (r->json)
         return CLI_DONE;
     buf_fini(&r->text);

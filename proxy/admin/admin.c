@@ -147,6 +147,7 @@ static void on_body(void *ctx, struct http_request *q)
             return;
         }
     }
+    c->changes = keeper_changes();
     c->command->run(c);
     call_must_go_on(c, 1);
 }

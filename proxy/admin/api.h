@@ -7,6 +7,9 @@
  * 400 wrong request, 403 role, 404, 409 revision or state, 503. Unknown members in requests are
  * refused. Lists page by keyset: `limit` and `before` (a cursor from the last answer).
  *
+ * A change is answered when it is stored; where that takes long or fails the answer has "not_stored"
+ * (why), and the change is in force all the same.
+ *
  * "record" below is the object of store/record.def as record_json() writes it.
  *
  * GET  status                → {version, api, pid, owner, owner_uid, you:{user,uid,role}, listen:[url],

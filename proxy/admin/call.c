@@ -2,13 +2,17 @@
  * loop_message that holds a reference of the call; the admin thread runs the handler's second half
  * only when the client is still there. */
 #include "proxy/admin/call.h"
+#include "proxy/admin/keeper.h"
 
 #include "proxy/loop/loop.h"
 #include "store/base/clock.h"
+#include "store/base/json_span.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+enum { STORING_US = 5000000 };
 
 /* ---- arguments ---- */
 
@@ -132,7 +136,7 @@ struct json_writer *call_begin(struct call *c)
     return &c->writer;
 }
 
-static void reply(struct call *c, int status)
+static void reply_now(struct call *c, int status)
 {
     static const struct http_header type[] = {
         {STR("content-type"), STR("application/json")},
@@ -142,6 +146,65 @@ static void reply(struct call *c, int status)
     if (c->q)
         (void)http_reply(c->q, status, type, ARRAY_LEN(type), buf_str(&c->out));
     buf_fini(&c->out);
+}
+
+/* Puts a member behind the last one of the finished object. */
+static void say_not_stored(struct call *c, const char *why)
+{
+    bool empty = c->out.n <= 2;
+    c->out.n -= c->out.n > 0;
+    buf_puts(&c->out, empty ? "\"not_stored\":" : ",\"not_stored\":");
+    json_quote(&c->out, str_c(why));
+    buf_putc(&c->out, '}');
+}
+
+static void stop_storing(struct call *c, const char *why)
+{
+    if (!c->storing)
+        return; /* it was said already that it takes its time */
+    c->storing = false;
+    loop_timer_stop(c->admin->loop, &c->timer);
+    if (why)
+        say_not_stored(c, why);
+    reply_now(c, c->status);
+}
+
+static void stored(struct call *c, int rc, int64_t revision)
+{
+    (void)revision;
+    stop_storing(c, rc < 0 ? err_text(rc) : NULL);
+}
+
+static void stored_late(void *ctx)
+{
+    stop_storing(ctx, "the store takes its time; it is tried until it is stored");
+}
+
+/* False: nothing to wait for, or no way to. */
+static bool wait_until_stored(struct call *c, int status)
+{
+    struct store *store = c->admin->start.store;
+    bool changed = c->body && c->changes != keeper_changes();
+    struct call_done *d = changed && store && c->q ? call_done_new(c, stored) : NULL;
+    if (!d)
+        return false;
+    call_done_always(d);
+    c->answered = c->storing = true;
+    c->status = status;
+    c->timer = (struct loop_timer){.fn = stored_late, .ctx = c};
+    if (loop_timer_set(c->admin->loop, &c->timer, loop_now_us(c->admin->loop) + STORING_US) == 0 &&
+        store_sync(store, call_done_post, d) == 0)
+        return true;
+    loop_timer_stop(c->admin->loop, &c->timer);
+    c->storing = false;
+    call_done_drop(d);
+    return false;
+}
+
+static void reply(struct call *c, int status)
+{
+    if (!wait_until_stored(c, status))
+        reply_now(c, status);
 }
 
 void call_send(struct call *c)

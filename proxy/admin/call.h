@@ -14,6 +14,10 @@
  *         struct json_writer *w = call_begin(c); … call_send(c);           // exactly once a call
  *     }
  *
+ * A change is answered when it is stored: call_send() holds the answer back until all is committed that
+ * was handed to the store meanwhile (at most STORING_US: then it says so in "not_stored"). The change is
+ * in force all the while, and the loop goes on.
+ *
  * Ownership: a call lives until its connection closed AND every question of it came back; after the
  * client left, c->q is NULL and answers are dropped. Texts of c->arena live as long as the call. */
 #ifndef POINTSMAN_ADMIN_CALL_H
@@ -42,6 +46,9 @@ struct call {
     unsigned references;         /* connection + questions under way */
     uint64_t ticket;             /* of the question under way; 0 = none */
     bool answered, streaming;
+    bool storing;                /* answered, and the answer waits until the change is stored */
+    int status;                  /* of that answer */
+    uint64_t changes;            /* keeper_changes() before the handler ran */
     struct call *next, *previous; /* all calls, or those that wait for news */
     bool waiting;
     struct loop_timer timer;

@@ -11,6 +11,10 @@ void admin_attach_live(struct admin *a);
 char *keeper_take_alarms(void);
 /* An audit row for what is no change of a live object (bodies read, credit granted, …). */
 void keeper_audit(struct call *c, const char *what);
+/* Something of a change was handed to the store: the answer of the call that did it comes when it is
+ * stored (call.c). Counted over all calls. */
+void keeper_handed_over(void);
+uint64_t keeper_changes(void);
 /* Loads the source's present text and publishes it under the live state; says it in Events. */
 int admin_reload_config(struct admin *a, struct buf *kept, struct err *e) MUST_CHECK;
 

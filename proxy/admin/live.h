@@ -15,7 +15,8 @@
  *     secret/NAME                       {"digest", "shown", "old_digest", "old_until_ms"}
  *
  * Every change: new snapshot published atomically (the next request takes it, those in flight keep
- * theirs) → audit row, marker event → objects kept in the store, asynchronously. Objects with
+ * theirs) → audit row, marker event → objects kept in the store, asynchronously; the call that made it
+ * is answered when they are. Objects with
  * "until_ms" go back by themselves when it passes. Undo puts the objects of one revision back to
  * what they were; if one of them was changed since, it is refused and the newer change is named.
  *

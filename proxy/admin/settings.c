@@ -250,8 +250,10 @@ void post_prices_import(struct call *c)
         rc = source_set_prices(c->admin->start.source, text, &e);
     if (rc == 0 && !dry)
         rc = admin_reload_config(c->admin, &kept, &e);
-    if (rc == 0 && !dry && c->admin->start.store)
+    if (rc == 0 && !dry && c->admin->start.store) {
+        keeper_handed_over();
         rc = store_put_state(c->admin->start.store, STR("prices"), text, -1, NULL, NULL);
+    }
     buf_fini(&kept);
     if (rc < 0) {
         call_failed(c, rc, &e);

@@ -19,8 +19,7 @@
 
 struct provider_key {
     struct str name;            /* "env:LAB_KEY_A", "file:…": for display */
-    struct str secret;          /* the value; never logged, shown or stored; empty: see `fault` */
-    struct str fault;           /* why a sealed key does not open: it is never used then */
+    struct str secret, fault;   /* the value, never logged, shown or stored; why a sealed one is not here */
     unsigned weight;
     unsigned index;             /* place in the provider's list; health is kept per index */
 };
