@@ -202,7 +202,7 @@ static void put_block(struct json_writer *w, const struct ir_part *p, struct ir_
         break;
     case IR_MEDIA:
     case IR_RESULT:
-        ir_dropped(notes, "content");
+        ir_dropped_opaque(notes, p->raw);
         break;
     }
 }

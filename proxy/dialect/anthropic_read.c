@@ -3,15 +3,6 @@
 
 /* --- messages --------------------------------------------------------------------------------- */
 
-static void put(struct ir_message *m, struct ir_part *p)
-{
-    if (m->last)
-        m->last->next = p;
-    else
-        m->parts = p;
-    m->last = p;
-}
-
 /* Results stand in the user's message here; in the neutral form they are the tools' own. */
 static int read_blocks(struct ir_request *r, struct ir_message *m, struct json_span content,
     struct arena *a, struct err *e)
@@ -31,7 +22,7 @@ static int read_blocks(struct ir_request *r, struct ir_message *m, struct json_s
         }
         if (!p || !m)
             return member_no_memory(e);
-        put(m, p);
+        ir_message_add(m, p);
     }
     return it.err ? member_wrong(e, "messages") : 0;
 }
@@ -58,7 +49,7 @@ static int read_message(struct ir_request *r, struct json_span v, struct arena *
         return member_no_memory(e);
     if (p) {
         p->text = ir_text(w[1].value);
-        put(m, p);
+        ir_message_add(m, p);
         return 0;
     }
     if (w[1].value.type != JSON_ARRAY)
@@ -93,7 +84,7 @@ static int read_system(struct ir_request *r, struct json_span v, struct arena *a
         if (!p)
             return member_no_memory(e);
         p->text = ir_text(v);
-        put(m, p);
+        ir_message_add(m, p);
         return 0;
     }
     return v.type == JSON_ARRAY ? read_blocks(r, m, v, a, e) : member_wrong(e, "system");
@@ -246,5 +237,5 @@ int messages_read_request(struct str body, struct arena *a, struct ir_request *o
         return err_set(e, ERR_MISSING, "`messages` is missing or empty");
     if (rc == 0 && out->stop.p && json_value(out->stop).type != JSON_ARRAY)
         return member_wrong(e, "stop_sequences");
-    return rc;
+    return rc == 0 && !ir_tell_calls_apart(out, a) ? member_no_memory(e) : rc;
 }

@@ -183,18 +183,6 @@ static void put_schema(struct json_writer *w, struct str schema)
     }
 }
 
-/* Where only some may be called, only those are shown: the API has no such list. */
-static bool is_allowed(const struct ir_request *r, struct str name)
-{
-    const struct ir_name *n = r->tool_choice.only;
-    if (!n || r->tool_choice.mode == IR_CHOICE_NAMED)
-        return true;
-    for (; n; n = n->next)
-        if (str_eq(n->name, name))
-            return true;
-    return false;
-}
-
 /* The tool whose call is the answer: see unwrap.h. */
 static void put_schema_tool(struct json_writer *w, const struct ir_request *r)
 {
@@ -211,7 +199,7 @@ static size_t put_tools(struct json_writer *w, const struct ir_request *r, bool 
 {
     size_t n = 0;
     for (const struct ir_tool *t = r->tools; t; t = t->next) {
-        if (ir_leaves_out(t, WIRE_MESSAGES, notes) || (t->name.p && !is_allowed(r, t->name)))
+        if (ir_leaves_out(t, WIRE_MESSAGES, notes) || !ir_may_be_called(r, t->name))
             continue;
         if (n++ == 0)
             json_array_begin(w, "tools");
@@ -265,6 +253,29 @@ static void put_choice(struct json_writer *w, const struct ir_request *r)
 
 /* --- settings --------------------------------------------------------------------------------- */
 
+/* The API refuses one that is blank. */
+static void put_stop(struct json_writer *w, const struct ir_request *r, struct ir_notes *notes)
+{
+    struct json_iter it = json_iter(r->stop);
+    struct json_span key, v;
+    size_t n = 0;
+    if (r->origin == WIRE_MESSAGES) {
+        ir_put_raw(w, "stop_sequences", r->stop);
+        return;
+    }
+    while (r->stop.p && json_next(&it, &key, &v)) {
+        if (v.type != JSON_STRING || messages_is_blank(ir_text(v))) {
+            ir_dropped(notes, "stop (blank)");
+            continue;
+        }
+        if (n++ == 0)
+            json_array_begin(w, "stop_sequences");
+        json_put_raw(w, NULL, v.raw);
+    }
+    if (n)
+        json_array_end(w);
+}
+
 static void put_sampling(struct json_writer *w, const struct ir_request *r, bool thinking,
     struct ir_notes *notes)
 {
@@ -288,7 +299,7 @@ static void put_sampling(struct json_writer *w, const struct ir_request *r, bool
         ir_changed(notes, "top_k");
     else
         ir_put_raw(w, "top_k", r->top_k);
-    ir_put_raw(w, "stop_sequences", r->stop);
+    put_stop(w, r, notes);
 }
 
 static void note_missing(const struct ir_request *r, struct ir_notes *notes)
@@ -340,14 +351,12 @@ static void put_output(struct json_writer *w, const struct ir_request *r, const 
 
 static void put_rest(struct json_writer *w, const struct ir_request *r, struct ir_notes *notes)
 {
-    if (r->origin != WIRE_MESSAGES)
-        rest_note(r, notes);
-    for (const struct ir_member *m = r->origin == WIRE_MESSAGES ? r->rest : NULL; m; m = m->next) {
-        json_put_raw(w, NULL, STR("\""));
-        buf_put_str(w->out, m->key);
-        buf_puts(w->out, "\":");
-        buf_put_str(w->out, m->value);
+    if (r->origin == WIRE_MESSAGES) {
+        rest_put(w, r, NULL);
+        return;
     }
+    ir_changed_citations(notes, r);
+    rest_note(r, notes);
 }
 
 int messages_write_request(const struct ir_request *r, const struct spoke_target *t,

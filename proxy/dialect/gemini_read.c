@@ -81,11 +81,7 @@ static bool add_part(struct reading *g, struct ir_message **m, enum ir_role role
         return false;
     if (!(*m = message_for(g, *m, p->kind == IR_RESULT ? IR_TOOL : role)))
         return false;
-    if ((*m)->last)
-        (*m)->last->next = p;
-    else
-        (*m)->parts = p;
-    (*m)->last = p;
+    ir_message_add(*m, p);
     return true;
 }
 
@@ -388,6 +384,7 @@ int gemini_read_request(struct str body, struct arena *a, struct ir_request *out
     good = good && read_contents(&g, contents);
     while (good && json_next(&it, &k, &v))
         good = read_member(&g, k, v);
+    good = good && ir_tell_calls_apart(out, a);
     return good ? 0 : err_set(e, ERR_NOMEM, "the request is too large to translate");
 }
 

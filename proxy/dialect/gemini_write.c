@@ -357,17 +357,8 @@ static void put_tools(struct writing *g)
 
 static void put_rest(struct writing *g, const char *under)
 {
-    struct str prefix = str_c(under);
-    char key[128];
-    for (const struct ir_member *m = g->r->rest; m; m = m->next) {
-        if (!g->own || !str_starts(m->key, prefix))
-            continue;
-        struct str name = str_from(m->key, prefix.n);
-        if (!prefix.n && str_chr(name, '.') >= 0)
-            continue;
-        str_copy(key, sizeof key, name);
-        json_put_raw(&g->w, key, m->value);
-    }
+    if (g->own)
+        rest_put(&g->w, g->r, under);
 }
 
 static void put_calling(struct writing *g)
@@ -545,6 +536,7 @@ static void note_rest(struct writing *g)
         ir_changed(g->notes, "metadata");
     if (r->cache_key.p)
         ir_changed(g->notes, "prompt_cache_key");
+    ir_changed_citations(g->notes, r);
     rest_note(r, g->notes);
 }
 

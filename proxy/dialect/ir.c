@@ -13,8 +13,12 @@ static void note(struct ir_notes *notes, struct str what)
     while (str_cut(&said, ',', &one))
         if (str_eq(str_trim(one), what))
             return;
-    if (n + what.n + 3 > sizeof notes->dropped)
-        return;
+    static const struct str more = {"more", 4};
+    if (n + what.n + 3 + more.n + 2 > sizeof notes->dropped) {
+        if (str_ends(str_n(notes->dropped, n), more))
+            return;
+        what = more;
+    }
     if (n) {
         notes->dropped[n++] = ',';
         notes->dropped[n++] = ' ';
@@ -61,9 +65,30 @@ void ir_dropped_opaque(struct ir_notes *notes, struct str raw)
     ir_dropped_text(notes, "content.", type);
 }
 
+void ir_changed_citations(struct ir_notes *notes, const struct ir_request *r)
+{
+    for (const struct ir_message *m = r->messages; m; m = m->next)
+        for (const struct ir_part *p = m->parts; p; p = p->next)
+            if (p->kind == IR_TEXT && p->citations) {
+                ir_changed(notes, "citations");
+                return;
+            }
+}
+
 void ir_dropped_citation(struct ir_notes *notes, const struct ir_citation *c)
 {
     ir_dropped_text(notes, "citations.", c->type.n ? c->type : STR("file"));
+}
+
+bool ir_may_be_called(const struct ir_request *r, struct str name)
+{
+    const struct ir_name *n = r->tool_choice.only;
+    if (!n || !name.p || r->tool_choice.mode == IR_CHOICE_NAMED)
+        return true;
+    for (; n; n = n->next)
+        if (str_eq(n->name, name))
+            return true;
+    return false;
 }
 
 bool ir_leaves_out(const struct ir_tool *t, enum wire w, struct ir_notes *notes)
@@ -165,16 +190,21 @@ struct ir_part *ir_new_part(struct arena *a, enum ir_part_kind kind, enum wire o
     return p;
 }
 
-struct ir_part *ir_add_part(struct ir_message *m, struct arena *a, enum ir_part_kind kind)
+void ir_message_add(struct ir_message *m, struct ir_part *p)
 {
-    struct ir_part *p = ir_new_part(a, kind, WIRE_RAW);
-    if (!p)
-        return NULL;
     if (m->last)
         m->last->next = p;
     else
         m->parts = p;
-    return m->last = p;
+    m->last = p;
+}
+
+struct ir_part *ir_add_part(struct ir_message *m, struct arena *a, enum ir_part_kind kind)
+{
+    struct ir_part *p = ir_new_part(a, kind, WIRE_RAW);
+    if (p)
+        ir_message_add(m, p);
+    return p;
 }
 
 struct ir_tool *ir_add_tool(struct ir_request *r, struct arena *a)
@@ -259,6 +289,71 @@ struct str ir_name_of_call(const struct ir_request *r, struct str id)
             if (p->kind == IR_CALL && p->id.p && str_eq(p->id, id))
                 return p->name;
     return STR_NULL;
+}
+
+/* --- ids of calls --------------------------------------------------------------------------- */
+
+/* Calls in their order, found by id: a table of chains, the newest first. */
+struct known_call {
+    struct ir_part *call;
+    struct str id;            /* as it came */
+    bool answered;
+    struct known_call *next;
+};
+
+enum { ID_CHAINS = 256 };
+
+static struct known_call **chain_of(struct known_call *chains[ID_CHAINS], struct str id)
+{
+    return &chains[str_hash(id) % ID_CHAINS];
+}
+
+static bool know_call(struct known_call *chains[ID_CHAINS], struct ir_part *call, struct arena *a)
+{
+    struct known_call **chain = chain_of(chains, call->id), *k = arena_zalloc(a, sizeof *k);
+    unsigned before = 0;
+    if (!k)
+        return false;
+    for (struct known_call *other = *chain; other; other = other->next)
+        before += str_eq(other->id, call->id);
+    *k = (struct known_call){.call = call, .id = call->id, .next = *chain};
+    *chain = k;
+    if (before)
+        call->id = arena_printf(a, STR_FMT "_%u", STR_ARG(call->id), before + 1);
+    return call->id.p != NULL;
+}
+
+/* A result is of the first call of the newest turn with this id that has none: in a row of parallel
+ * calls the oldest one that is unanswered, unless one of an earlier turn was never answered. */
+static void find_call(struct known_call *chains[ID_CHAINS], struct ir_part *result)
+{
+    struct known_call *found = NULL;
+    for (struct known_call *k = *chain_of(chains, result->id); k; k = k->next) {
+        if (!str_eq(k->id, result->id))
+            continue;
+        if (k->answered)
+            break;
+        found = k;
+    }
+    if (!found)
+        return;
+    found->answered = true;
+    result->id = found->call->id;
+}
+
+bool ir_tell_calls_apart(struct ir_request *r, struct arena *a)
+{
+    struct known_call **chains = arena_zalloc(a, ID_CHAINS * sizeof *chains);
+    if (!chains)
+        return false;
+    for (struct ir_message *m = r->messages; m; m = m->next)
+        for (struct ir_part *p = m->parts; p; p = p->next) {
+            if (p->kind == IR_CALL && p->id.n && !know_call(chains, p, a))
+                return false;
+            if (p->kind == IR_RESULT && p->id.n)
+                find_call(chains, p);
+        }
+    return true;
 }
 
 /* --- effort --------------------------------------------------------------------------------- */

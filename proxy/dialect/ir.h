@@ -229,11 +229,13 @@ struct ir_event {
 
 /* What a writer could not say: names of members in the client's words, ", " between them. */
 struct ir_notes {
-    char dropped[200];
+    char dropped[800];
     unsigned count;           /* dropped where a route may refuse it */
     struct str schema_tool;   /* text: structured output is asked for by a tool of this name; its
                                * call is the answer's text (unwrap.h). Absent: it is not */
 };
+/* Where only some tools may be called and a wire has no such list, only those are shown. */
+bool ir_may_be_called(const struct ir_request *r, struct str name);
 /* `what` was asked for and is left out. */
 void ir_dropped(struct ir_notes *notes, const char *what);
 void ir_dropped_text(struct ir_notes *notes, const char *before, struct str what);
@@ -241,6 +243,8 @@ void ir_dropped_text(struct ir_notes *notes, const char *before, struct str what
 bool ir_leaves_out(const struct ir_tool *t, enum wire w, struct ir_notes *notes);
 /* A part that only its maker understands: by its type, or what it holds. */
 void ir_dropped_opaque(struct ir_notes *notes, struct str raw);
+/* Sources that earlier answers named: only their own maker's wire and Responses take them back. */
+void ir_changed_citations(struct ir_notes *notes, const struct ir_request *r);
 /* A citation that this wire has no words for. */
 void ir_dropped_citation(struct ir_notes *notes, const struct ir_citation *c);
 /* Said, but no reason to refuse: a value clamped, reasoning of another maker left out. */
@@ -265,6 +269,7 @@ void ir_set_arguments(struct ir_part *part, struct str text, struct arena *a);
 
 /* All return NULL without memory (the arena's ceiling): readers then give -ERR_NOMEM. */
 struct ir_message *ir_add_message(struct ir_request *r, struct arena *a, enum ir_role role);
+void ir_message_add(struct ir_message *m, struct ir_part *p);
 struct ir_part *ir_add_part(struct ir_message *m, struct arena *a, enum ir_part_kind kind);
 struct ir_part *ir_new_part(struct arena *a, enum ir_part_kind kind, enum wire origin);
 struct ir_tool *ir_add_tool(struct ir_request *r, struct arena *a);
@@ -273,6 +278,9 @@ void ir_choice_add(struct ir_choice *c, struct ir_part *p);
 bool ir_add_rest(struct ir_request *r, struct arena *a, struct str key, struct str value);
 /* "data:image/png;base64,…" → mime and data; anything else → url. */
 void ir_set_url(struct ir_media *m, struct str url_text);
+/* Gives calls whose id was used before another one, and their results with them: some servers count
+ * from 0 in each turn, or give parallel calls one id; others refuse that. False: no memory. */
+bool ir_tell_calls_apart(struct ir_request *r, struct arena *a);
 /* Sets c->start and c->end from two numbers that count from the character `before` on. */
 void ir_set_place(struct ir_citation *c, struct json_span start, struct json_span end, int64_t before);
 /* The name of the tool that was called with this id, from the messages before; or absent. */

@@ -50,6 +50,7 @@ void chat_put_reasoning_detail(struct json_writer *w, enum ir_part_kind kind, st
 enum wire chat_maker_of(struct str format);
 
 /* openai_chat_stream_read.c, openai_chat_stream_write.c */
+#define CHAT_AUDIO STR("{\"type\":\"audio\"}") /* what notes call it */
 enum { CHAT_CHOICES = 16, CHAT_CALLS = 128 };
 enum chat_open { CHAT_OPEN_NONE, CHAT_OPEN_TEXT, CHAT_OPEN_REASONING, CHAT_OPEN_REFUSAL,
     CHAT_OPEN_CALL };
@@ -66,6 +67,7 @@ struct chat_choice {
     bool seen, finished;
     bool plain_thought;    /* its reasoning comes in a member of its own */
     bool cited;            /* an annotation was read */
+    bool sounds;           /* audio came, which nobody else takes in pieces */
     struct chat_call *calls;
     size_t call_count, active; /* calls[active] is the one passed on; == call_count: none */
 };

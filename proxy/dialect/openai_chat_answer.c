@@ -42,12 +42,21 @@ static bool has_call(const struct ir_choice *c)
     return false;
 }
 
-/* Servers that give no ids: made from the answer's, so that they differ from turn to turn. */
+static bool is_taken(const struct ir_choice *c, const struct ir_part *call)
+{
+    for (const struct ir_part *p = c->parts; p != call; p = p->next)
+        if (p->kind == IR_CALL && str_eq(p->id, call->id))
+            return true;
+    return false;
+}
+
+/* Servers that give no ids, or the same to all: made from the answer's, so that they differ from turn
+ * to turn. */
 static bool make_ids(const struct ir_answer *out, struct ir_choice *c, struct arena *a)
 {
     unsigned n = 0;
     for (struct ir_part *p = c->parts; p; p = p->next) {
-        if (p->kind != IR_CALL || p->id.n)
+        if (p->kind != IR_CALL || (p->id.n && !is_taken(c, p)))
             continue;
         p->id = chat_made_id(a, str_hash(out->id), c->index, n++);
         if (!p->id.p)

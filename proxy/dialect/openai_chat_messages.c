@@ -142,6 +142,20 @@ struct shape {
     const struct ir_part *text;
 };
 
+static bool is_written(const struct ir_part *p)
+{
+    return (p->kind == IR_MEDIA && can_put_media(&p->media)) ||
+           (p->kind == IR_OPAQUE && p->origin == WIRE_CHAT);
+}
+
+/* Where a text is written instead of parts: what is left out is noted all the same. */
+static void note_lost(struct put *p, const struct ir_part *parts)
+{
+    for (; parts; parts = parts->next)
+        if ((parts->kind == IR_MEDIA || parts->kind == IR_OPAQUE) && !is_written(parts))
+            put_part(p, parts);
+}
+
 static struct shape shape_of(const struct ir_part *parts)
 {
     struct shape s = {0};
@@ -150,7 +164,7 @@ static struct shape shape_of(const struct ir_part *parts)
             s.texts++;
             s.text = p;
             s.cached |= p->cache.p != NULL;
-        } else if (p->kind == IR_MEDIA || p->kind == IR_OPAQUE) {
+        } else if (is_written(p)) {
             s.others++;
         }
     }
@@ -181,6 +195,8 @@ static void put_content(struct put *p, const struct ir_part *parts)
 {
     struct shape s = shape_of(parts);
     bool marks = s.cached && p->q->bits & SPOKE_CACHE_MARKS;
+    if (s.others == 0)
+        note_lost(p, parts);
     if (s.others == 0 && s.texts == 0) {
         json_put_null(p->w, "content");
     } else if (s.others == 0 && !marks && (s.texts == 1 || p->q->bits & SPOKE_PLAIN_TEXT)) {
@@ -214,7 +230,7 @@ static void put_calls(struct put *p, const struct ir_part *parts)
         else
             ir_put_text(p->w, "arguments", c->broken);
         json_object_end(p->w);
-        if (c->signature.p && c->origin == WIRE_GENERATE) {
+        if (c->signature.p && c->origin == WIRE_GENERATE && p->q->bits & SPOKE_GOOGLE_PROOFS) {
             json_put_raw(p->w, "extra_content", STR("{\"google\":{\"thought_signature\":\""));
             buf_put_str(p->w->out, c->signature);
             buf_puts(p->w->out, "\"}}");
@@ -260,29 +276,32 @@ static void put_assistant(struct put *p, const struct ir_message *m)
     json_object_end(p->w);
 }
 
-static void put_result(struct put *p, const struct ir_part *result)
-{
-    struct shape s = shape_of(result->content);
-    json_object_begin(p->w, NULL);
-    json_put_c(p->w, "role", "tool");
-    chat_put_id(p->w, "tool_call_id", result->id, p->q->bits);
-    if (p->own && s.others)
-        put_content(p, result->content); /* some providers take images here */
-    else if (s.texts == 0 && s.others)
-        json_put_c(p->w, "content", "(its content follows)");
-    else
-        put_joined(p, "content", result->content,
-            result->is_error ? STR("[tool error] ") : STR(""));
-    put_cache(p, result);
-    json_object_end(p->w);
-}
-
 static bool has_media(const struct ir_part *content)
 {
     for (; content; content = content->next)
         if (content->kind == IR_MEDIA)
             return true;
     return false;
+}
+
+static void put_result(struct put *p, const struct ir_part *result)
+{
+    struct shape s = shape_of(result->content);
+    for (const struct ir_part *one = result->content; one && !p->own; one = one->next)
+        if (one->kind == IR_OPAQUE)
+            ir_dropped_opaque(p->notes, one->raw);
+    json_object_begin(p->w, NULL);
+    json_put_c(p->w, "role", "tool");
+    chat_put_id(p->w, "tool_call_id", result->id, p->q->bits);
+    if (p->own && s.others)
+        put_content(p, result->content); /* some providers take images here */
+    else if (s.texts == 0 && has_media(result->content))
+        json_put_c(p->w, "content", "(its content follows)");
+    else
+        put_joined(p, "content", result->content,
+            result->is_error ? STR("[tool error] ") : STR(""));
+    put_cache(p, result);
+    json_object_end(p->w);
 }
 
 /* Images of the results of this turn, from `first` up to (not including) `end`. */
@@ -322,6 +341,8 @@ static const struct ir_message *put_results(struct put *p, const struct ir_messa
         for (const struct ir_part *r = m->parts; r; r = r->next)
             if (r->kind == IR_RESULT)
                 put_result(p, r);
+            else
+                ir_dropped_opaque(p->notes, r->raw);
     if (!p->own)
         put_result_media(p, first, m);
     return m;

@@ -164,7 +164,8 @@ static bool read_details(const struct chat_sink *sink, struct str details, struc
                 p->text = plain->p ? *plain : STR("");
             *plain = STR_NULL;
         }
-        if (!hand(sink, p))
+        bool says = p->text.n || p->signature.n; /* a kind that nobody knows yet does not */
+        if (says && !hand(sink, p))
             return false;
     }
     return true;
@@ -276,17 +277,36 @@ static bool add_watched(void *ctx, struct ir_part *part)
     return w->to->add(w->to->ctx, part);
 }
 
+/* {id, data, transcript, expires_at}; of an earlier turn the id alone. What was said is the text. */
+static bool read_spoken(const struct chat_sink *sink, struct json_span audio, bool with_text)
+{
+    struct str words = ir_text(json_get(audio.raw, STR("transcript")));
+    if (with_text && words.n && !add_text(sink, IR_TEXT, words))
+        return false;
+    struct ir_part *p = make(sink, IR_MEDIA);
+    if (!p)
+        return false;
+    p->raw = CHAT_AUDIO;
+    p->media.kind = IR_AUDIO;
+    p->media.mime = STR("audio/wav");
+    p->media.data = ir_text(json_get(audio.raw, STR("data")));
+    p->media.file_id = ir_text(json_get(audio.raw, STR("id")));
+    return hand(sink, p);
+}
+
 bool chat_read_message(struct str message, const struct chat_sink *to)
 {
     struct json_want w[] = {{STR("content")}, {STR("tool_calls")}, {STR("refusal")},
         {STR("reasoning_content")}, {STR("reasoning")}, {STR("reasoning_details")},
-        {STR("function_call")}, {STR("annotations")}, {STR("thinking")}};
+        {STR("function_call")}, {STR("annotations")}, {STR("thinking")}, {STR("audio")}};
     struct watch_text watch = {.to = to};
     struct chat_sink sink = {.a = to->a, .add = add_watched, .ctx = &watch};
     if (json_scan(message, w, ARRAY_LEN(w)) < 0)
         return true;
     const struct json_span names[3] = {w[3].value, w[4].value, w[8].value};
     if (!read_reasoning(&sink, names, w[5].value) || !chat_read_content(w[0].value, &sink))
+        return false;
+    if (w[9].value.type == JSON_OBJECT && !read_spoken(&sink, w[9].value, watch.text == NULL))
         return false;
     if (watch.text && !chat_add_citations(watch.text, w[7].value, chat_read_citation, to->a))
         return false;

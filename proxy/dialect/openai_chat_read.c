@@ -14,12 +14,7 @@ static const struct {
 
 static bool to_message(void *ctx, struct ir_part *part)
 {
-    struct ir_message *m = ctx;
-    if (m->last)
-        m->last->next = part;
-    else
-        m->parts = part;
-    m->last = part;
+    ir_message_add(ctx, part);
     return true;
 }
 
@@ -303,5 +298,5 @@ int chat_read_request(struct str body, struct arena *a, struct ir_request *out, 
     int rc = members_read(body, rules, ARRAY_LEN(rules), out, a, e);
     if (rc == 0 && !out->messages)
         return err_set(e, ERR_MISSING, "`messages` is missing or empty");
-    return rc;
+    return rc == 0 && !ir_tell_calls_apart(out, a) ? member_no_memory(e) : rc;
 }

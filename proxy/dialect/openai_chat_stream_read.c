@@ -78,13 +78,21 @@ static struct chat_call *call_for(struct chat_choice *c, int64_t index, struct s
     return call;
 }
 
+static bool is_taken(const struct chat_choice *c, const struct chat_call *call)
+{
+    for (const struct chat_call *other = c->calls; other != call; other++)
+        if (other->id_hash && other->id_hash == call->id_hash)
+            return true;
+    return false;
+}
+
 static void begin_call(struct stream_reader *s, unsigned i, struct chat_call *call)
 {
     struct chat_choice *c = &((struct chat_reader *)s->state)->choice[i];
     char made[24];
     struct str id = buf_str(&call->id);
     end_part(s, i);
-    if (!id.n) { /* servers of old give none */
+    if (!id.n || is_taken(c, call)) { /* servers of old give none, or the same to all */
         uint64_t seed = ((struct chat_reader *)s->state)->seed;
         snprintf(made, sizeof made, "call_%08x%02x%02x", (unsigned)(seed ^ seed >> 32), i & 255,
             (unsigned)(call - c->calls) & 255);
@@ -285,7 +293,7 @@ static void read_delta(struct stream_reader *s, unsigned i, struct str delta, st
 {
     struct json_want w[] = {{STR("content")}, {STR("tool_calls")}, {STR("refusal")},
         {STR("reasoning_content")}, {STR("reasoning")}, {STR("reasoning_details")},
-        {STR("annotations")}, {STR("function_call")}};
+        {STR("annotations")}, {STR("function_call")}, {STR("audio")}};
     struct json_span key, v;
     if (json_scan(delta, w, ARRAY_LEN(w)) < 0)
         return;
@@ -300,6 +308,10 @@ static void read_delta(struct stream_reader *s, unsigned i, struct str delta, st
     read_content(s, i, w[0].value, logprobs);
     if (w[6].count)
         read_citations(s, i, w[6].value);
+    if (w[8].value.type == JSON_OBJECT) {
+        text(s, i, CHAT_OPEN_TEXT, ir_text(json_get(w[8].value.raw, STR("transcript"))), STR_NULL);
+        c->sounds |= json_get(w[8].value.raw, STR("data")).type == JSON_STRING;
+    }
     text(s, i, CHAT_OPEN_REFUSAL, ir_text(w[2].value), STR_NULL);
     struct json_iter it = json_iter(w[1].value.raw);
     for (int64_t place = 0; w[1].value.type == JSON_ARRAY && json_next(&it, &key, &v); place++)
@@ -318,6 +330,8 @@ static void finish(struct stream_reader *s, unsigned i, struct str native)
     turn(s, i, true);
     end_part(s, i);
     c->finished = true;
+    if (c->sounds)
+        EMIT(s, i, .kind = IR_EV_OPAQUE, .raw = CHAT_AUDIO);
     if (why == IR_FINISH_STOP && c->call_count)
         why = IR_FINISH_TOOLS;
     EMIT(s, i, .kind = IR_EV_FINISH, .finish = why, .finish_native = native);

@@ -59,8 +59,9 @@ static size_t put_tools(struct json_writer *w, const struct ir_request *r,
     const struct spoke_quirks *q, struct ir_notes *notes)
 {
     size_t n = 0;
+    bool fewer = !(q->bits & SPOKE_ALLOWED_TOOLS);
     for (const struct ir_tool *t = r->tools; t; t = t->next) {
-        if (ir_leaves_out(t, WIRE_CHAT, notes))
+        if (ir_leaves_out(t, WIRE_CHAT, notes) || (fewer && !ir_may_be_called(r, t->name)))
             continue;
         if (n++ == 0)
             json_array_begin(w, "tools");
@@ -117,7 +118,7 @@ static void put_choice(struct json_writer *w, const struct ir_request *r,
     case IR_CHOICE_REQUIRED:
         break;
     }
-    if (r->tool_choice.only)
+    if (r->tool_choice.only && q->bits & SPOKE_ALLOWED_TOOLS)
         put_allowed(w, r);
     else if (r->tool_choice.mode == IR_CHOICE_AUTO)
         json_put_c(w, "tool_choice", "auto");
@@ -180,7 +181,7 @@ static void put_stop(struct json_writer *w, const struct ir_request *r,
     }
     json_array_end(w);
     if (n > 4)
-        ir_dropped(notes, "stop");
+        ir_dropped(notes, "stop (more than 4)");
 }
 
 static void put_format(struct json_writer *w, const struct ir_request *r,
@@ -230,14 +231,12 @@ static void put_reasoning(struct json_writer *w, const struct ir_request *r,
 
 static void put_rest(struct json_writer *w, const struct ir_request *r, struct ir_notes *notes)
 {
-    if (r->origin != WIRE_CHAT)
-        rest_note(r, notes);
-    for (const struct ir_member *m = r->origin == WIRE_CHAT ? r->rest : NULL; m; m = m->next) {
-        json_put_raw(w, NULL, STR("\""));
-        buf_put_str(w->out, m->key);
-        buf_puts(w->out, "\":");
-        buf_put_str(w->out, m->value);
+    if (r->origin == WIRE_CHAT) {
+        rest_put(w, r, NULL);
+        return;
     }
+    ir_changed_citations(notes, r);
+    rest_note(r, notes);
 }
 
 int chat_write_request(const struct ir_request *r, const struct spoke_target *t, struct buf *out,

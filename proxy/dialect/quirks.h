@@ -22,7 +22,9 @@ enum spoke_quirk {
     SPOKE_STRICT_FIELDS = 512,   /* refuses members that it does not know */
     SPOKE_CACHE_MARKS = 1024,    /* takes cache_control on parts of content */
     SPOKE_PLAIN_TEXT = 2048,     /* content of text alone must be one string */
-    SPOKE_TOP_K = 4096           /* takes top_k */
+    SPOKE_TOP_K = 4096,          /* takes top_k */
+    SPOKE_GOOGLE_PROOFS = 16384, /* takes Gemini's proof on a call (extra_content); others refuse it */
+    SPOKE_ALLOWED_TOOLS = 8192   /* takes tool_choice allowed_tools; others are shown those tools alone */
 };
 
 struct spoke_quirks {

@@ -16,11 +16,7 @@ static bool add(void *ctx, enum ir_role role, struct ir_part *p)
     if (!goes_on && !(m = ir_add_message(g->r, g->a, role)))
         return false;
     g->apart = false;
-    if (m->last)
-        m->last->next = p;
-    else
-        m->parts = p;
-    m->last = p;
+    ir_message_add(m, p);
     return true;
 }
 
@@ -160,5 +156,7 @@ int responses_read_request(struct str body, struct arena *a, struct ir_request *
     int rc = instructions.type == JSON_ARRAY ? read_input(&g, instructions, e) : 0;
     if (rc == 0)
         rc = read_input(&g, json_get(body, STR("input")), e);
+    if (rc == 0 && !ir_tell_calls_apart(out, a))
+        return member_no_memory(e);
     return rc < 0 ? rc : members_read(body, rules, ARRAY_LEN(rules), out, a, e);
 }

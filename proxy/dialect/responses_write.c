@@ -111,7 +111,7 @@ static void put_media(struct writing *g, const struct ir_part *p)
             put_file(&g->w, p);
         return;
     case IR_VIDEO:
-        g->rc = err_set(g->e, ERR_UNSUPPORTED, "the Responses API takes no video");
+        ir_dropped(g->notes, "video");
     }
 }
 
@@ -336,17 +336,8 @@ void responses_put_format(struct json_writer *w, const struct ir_request *r)
 
 static void put_rest(struct writing *g, const char *under)
 {
-    struct str prefix = str_c(under);
-    char key[128];
-    for (const struct ir_member *m = g->r->rest; g->own && m; m = m->next) {
-        if (!str_starts(m->key, prefix) || str_starts(m->key, STR("input.")))
-            continue;
-        struct str name = str_from(m->key, prefix.n);
-        if (!prefix.n && str_chr(name, '.') >= 0)
-            continue;
-        str_copy(key, sizeof key, name);
-        json_put_raw(&g->w, key, m->value);
-    }
+    if (g->own)
+        rest_put(&g->w, g->r, under);
 }
 
 static bool has_rest(const struct ir_request *r, const char *prefix)

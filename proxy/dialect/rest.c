@@ -13,6 +13,20 @@ static const struct {
     {"cachedContent", "send the cached content itself"},
 };
 
+void rest_put(struct json_writer *w, const struct ir_request *r, const char *under)
+{
+    struct str prefix = str_c(under ? under : "");
+    for (const struct ir_member *m = r->rest; m; m = m->next) {
+        struct str name = str_from(m->key, prefix.n);
+        if (!str_starts(m->key, prefix) || (under && !prefix.n && str_chr(name, '.') >= 0))
+            continue;
+        json_put_raw(w, NULL, STR("\""));
+        buf_put_str(w->out, name);
+        buf_puts(w->out, "\":");
+        buf_put_str(w->out, m->value);
+    }
+}
+
 /* Nothing that the answer's words depend on. */
 static const char *const harmless[] = {"store", "context_management", "cache_control", "truncation",
     "include", "client_metadata", "inference_geo", "stream_options", "prompt_cache_retention",

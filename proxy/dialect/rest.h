@@ -11,6 +11,9 @@
 
 /* 0, or -ERR_UNSUPPORTED: what `target` ("Gemini") is asked for is kept at another provider. */
 int rest_check_state(const struct ir_request *r, const char *target, struct err *e);
+/* The members whose key begins with `under`, without it; "": those without a path; NULL: all, as they
+ * are. For a request that goes to the wire which it came from. */
+void rest_put(struct json_writer *w, const struct ir_request *r, const char *under);
 /* Names every member of r->rest as changed or dropped. */
 void rest_note(const struct ir_request *r, struct ir_notes *notes);
 

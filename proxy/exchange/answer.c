@@ -279,7 +279,7 @@ static size_t our_headers(struct exchange *x, struct http_header *h, size_t n, b
         money_exact(x->slot->cost_nano, cost, sizeof cost);
         h[n++] = (struct http_header){STR("x-pointsman-cost-usd"), arena_str(a, str_c(cost))};
     }
-    if (x->dropped[0])
+    if (x->dropped && x->dropped[0])
         h[n++] = (struct http_header){STR("x-pointsman-dropped"), str_c(x->dropped)};
     int64_t now = clock_mono_us();
     x->overhead_us += now - x->received_us;

@@ -152,7 +152,8 @@ struct exchange {
     int64_t queue_us, queued_at_us, retry_us, connect_us, overhead_us, received_us;
     int64_t response_bytes;
     enum record_outcome outcome;
-    char error_code[64], error_message[400], upstream_request_id[128], dropped[200];
+    char error_code[64], error_message[400], upstream_request_id[128];
+    const char *dropped;         /* what the target could not take; NULL: nothing was translated */
     const char *timeout_name;       /* which limit ended the attempt */
     bool time_over;                 /* the total limit passed: no further attempt */
     struct exchange *next, **link;  /* the worker's list of live ones */

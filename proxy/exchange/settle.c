@@ -228,7 +228,7 @@ static void record_texts(struct exchange *x, struct record *r)
     r->response_ref = str_c(x->reader.response_id);
     r->attempts = exchange_covered(x, attempts_json(x));
     r->why = exchange_covered(x, why_json(x));
-    r->dropped = str_c(x->dropped);
+    r->dropped = str_c(x->dropped ? x->dropped : "");
     r->price_key = x->price ? str_c(x->price->key) : STR_NULL;
 }
 

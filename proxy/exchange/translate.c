@@ -26,6 +26,7 @@ static struct translation *translation_of(struct exchange *x)
     arena_init(&t->arena, ARENA_BLOCK, ARENA_BOUND);
     buf_init(&t->body, BODY_BOUND);
     buf_init(&t->out, OUT_BOUND);
+    x->dropped = t->notes.dropped;
     return x->translation = t;
 }
 
@@ -40,7 +41,6 @@ void translate_reset(struct exchange *x)
     t->to = NULL;
     t->over = t->failed = t->told = false;
     t->notes = (struct ir_notes){0};
-    x->dropped[0] = 0;
     buf_reset(&t->out);
 }
 
@@ -124,7 +124,6 @@ static int write_request(struct exchange *x, const struct provider *p, struct st
     if (rc < 0)
         return rc;
     x->usage_asked = target.ask_usage && x->facts.stream && x->wire == WIRE_CHAT;
-    str_copy(x->dropped, sizeof x->dropped, str_c(t->notes.dropped));
     t->unwrap = (struct unwrap){.tool = t->notes.schema_tool};
     x->pieces[0] = buf_str(&t->body);
     x->piece_count = 1;
@@ -142,7 +141,6 @@ static int embed_request(struct exchange *x, struct str model, struct err *e)
     int rc = embed_write_request(x->ep.wire, buf_str(&x->body), model, &t->body, &t->notes, e);
     if (rc == 0)
         rc = refuse_dropped(x, t, e);
-    str_copy(x->dropped, sizeof x->dropped, str_c(t->notes.dropped));
     x->pieces[0] = buf_str(&t->body);
     x->piece_count = 1;
     return rc;
@@ -202,7 +200,6 @@ static int hold_answer(struct exchange *x, struct ir_answer *answer, struct err 
         buf_fini(&out);
         return rc;
     }
-    str_copy(x->dropped, sizeof x->dropped, str_c(t->notes.dropped));
     buf_fini(&x->held);
     x->held = out;
     return 0;
@@ -248,8 +245,6 @@ static void put(void *ctx, const struct ir_event *ev)
     t->failed |= ev->kind == IR_EV_ERROR;
     if (unwrap_event(&t->unwrap, &said))
         stream_write_event(t->to, &said, &t->out);
-    if (t->over || t->failed) /* the head has left: for the record and the inspector */
-        str_copy(x->dropped, sizeof x->dropped, str_c(t->notes.dropped));
 }
 
 int translate_told(struct exchange *x, struct err *e)
@@ -266,7 +261,6 @@ int translate_told(struct exchange *x, struct err *e)
     t->told = true;
     buf_reset(&t->out);
     retell_answer(&answer, put, x, &t->arena);
-    str_copy(x->dropped, sizeof x->dropped, str_c(t->notes.dropped));
     return t->out.err ? err_set(e, ERR_LIMIT, "the answer is too large to be translated") : 0;
 }
 

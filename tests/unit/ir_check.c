@@ -567,7 +567,7 @@ static bool is_said_otherwise(const struct ir_request *r, const struct request_c
 {
     bool listed = r->tool_choice.only && r->tool_choice.mode != IR_CHOICE_NAMED;
     return (c->over == WIRE_CHAT && c->wire == WIRE_GENERATE && has_media_in_results(r)) ||
-           (c->over == WIRE_MESSAGES && listed); /* shown only those there */
+           (c->over != WIRE_GENERATE && listed); /* shown only those there */
 }
 
 void check_request_over(const struct fixture *f, void *ctx)

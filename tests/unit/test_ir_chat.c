@@ -165,6 +165,123 @@ static void providers_are_asked_in_their_own_words(void **state)
     written_fini(&w);
 }
 
+/* Some servers count their calls from 0 in each turn, or give parallel calls one id. */
+static void calls_of_one_id_are_told_apart(void **state)
+{
+#define TURN "{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"0\",\"type\":\"function\",\"function\":{" \
+        "\"name\":\"f\",\"arguments\":\"{}\"}},{\"id\":\"0\",\"type\":\"function\",\"function\":{\"name\":" \
+        "\"g\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"0\",\"content\":\"of f\"}," \
+        "{\"role\":\"tool\",\"tool_call_id\":\"0\",\"content\":\"of g\"}"
+    struct written w;
+    (void)state;
+    write_over(WIRE_CHAT, "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}," TURN "," TURN "]}",
+        WIRE_MESSAGES, "claude-opus-4-6", &quirks_none, &w);
+    HAS(w, "\"id\":\"0\",\"name\":\"f\"");
+    HAS(w, "\"id\":\"0_2\",\"name\":\"g\"");
+    HAS(w, "\"tool_use_id\":\"0\",\"content\":\"of f\"},{\"type\":\"tool_result\",\"tool_use_id\":\"0_2\","
+        "\"content\":\"of g\"");
+    HAS(w, "\"tool_use_id\":\"0_3\",\"content\":\"of f\"},{\"type\":\"tool_result\",\"tool_use_id\":\"0_4\","
+        "\"content\":\"of g\"");
+    written_fini(&w);
+#undef TURN
+}
+
+/* OpenAI knows a list of the tools that may be called; others are shown these alone. */
+static void only_some_tools_may_be_called(void **state)
+{
+    static const char *const body = "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"tools\":["
+        "{\"type\":\"function\",\"function\":{\"name\":\"f\"}},{\"type\":\"function\",\"function\":{\"name\":"
+        "\"g\"}}],\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":["
+        "{\"type\":\"function\",\"function\":{\"name\":\"g\"}}]}}}";
+    struct written w;
+    (void)state;
+    write_over(WIRE_CHAT, body, WIRE_CHAT, "gpt-5", quirks_of(STR("https://api.openai.com/v1")), &w);
+    HAS(w, "\"name\":\"f\"");
+    HAS(w, "\"type\":\"allowed_tools\"");
+    written_fini(&w);
+    write_over(WIRE_CHAT, body, WIRE_CHAT, "qwen3", quirks_of(STR("http://127.0.0.1:11434/v1")), &w);
+    HAS_NOT(w, "\"name\":\"f\"");
+    HAS(w, "\"tool_choice\":\"auto\"");
+    written_fini(&w);
+    write_over(WIRE_CHAT, body, WIRE_MESSAGES, "claude-opus-4-6", &quirks_none, &w);
+    HAS_NOT(w, "\"name\":\"f\"");
+    HAS(w, "\"tool_choice\":{\"type\":\"auto\"}");
+    written_fini(&w);
+    write_over(WIRE_CHAT, body, WIRE_GENERATE, "gemini-3-pro", &quirks_none, &w);
+    HAS(w, "\"name\":\"f\"");
+    HAS(w, "{\"mode\":\"VALIDATED\",\"allowedFunctionNames\":[\"g\"]}");
+    written_fini(&w);
+}
+
+static void what_is_left_out_is_said_all_of_it(void **state)
+{
+    struct written w;
+    (void)state;
+    write_over(WIRE_CHAT, "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"stop\":[\"\\n\\n\",\"END\"]}",
+        WIRE_MESSAGES, "claude-opus-4-6", &quirks_none, &w);
+    HAS(w, "\"stop_sequences\":[\"END\"]");
+    assert_string_equal(w.notes.dropped, "stop (blank)");
+    written_fini(&w);
+    write_over(WIRE_MESSAGES, "{\"max_tokens\":50,\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":"
+        "\"assistant\",\"content\":[{\"type\":\"server_tool_use\",\"id\":\"s\",\"name\":\"web_search\",\"input\":{}},"
+        "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{}}]},{\"role\":\"user\",\"content\":[{\"type\":"
+        "\"tool_result\",\"tool_use_id\":\"t\",\"content\":[{\"type\":\"text\",\"text\":\"r\"},{\"type\":"
+        "\"tool_reference\",\"tool_name\":\"z\"}]}]}]}", WIRE_CHAT, "gpt-4o", &quirks_none, &w);
+    HAS(w, "{\"role\":\"assistant\",\"content\":null,\"tool_calls\"");
+    assert_string_equal(w.notes.dropped, "content.server_tool_use, content.tool_reference");
+    written_fini(&w);
+    struct ir_notes notes = {0};
+    for (int i = 0; i < 200; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "a_rather_long_member_%d", i);
+        ir_dropped(&notes, name);
+    }
+    assert_true(strlen(notes.dropped) < sizeof notes.dropped);
+    assert_true(str_ends(str_c(notes.dropped), STR(", more")));
+}
+
+/* Whoever is not Google's refuses the member that its proof stands in. */
+static void googles_proof_goes_to_google_alone(void **state)
+{
+    static const char *const body = "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"a\"}]},{\"role\":"
+        "\"model\",\"parts\":[{\"functionCall\":{\"name\":\"f\",\"args\":{}},\"thoughtSignature\":\"S\"}]},"
+        "{\"role\":\"user\",\"parts\":[{\"functionResponse\":{\"name\":\"f\",\"response\":{\"output\":\"r\"}}}]}]}";
+    struct written w;
+    (void)state;
+    write_over(WIRE_GENERATE, body, WIRE_CHAT, "gpt-4o", quirks_of(STR("https://api.openai.com/v1")), &w);
+    HAS_NOT(w, "extra_content");
+    written_fini(&w);
+    write_over(WIRE_GENERATE, body, WIRE_CHAT, "gemini-3-pro",
+        quirks_of(STR("https://generativelanguage.googleapis.com/v1beta/openai")), &w);
+    HAS(w, "\"extra_content\":{\"google\":{\"thought_signature\":\"S\"}}");
+    written_fini(&w);
+}
+
+static void spoken_words_are_the_text(void **state)
+{
+    static const char *const body = "{\"id\":\"c\",\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"role\":"
+        "\"assistant\",\"content\":null,\"audio\":{\"id\":\"a\",\"data\":\"QUJD\",\"transcript\":\"hello\"}},"
+        "\"finish_reason\":\"stop\"}]}";
+    static const enum wire wires[] = {WIRE_MESSAGES, WIRE_RESPONSES, WIRE_GENERATE};
+    static const struct spoke_client client = {.model = {"m", 1}, .fallback_id = {"i", 1}, .now_s = 1};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(wires); i++) {
+        struct written w = {0};
+        struct ir_answer answer;
+        struct err e = {0};
+        arena_init(&w.arena, 4096, 1 << 20);
+        buf_init(&w.out, 1 << 20);
+        assert_int_equal(spoke_chat.read_answer(str_c(body), &quirks_none, &w.arena, &answer, &e), 0);
+        assert_int_equal(spoke_of(wires[i])->write_answer(&answer, &client, &w.arena, &w.out, &w.notes, &e), 0);
+        w.text = buf_c(&w.out);
+        HAS(w, "\"text\":\"hello\"");
+        if (wires[i] == WIRE_GENERATE)
+            HAS(w, "\"inlineData\":{\"mimeType\":\"audio/wav\",\"data\":\"QUJD\"}");
+        assert_string_equal(w.notes.dropped, wires[i] == WIRE_GENERATE ? "" : "content.audio");
+        written_fini(&w);
+    }
+}
+
 static void a_seal_is_opened_only_by_us(void **state)
 {
     struct arena a;
@@ -199,6 +316,11 @@ int main(void)
         cmocka_unit_test(a_model_switched_within_a_tool_turn_does_not_think),
         cmocka_unit_test(images_of_a_result_follow_the_results),
         cmocka_unit_test(providers_are_asked_in_their_own_words),
+        cmocka_unit_test(calls_of_one_id_are_told_apart),
+        cmocka_unit_test(only_some_tools_may_be_called),
+        cmocka_unit_test(what_is_left_out_is_said_all_of_it),
+        cmocka_unit_test(googles_proof_goes_to_google_alone),
+        cmocka_unit_test(spoken_words_are_the_text),
         cmocka_unit_test(a_seal_is_opened_only_by_us),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

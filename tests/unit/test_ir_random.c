@@ -88,15 +88,6 @@ static struct ir_part *some_media(struct maker *m)
     return p;
 }
 
-static void put(struct ir_message *message, struct ir_part *p)
-{
-    if (message->last)
-        message->last->next = p;
-    else
-        message->parts = p;
-    message->last = p;
-}
-
 static struct ir_part *some_words(struct maker *m)
 {
     struct ir_part *p = ir_new_part(&m->a, IR_TEXT, WIRE_RAW);
@@ -116,14 +107,14 @@ static struct ir_part *some_call(struct maker *m)
 static void some_turn(struct maker *m, struct ir_request *r)
 {
     struct ir_message *user = ir_add_message(r, &m->a, IR_USER);
-    put(user, some_words(m));
+    ir_message_add(user, some_words(m));
     while (!below(m, 3))
-        put(user, below(m, 2) ? some_media(m) : some_words(m));
+        ir_message_add(user, below(m, 2) ? some_media(m) : some_words(m));
     struct ir_message *said = ir_add_message(r, &m->a, IR_ASSISTANT);
     if (below(m, 2))
-        put(said, some_words(m));
+        ir_message_add(said, some_words(m));
     for (unsigned n = said->parts ? below(m, 3) : 1; n--;)
-        put(said, some_call(m));
+        ir_message_add(said, some_call(m));
     struct ir_message *tool = NULL;
     for (struct ir_part *p = said->parts; p; p = p->next) {
         if (p->kind != IR_CALL)
@@ -134,7 +125,7 @@ static void some_turn(struct maker *m, struct ir_request *r)
         result->id = p->id;
         result->content = some_words(m);
         result->is_error = m->errors && !below(m, 3);
-        put(tool, result);
+        ir_message_add(tool, result);
     }
 }
 
@@ -159,10 +150,10 @@ static void some_request(struct maker *m, struct ir_request *r)
 {
     *r = (struct ir_request){.origin = WIRE_RAW, .reasoning.budget = IR_BUDGET_UNSAID};
     if (below(m, 2))
-        put(ir_add_message(r, &m->a, IR_SYSTEM), some_words(m));
+        ir_message_add(ir_add_message(r, &m->a, IR_SYSTEM), some_words(m));
     for (unsigned n = 1 + below(m, 5); n--;)
         some_turn(m, r);
-    put(ir_add_message(r, &m->a, IR_USER), some_words(m));
+    ir_message_add(ir_add_message(r, &m->a, IR_USER), some_words(m));
     some_tools(m, r);
     r->max_output = 16 + below(m, 4000);
     if (below(m, 2))

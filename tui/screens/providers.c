@@ -100,10 +100,10 @@ static void draw_models(struct str row, int y, int width)
     if (strcmp(from, "asked") == 0)
         snprintf(count, sizeof count, "%lld named by it: ", (long long)listing_i64(row, "models_count"));
     else if (strcmp(from, "price list") == 0)
-        snprintf(count, sizeof count, "%lld by the price list; t asks it",
+        snprintf(count, sizeof count, "%lld by the price list",
             (long long)listing_i64(row, "models_count"));
     else
-        snprintf(count, sizeof count, "%s", text[0] ? "" : "any it offers; t asks it");
+        snprintf(count, sizeof count, "%s", text[0] ? "" : "any it offers");
     ui_printf(y, 1, width - 2, ROLE_DIM, "models   %s%s", count, text);
 }
 
