@@ -30,7 +30,9 @@ int messages_write_answer(const struct ir_answer *answer, const struct spoke_cli
     struct arena *a, struct buf *out, struct ir_notes *notes, struct err *e);
 enum ir_finish messages_finish_from(struct str text);
 const char *messages_finish_name(enum ir_finish f, struct str stop_sequence);
-void messages_put_usage(struct json_writer *w, const char *key, const struct usage *u);
+/* "standard" ↔ OpenAI's "default". */
+struct str messages_tier_from(struct str tier);
+void messages_put_usage(struct json_writer *w, const char *key, const struct usage *u, struct str tier);
 void messages_put_citation(struct json_writer *w, const char *key, const struct ir_citation *c,
     enum wire origin);
 
@@ -50,7 +52,7 @@ struct messages_writer {
     unsigned index;        /* of the open block, or of the next */
     bool started, proved;  /* proved: the open thinking block has its signature */
     enum ir_finish finish;
-    struct buf stop_sequence;
+    struct buf stop_sequence, tier;
     struct usage usage;
 };
 void messages_read_event(struct stream_reader *s, struct str name, struct str data);

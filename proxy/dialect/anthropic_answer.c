@@ -58,15 +58,18 @@ int messages_read_answer(struct str body, const struct spoke_quirks *q, struct a
         c->finish = IR_FINISH_TOOLS;
     if (w[5].value.type == JSON_OBJECT && !usage_object(w[5].value.raw, q->usage, &out->usage))
         out->usage = (struct usage){0};
-    out->service_tier = ir_text(json_get(w[5].value.raw, STR("service_tier")));
-    if (ir_is(out->service_tier, "standard"))
-        out->service_tier = STR("default");
+    out->service_tier = messages_tier_from(ir_text(json_get(w[5].value.raw, STR("service_tier"))));
     return 0;
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-void messages_put_usage(struct json_writer *w, const char *key, const struct usage *u)
+struct str messages_tier_from(struct str tier)
+{
+    return ir_is(tier, "standard") ? STR("default") : tier;
+}
+
+void messages_put_usage(struct json_writer *w, const char *key, const struct usage *u, struct str tier)
 {
     /* parts of the input here; where a provider counts a token as both, it was read */
     int64_t most = MAX(u->input - u->cached, 0);
@@ -94,6 +97,10 @@ void messages_put_usage(struct json_writer *w, const char *key, const struct usa
         json_put_int(w, "web_search_requests", u->searches);
         json_object_end(w);
     }
+    if (ir_is(tier, "default"))
+        json_put_c(w, "service_tier", "standard");
+    else if (ir_is(tier, "priority"))
+        json_put_c(w, "service_tier", "priority");
     json_object_end(w);
 }
 
@@ -235,7 +242,7 @@ int messages_write_answer(const struct ir_answer *answer, const struct spoke_cli
         ir_put_text(&w, "stop_sequence", choice->stop_sequence);
     else
         json_put_null(&w, "stop_sequence");
-    messages_put_usage(&w, "usage", &answer->usage);
+    messages_put_usage(&w, "usage", &answer->usage, answer->service_tier);
     json_object_end(&w);
     return out->err ? err_set(e, ERR_LIMIT, "the answer is too large to be translated") : 0;
 }

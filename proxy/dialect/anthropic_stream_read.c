@@ -20,7 +20,8 @@ static void message_start(struct stream_reader *s, struct str data)
         return;
     EMIT(s, .kind = IR_EV_START, .id = ir_text(w[0].value), .model = ir_text(w[1].value));
     if (w[2].value.type == JSON_OBJECT && usage_object(w[2].value.raw, s->quirks->usage, &r->first))
-        EMIT(s, .kind = IR_EV_USAGE, .usage = &r->first);
+        EMIT(s, .kind = IR_EV_USAGE, .usage = &r->first,
+            .service_tier = messages_tier_from(ir_text(json_get(w[2].value.raw, STR("service_tier")))));
 }
 
 static void block_start(struct stream_reader *s, struct str data)

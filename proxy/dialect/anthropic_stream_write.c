@@ -28,6 +28,7 @@ static void message_start(struct stream_writer *s, const struct ir_event *ev, st
         return;
     m->started = true;
     buf_init(&m->stop_sequence, 4096);
+    buf_init(&m->tier, 1024);
     struct json_writer w = begin(out, "message_start");
     json_object_begin(&w, "message");
     if (ev->kind == IR_EV_START && ev->id.n)
@@ -43,7 +44,7 @@ static void message_start(struct stream_writer *s, const struct ir_event *ev, st
     json_put_raw(&w, "content", STR("[]"));
     json_put_null(&w, "stop_reason");
     json_put_null(&w, "stop_sequence");
-    messages_put_usage(&w, "usage", &none);
+    messages_put_usage(&w, "usage", &none, STR_NULL);
     json_object_end(&w);
     end(&w);
 }
@@ -197,7 +198,7 @@ static void done(struct messages_writer *m, const struct ir_event *ev, struct bu
     else
         json_put_null(&w, "stop_sequence");
     json_object_end(&w);
-    messages_put_usage(&w, "usage", &m->usage);
+    messages_put_usage(&w, "usage", &m->usage, buf_str(&m->tier));
     end(&w);
     w = begin(out, "message_stop");
     end(&w);
@@ -259,6 +260,10 @@ void messages_write_event(struct stream_writer *s, const struct ir_event *ev, st
         break;
     case IR_EV_USAGE:
         m->usage = *ev->usage;
+        if (ev->service_tier.n) {
+            buf_reset(&m->tier);
+            buf_put_str(&m->tier, ev->service_tier);
+        }
         break;
     case IR_EV_ERROR:
         dialect_write_stream_error(WIRE_MESSAGES, ev->error, out);
@@ -277,4 +282,5 @@ void messages_writer_fini(struct stream_writer *s)
 {
     struct messages_writer *m = s->state;
     buf_fini(&m->stop_sequence);
+    buf_fini(&m->tier);
 }

@@ -80,6 +80,8 @@ struct chat_reader {
 struct chat_writer {
     struct buf head;       /* data: {"id":…,"choices":[ : the same in every chunk */
     uint32_t begun;        /* bit per choice: its role was said */
+    uint32_t bare;         /* bit per choice: a call is under way, without any arguments yet */
+    struct buf tier;       /* text */
     unsigned calls[CHAT_CHOICES]; /* tool calls begun */
     unsigned thoughts[CHAT_CHOICES]; /* proofs of reasoning written */
     struct buf thought[CHAT_CHOICES]; /* the part under way: its proof is said with its whole text */

@@ -7,6 +7,7 @@ static void make_head(struct stream_writer *s, const struct ir_event *ev)
 {
     struct chat_writer *c = s->state;
     buf_init(&c->head, 8192);
+    buf_init(&c->tier, 1024);
     for (size_t i = 0; i < CHAT_CHOICES; i++)
         buf_init(&c->thought[i], STREAM_HOLD_MAX);
     buf_puts(&c->head, "data: {\"id\":");
@@ -142,6 +143,11 @@ static void done(struct stream_writer *s, struct buf *out)
         buf_puts(out, "],");
         struct json_writer w = json_writer(out);
         chat_put_usage(&w, "usage", &c->usage);
+        if (c->tier.n) {
+            buf_puts(out, ",\"service_tier\":\"");
+            buf_put_str(out, buf_str(&c->tier));
+            buf_putc(out, '"');
+        }
         buf_puts(out, "}\n\n");
     }
     buf_puts(out, "data: [DONE]\n\n");
@@ -152,6 +158,7 @@ void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct
     struct chat_writer *c = s->state;
     if (ev->choice >= CHAT_CHOICES)
         return;
+    uint32_t bit = 1u << ev->choice;
     if (!c->head.n && ev->kind != IR_EV_ERROR && ev->kind != IR_EV_PING)
         make_head(s, ev);
     if (ev->kind < IR_EV_USAGE)
@@ -174,6 +181,7 @@ void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct
     case IR_EV_CALL_START:
     case IR_EV_CALL_ARGS:
         delta_call(s, ev, out);
+        c->bare = ev->text.n ? c->bare & ~bit : ev->kind == IR_EV_CALL_START ? c->bare | bit : c->bare;
         break;
     case IR_EV_CITATION:
         delta_citation(s, ev, out);
@@ -185,6 +193,10 @@ void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct
     }
     case IR_EV_USAGE:
         c->usage = *ev->usage;
+        if (ev->service_tier.n) {
+            buf_reset(&c->tier);
+            buf_put_str(&c->tier, ev->service_tier);
+        }
         break;
     case IR_EV_ERROR:
         dialect_write_stream_error(WIRE_CHAT, ev->error, out);
@@ -196,6 +208,11 @@ void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct
         done(s, out);
         break;
     case IR_EV_PART_END:
+        if (c->bare & bit) { /* clients parse what came, and "" is no JSON */
+            struct ir_event none = {.kind = IR_EV_CALL_ARGS, .choice = ev->choice, .text = STR("{}")};
+            delta_call(s, &none, out);
+        }
+        c->bare &= ~bit;
         buf_reset(&c->thought[ev->choice]);
         break;
     case IR_EV_START:
@@ -210,6 +227,7 @@ void chat_writer_fini(struct stream_writer *s)
 {
     struct chat_writer *c = s->state;
     buf_fini(&c->head);
+    buf_fini(&c->tier);
     for (size_t i = 0; i < CHAT_CHOICES; i++)
         buf_fini(&c->thought[i]);
 }

@@ -282,6 +282,29 @@ static void spoken_words_are_the_text(void **state)
     }
 }
 
+/* Clients parse what came of the arguments, and "" is no JSON. */
+static void a_call_without_arguments_is_told_as_an_object(void **state)
+{
+    static const char *const events =
+        "data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"model\":\"c\",\"usage\":{\"input_tokens\":1,"
+        "\"service_tier\":\"priority\"}}}\n\n"
+        "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\","
+        "\"name\":\"f\",\"input\":{}}}\n\n"
+        "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":"
+        "\"\"}}\n\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n"
+        "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":1}}\n\n"
+        "data: {\"type\":\"message_stop\"}\n\n";
+    static const struct spoke_client client = {.model = {"m", 1}, .fallback_id = {"i", 1}, .now_s = 1,
+        .include_usage = true};
+    struct buf out;
+    (void)state;
+    buf_init(&out, 1 << 20);
+    translate_stream(WIRE_MESSAGES, &quirks_none, str_c(events), 7, WIRE_CHAT, &client, &out);
+    assert_non_null(strstr(buf_c(&out), "{\"index\":0,\"function\":{\"arguments\":\"{}\"}}"));
+    assert_non_null(strstr(buf_c(&out), "\"service_tier\":\"priority\"}\n\ndata: [DONE]"));
+    buf_fini(&out);
+}
+
 static void a_seal_is_opened_only_by_us(void **state)
 {
     struct arena a;
@@ -321,6 +344,7 @@ int main(void)
         cmocka_unit_test(what_is_left_out_is_said_all_of_it),
         cmocka_unit_test(googles_proof_goes_to_google_alone),
         cmocka_unit_test(spoken_words_are_the_text),
+        cmocka_unit_test(a_call_without_arguments_is_told_as_an_object),
         cmocka_unit_test(a_seal_is_opened_only_by_us),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
