@@ -20,6 +20,24 @@ static void notify(struct app *a, const char *text)
 
 /* ---- events ---- */
 
+/* Was this said lately? If not, it counts as said now. */
+static bool alarm_was_told(struct notices *n, const struct console_event *e)
+{
+    char about[100];
+    snprintf(about, sizeof about, "%s %.*s", e->kind, (int)strcspn(e->text, ":"), e->text);
+    for (size_t i = 0; i < ALARMS_TOLD; i++)
+        if (strcmp(n->alarms[i].about, about) == 0) {
+            bool lately = e->time_ms - n->alarms[i].time_ms < ALARM_AGAIN_MS;
+            if (!lately)
+                n->alarms[i].time_ms = e->time_ms;
+            return lately;
+        }
+    struct alarm_told *told = &n->alarms[n->alarm_next++ % ALARMS_TOLD];
+    told->time_ms = e->time_ms;
+    str_copy(told->about, sizeof told->about, str_c(about));
+    return false;
+}
+
 static void tell_events(struct app *a)
 {
     static const char *const kinds[] = {
@@ -31,7 +49,7 @@ static void tell_events(struct app *a)
         const struct console_event *e = &m->events[i];
         n->seen_event = MAX(n->seen_event, e->seq);
         for (size_t k = 0; seen && k < ARRAY_LEN(kinds); k++) {
-            if (!str_eq_nocase(str_c(e->kind), str_c(kinds[k])))
+            if (!str_eq_nocase(str_c(e->kind), str_c(kinds[k])) || alarm_was_told(n, e))
                 continue;
             app_say(a, ROLE_WARN, "%s   (8 shows it)", e->text);
             notify(a, e->text);

@@ -7,6 +7,9 @@
  *     notices_data(a);                    // the model changed
  *     wait = notices_tick(a);             // ms until something is due; -1: nothing
  *
+ * The same alarm about the same key or session is said once in ALARM_AGAIN_MS: a key at its limit
+ * is refused many times a minute.
+ *
  * An own session is done when its newest request, by a process of this unix user, ended with a
  * finish that asks for nothing more, and nothing followed for NOTICE_QUIET_MS. A demo rings no
  * bell. */
@@ -18,7 +21,12 @@
 
 struct app;
 
-enum { NOTICE_QUIET_MS = 6000, NOTICES_TOLD = 16 };
+enum { NOTICE_QUIET_MS = 6000, NOTICES_TOLD = 16, ALARMS_TOLD = 16, ALARM_AGAIN_MS = 600000 };
+
+struct alarm_told {
+    int64_t time_ms;
+    char about[100]; /* kind and the text up to its first colon */
+};
 
 struct notices {
     int64_t seen_event; /* sequence number of the newest event that was looked at */
@@ -27,6 +35,8 @@ struct notices {
     int64_t titled_us;
     char told[NOTICES_TOLD][40]; /* requests whose session was said to be done */
     unsigned told_next;
+    struct alarm_told alarms[ALARMS_TOLD];
+    unsigned alarm_next;
     char trouble[64]; /* the provider said to be down last */
     char title[160];
 };

@@ -115,9 +115,43 @@ static void a_provider_in_trouble_is_told_once(void **state)
     model_fini(&a.model);
 }
 
+static void ring(struct app *a, const char *text)
+{
+    char json[500];
+    struct err e = {0};
+    static int64_t seq = 1000;
+    seq++;
+    snprintf(json, sizeof json,
+        "{\"seq\":%lld,\"counters\":{},\"events\":[{\"seq\":%lld,\"time_ms\":%lld,\"level\":\"WARN\","
+        "\"kind\":\"BUDGET_HIT\",\"text\":\"%s\"}]}",
+        (long long)seq, (long long)seq, (long long)now_ms, text);
+    a->message[0] = '\0';
+    assert_int_equal(model_take(&a->model, str_c(json), &e), 0);
+    notices_data(a);
+}
+
+static void an_alarm_is_told_once_in_a_while(void **state)
+{
+    struct app a;
+    (void)state;
+    begin(&a);
+    ring(&a, "key bob: $1.99 of $2.00");
+    assert_non_null(strstr(a.message, "key bob: $1.99 of $2.00"));
+    now_ms += 2000;
+    ring(&a, "key bob: $1.995 of $2.00");
+    assert_string_equal(a.message, "");
+    ring(&a, "key eve: $9.00 of $9.00");
+    assert_non_null(strstr(a.message, "key eve"));
+    now_ms += ALARM_AGAIN_MS;
+    ring(&a, "key bob: $2.00 of $2.00");
+    assert_non_null(strstr(a.message, "key bob"));
+    model_fini(&a.model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_alarm_is_told_once_in_a_while),
         cmocka_unit_test(a_done_session_is_told_once),
         cmocka_unit_test(work_goes_on),
         cmocka_unit_test(what_is_not_mine_or_asks_for_a_tool_is_no_news),
