@@ -288,6 +288,9 @@ static void own_action(struct app *a, enum action action)
     case ACTION_SUSPEND:
         terminal_suspend();
         break;
+    case ACTION_EVENTS:
+        app_show(a, "events");
+        break;
     case ACTION_TROUBLE:
         if (a->model.trouble_count)
             providers_select(a, a->model.trouble[0].provider);

@@ -609,6 +609,32 @@ static void a_filter_is_completed_and_comes_back(void **state)
     stop_gateway(&g);
 }
 
+static void every_list_is_filtered_by_words(void **state)
+{
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 100, 30, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    type(&t, "5");
+    expect(&t, "alice");
+    type(&t, "/ci-");
+    expect_not(&t, "alice");
+    expect(&t, "ci-bot");
+    expect(&t, "/ ci-");
+    type(&t, "\r");
+    expect(&t, "Esc drops");
+    type(&t, "\033");
+    expect(&t, "alice");
+    type(&t, "E"); /* the events */
+    expect(&t, "FOLLOW");
+    type(&t, "/no such thing");
+    expect(&t, "0 of ");
+    type(&t, "\003"); /* drops the filter, does not leave */
+    expect_not(&t, "0 of ");
+    stop(&t);
+    stop_gateway(&g);
+}
+
 static void a_filter_that_is_not_valid_is_not_taken(void **state)
 {
     struct gateway g = start_gateway("traffic");
@@ -935,6 +961,7 @@ int main(void)
         cmocka_unit_test(what_a_person_sets_stays),
         cmocka_unit_test(the_mouse_finds_screens_and_rows),
         cmocka_unit_test(a_filter_is_completed_and_comes_back),
+        cmocka_unit_test(every_list_is_filtered_by_words),
         cmocka_unit_test(a_filter_that_is_not_valid_is_not_taken),
         cmocka_unit_test(times_can_be_told_from_row_to_row),
         cmocka_unit_test(a_slow_line_gets_no_graphs),

@@ -9,6 +9,7 @@
 #include "tui/settings.h"
 #include "tui/theme.h"
 #include "tui/typed.h"
+#include "tui/widgets/sift.h"
 #include "tui/widgets/table.h"
 
 #include <setjmp.h>
@@ -97,6 +98,32 @@ static void what_was_typed_is_there_again(void **state)
     }
     assert_int_equal(one.count, TYPED_MAX);
     unsetenv("XDG_STATE_HOME");
+}
+
+static void type_into(struct sift *s, const char *text)
+{
+    for (; *text; text++)
+        assert_int_equal(sift_key(s, *text), SIFT_CHANGED);
+}
+
+static void plain_lists_keep_the_rows_with_all_words(void **state)
+{
+    struct sift s = {0};
+    (void)state;
+    assert_int_equal(sift_key(&s, 'x'), SIFT_NOTHING); /* not typing: the list's own key */
+    assert_int_equal(sift_key(&s, 27), SIFT_NOTHING);
+    assert_true(sift_passes(&s, STR("anything")));
+    sift_open(&s);
+    type_into(&s, "ci -web BOT");
+    assert_true(sift_passes(&s, STR("ci-bot of ci")));
+    assert_false(sift_passes(&s, STR("ci-bot of web")));
+    assert_false(sift_passes(&s, STR("ci")));
+    assert_int_equal(sift_key(&s, KEY_N_DOWN), SIFT_NOTHING); /* the cursor moves while typing */
+    assert_int_equal(sift_key(&s, '\r'), SIFT_TAKEN);
+    assert_int_equal(sift_key(&s, 'x'), SIFT_NOTHING);
+    assert_false(sift_passes(&s, STR("ci")));
+    assert_int_equal(sift_key(&s, 27), SIFT_CHANGED);
+    assert_true(sift_passes(&s, STR("ci")));
 }
 
 static void the_hostile_corpus_leaves_only_printable_characters(void **state)
@@ -479,6 +506,7 @@ int main(void)
         cmocka_unit_test(what_hides_or_turns_text_is_marked_or_left_out),
         cmocka_unit_test(marks_become_plain_where_the_terminal_has_no_better_ones),
         cmocka_unit_test(what_was_typed_is_there_again),
+        cmocka_unit_test(plain_lists_keep_the_rows_with_all_words),
         cmocka_unit_test(the_hostile_corpus_leaves_only_printable_characters),
         cmocka_unit_test(texts_are_cut_at_whole_characters),
         cmocka_unit_test(figures_are_short),

@@ -214,4 +214,5 @@ const struct screen screen_cost = {.name = "cost",
     .action = action,
     .columns = listing_columns,
     .key = listing_key,
+    .typing = listing_typing,
     .tick = tick};

@@ -5,11 +5,15 @@
 
 #include "tui/format.h"
 #include "tui/screens/requests.h"
+#include "tui/widgets/sift.h"
 #include "tui/widgets/table.h"
+
+#include <stdio.h>
 
 struct state {
     struct app *app;
     struct table table;
+    struct sift sift;
     int level; /* least level shown */
     int count;
     uint64_t seen;
@@ -36,12 +40,19 @@ static int level_of(const char *name)
     return 1;
 }
 
+static bool passes(const struct state *s, const struct console_event *e)
+{
+    char text[400];
+    snprintf(text, sizeof text, "%s %s %s", e->level, e->kind, e->text);
+    return level_of(e->level) >= s->level && sift_passes(&s->sift, str_c(text));
+}
+
 static void build(struct state *s)
 {
     const struct model *m = app_model(s->app);
     s->count = 0;
     for (size_t i = 0; i < m->event_count; i++)
-        if (level_of(m->events[i].level) >= s->level)
+        if (passes(s, &m->events[i]))
             s->shown_storage[s->count++] = (int)i;
     s->stale = false;
 }
@@ -105,15 +116,21 @@ static void draw(struct app *a, void *state, struct rect r)
     ui_printf(r.y, 1, r.w - 2, ROLE_DIM, "level ≥ %s (L)   %d of %zu%s", levels[s->level], s->count,
         m->event_count, s->table.follow ? "   FOLLOW" : "");
     struct table_view v = view_of(s);
-    table_draw(&s->table, &v, (struct rect){r.y + 1, r.x, r.h - 1, r.w}, a);
+    struct rect list = {r.y + 1, r.x, r.h - 1, r.w}, below = list;
+    if (sift_shown(&s->sift, list))
+        below.y++, below.h--;
+    table_draw(&s->table, &v, below, a);
+    sift_draw(&s->sift, a, list, (size_t)s->count, m->event_count);
 }
 
 static bool action(struct app *a, void *state, enum action action)
 {
     struct state *s = state;
     struct table_view v = view_of(s);
-    if (action >= ACTION_SORT_LEFT && action <= ACTION_SORT_MENU)
-        return true; /* time is the only order here */
+    if (action >= ACTION_SORT_LEFT && action <= ACTION_SORT_MENU) {
+        app_say(a, ROLE_MESSAGE, "events stand in the order of time");
+        return true;
+    }
     if (table_action(&s->table, &v, action)) {
         s->table.follow = action == ACTION_BOTTOM;
         return true;
@@ -122,6 +139,9 @@ static bool action(struct app *a, void *state, enum action action)
     case ACTION_OPEN:
         if (s->count && event_at(s, s->table.selected)->request_id[0])
             requests_open(a, str_c(event_at(s, s->table.selected)->request_id));
+        return true;
+    case ACTION_FILTER:
+        sift_open(&s->sift);
         return true;
     case ACTION_LEVEL:
         s->level = s->level >= 4 ? 1 : s->level + 1;
@@ -133,6 +153,21 @@ static bool action(struct app *a, void *state, enum action action)
     default:
         return false;
     }
+}
+
+static bool key(struct app *a, void *state, int key)
+{
+    struct state *s = state;
+    enum sift_did did = sift_key(&s->sift, key);
+    (void)a;
+    s->stale = s->stale || did == SIFT_CHANGED;
+    return did != SIFT_NOTHING;
+}
+
+static bool typing(struct app *a, void *state)
+{
+    (void)a;
+    return ((const struct state *)state)->sift.typing;
 }
 
 static void data(struct app *a, void *state)
@@ -149,5 +184,7 @@ const struct screen screen_events = {.name = "events",
     .contexts = place,
     .open = open,
     .draw = draw,
+    .key = key,
+    .typing = typing,
     .action = action,
     .data = data};

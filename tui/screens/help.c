@@ -13,7 +13,7 @@ struct state {
     char title[64];
 };
 
-static void lay_context(struct text *t, enum context c)
+static void lay_context(struct text *t, const enum context *place, enum context c)
 {
     text_printf(t, ROLE_HEADING, "%s", context_title(c));
     text_extend(t, ROLE_DIM, STR("   (keys.conf: "));
@@ -22,7 +22,7 @@ static void lay_context(struct text *t, enum context c)
     text_extend(t, ROLE_DIM, STR(".…)"));
     for (size_t i = 0; i < key_row_count; i++) {
         const struct key_row *row = &key_rows[i];
-        if (row->context != c || !*row->keys)
+        if (row->context != c || !*row->keys || keymap_row(place, row->action) != row)
             continue;
         text_printf(t, ROLE_BAR_KEY, "  %-16s", row->keys);
         text_extend(t, ROLE_TEXT, str_c(row->help));
@@ -38,9 +38,10 @@ static void open(struct app *a, void *state, const void *arg)
     snprintf(s->title, sizeof s->title, "Help: %s", front->screen->title);
     text_reset(&s->text);
     s->text.stay = true;
-    for (const enum context *c = app_place(a, front); c && *c != CONTEXT_END; c++)
-        lay_context(&s->text, *c);
-    lay_context(&s->text, CONTEXT_GLOBAL);
+    const enum context *place = app_place(a, front);
+    for (const enum context *c = place; c && *c != CONTEXT_END; c++)
+        lay_context(&s->text, place, *c);
+    lay_context(&s->text, place, CONTEXT_GLOBAL);
     text_add(&s->text, ROLE_HEADING, "screens");
     for (size_t i = 0; app_screen(i); i++)
         text_printf(&s->text, ROLE_TEXT, "  %c M-%c           %s", app_screen(i)->digit,

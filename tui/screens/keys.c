@@ -300,5 +300,6 @@ const struct screen screen_keys = {.name = "keys",
     .action = action,
     .columns = listing_columns,
     .key = listing_key,
+    .typing = listing_typing,
     .tick = listing_tick,
     .subject = subject};

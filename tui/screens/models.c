@@ -150,5 +150,6 @@ const struct screen screen_models = {.name = "models",
     .action = action,
     .columns = listing_columns,
     .key = listing_key,
+    .typing = listing_typing,
     .tick = listing_tick,
     .subject = subject};

@@ -40,12 +40,14 @@ static void add(struct state *s, struct entry e)
         s->all[s->all_count++] = e;
 }
 
-static void add_context(struct state *s, enum context c)
+/* What another place here has its own meaning for is left to it. */
+static void add_context(struct state *s, const enum context *place, enum context c)
 {
     for (size_t i = 0; i < key_row_count; i++) {
         const struct key_row *row = &key_rows[i];
         struct entry e = {.help = row->help, .row = row};
-        if (row->context != c || row->action == ACTION_PALETTE)
+        if (row->context != c || row->action == ACTION_PALETTE ||
+            keymap_row(place, row->action) != row)
             continue;
         for (size_t n = 0; row->name[n] && n + 1 < sizeof e.name; n++)
             e.name[n] = row->name[n] == '_' ? '-' : (char)(row->name[n] | 0x20);
@@ -101,9 +103,10 @@ static void open(struct app *a, void *state, const void *arg)
 {
     struct state *s = state;
     (void)arg;
-    for (const enum context *c = app_place(a, app_current(a)); c && *c != CONTEXT_END; c++)
-        add_context(s, *c);
-    add_context(s, CONTEXT_GLOBAL);
+    const enum context *place = app_place(a, app_current(a));
+    for (const enum context *c = place; c && *c != CONTEXT_END; c++)
+        add_context(s, place, *c);
+    add_context(s, place, CONTEXT_GLOBAL);
     for (size_t i = 0; app_screen(i); i++) {
         struct entry e = {.help = "show this screen", .screen = app_screen(i)};
         str_copy(e.name, sizeof e.name, str_c(app_screen(i)->name));

@@ -57,5 +57,7 @@ const struct screen sheet_people = {.name = "people",
     .draw = draw,
     .action = action,
     .columns = listing_columns,
+    .key = listing_key,
+    .typing = listing_typing,
     .tick = listing_tick,
     .line = "each has a filter, order and cursor of their own   Esc close"};

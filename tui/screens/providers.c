@@ -274,5 +274,6 @@ const struct screen screen_providers = {.name = "providers",
     .action = action,
     .columns = listing_columns,
     .key = listing_key,
+    .typing = listing_typing,
     .tick = listing_tick,
     .subject = subject};

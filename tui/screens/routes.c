@@ -343,5 +343,6 @@ const struct screen screen_routes = {.name = "routes",
     .data = data,
     .columns = listing_columns,
     .key = listing_key,
+    .typing = listing_typing,
     .tick = listing_tick,
     .subject = subject};

@@ -109,7 +109,7 @@ static bool action(struct app *a, void *state, enum action action)
         requests_follow(a, str_c(session));
         return true;
     }
-    if (action == ACTION_FILTER && session[0]) {
+    if (action == ACTION_FILTER_ADD && session[0]) {
         requests_of(a, listing_row(&s->list), "session:=", "session");
         return true;
     }
@@ -159,5 +159,6 @@ const struct screen screen_sessions = {.name = "sessions",
     .action = action,
     .columns = listing_columns,
     .key = listing_key,
+    .typing = listing_typing,
     .tick = listing_tick,
     .subject = subject};

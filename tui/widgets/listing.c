@@ -143,16 +143,47 @@ static void sort_rows(struct listing *l)
 
 /* ---- asking ---- */
 
+/* The filter looks at what the row says in words, figures do not count. */
+static bool passes(const struct listing *l, struct str row)
+{
+    char text[2000];
+    size_t n = 0;
+    if (!l->sift.edit.n)
+        return true;
+    for (size_t i = 0; i < l->def->count && n + 302 < sizeof text; i++) {
+        if (json_path(row, l->def->columns[i].path).type != JSON_STRING)
+            continue;
+        listing_text(row, l->def->columns[i].path, text + n, 300);
+        n += strlen(text + n);
+        text[n++] = ' ';
+    }
+    return sift_passes(&l->sift, str_n(text, n));
+}
+
 static void take_rows(struct listing *l)
 {
     struct json_iter it = json_iter(json_get(buf_str(&l->reply), str_c(l->def->member)).raw);
     struct json_span k, v;
-    l->count = 0;
+    l->count = l->all = 0;
     while (!it.object && json_next(&it, &k, &v)) {
+        l->all++;
+        if (!passes(l, v.raw))
+            continue;
         if (!array_room(&l->rows, &l->room, l->count, sizeof *l->rows))
             return;
         l->rows[l->count++] = v.raw;
     }
+}
+
+/* From the answer that is there: rows chosen and ordered, the cursor where it was. */
+static void lay_rows(struct listing *l)
+{
+    char selected[300];
+    str_copy(selected, sizeof selected, str_c(l->selected));
+    take_rows(l);
+    sort_rows(l);
+    if (selected[0])
+        listing_select(l, selected);
 }
 
 static void on_rows(struct app *a, void *state, int status, struct str reply)
@@ -162,14 +193,9 @@ static void on_rows(struct app *a, void *state, int status, struct str reply)
     l->asked = false;
     if (status != 200)
         return;
-    char selected[300];
-    str_copy(selected, sizeof selected, str_c(l->selected));
     buf_reset(&l->reply);
     buf_put_str(&l->reply, reply);
-    take_rows(l);
-    sort_rows(l);
-    if (selected[0])
-        listing_select(l, selected);
+    lay_rows(l);
     l->loaded = true;
 }
 
@@ -305,13 +331,19 @@ static struct table_view view_of(struct listing *l)
         .rows = (int)l->count,
         .ctx = l,
         .cell = cell,
-        .empty = l->loaded ? l->def->empty : "asking the gateway…"};
+        .empty = !l->loaded ? "asking the gateway…"
+                 : l->all   ? "no row holds these words"
+                            : l->def->empty};
 }
 
 void listing_draw(struct listing *l, struct rect r)
 {
     struct table_view v = view_of(l);
-    table_draw(&l->table, &v, r, l->app);
+    struct rect below = r;
+    if (sift_shown(&l->sift, r))
+        below.y++, below.h--;
+    table_draw(&l->table, &v, below, l->app);
+    sift_draw(&l->sift, l->app, r, l->count, l->all); /* last: its cursor counts */
     note_selected(l);
 }
 
@@ -328,8 +360,11 @@ bool listing_key(struct app *a, void *list, int key)
     struct listing *l = list;
     struct table_view v = view_of(l);
     int y, x, was = l->table.selected;
-    if (key != KEY_N_CLICK)
-        return false;
+    enum sift_did did = sift_key(&l->sift, key);
+    if (did == SIFT_CHANGED)
+        lay_rows(l);
+    if (did != SIFT_NOTHING || key != KEY_N_CLICK)
+        return did != SIFT_NOTHING;
     terminal_click(&y, &x);
     if (!table_click(&l->table, &v, y))
         return false;
@@ -337,6 +372,12 @@ bool listing_key(struct app *a, void *list, int key)
     if (l->table.selected == was)
         app_do(a, ACTION_OPEN);
     return true;
+}
+
+bool listing_typing(struct app *a, void *list)
+{
+    (void)a;
+    return ((const struct listing *)list)->sift.typing;
 }
 
 static void on_order(void *ctx, int column)
@@ -356,6 +397,10 @@ bool listing_action(struct listing *l, enum action action)
     bool descending = l->table.descending;
     if (action == ACTION_SORT_MENU) {
         order_menu(l->app, &(struct order_arg){"Order by", &v, l->table.sort, on_order, l});
+        return true;
+    }
+    if (action == ACTION_FILTER) {
+        sift_open(&l->sift);
         return true;
     }
     if (!table_action(&l->table, &v, action))

@@ -1,8 +1,9 @@
 /* listing.h: a table whose rows are the elements of a JSON array that the gateway answers.
  *
  * Why: Sessions, Models, Routes, Keys, Providers and Cost differ in path, columns and keys only.
- * The list asks again while it is on show, keeps the cursor on the same thing by its name, and
- * orders by any column; figures are formatted only for the rows that are drawn.
+ * The list asks again while it is on show, keeps the cursor on the same thing by its name, orders by
+ * any column, and shows only rows with the words of its filter; figures are formatted only for the
+ * rows that are drawn.
  *
  *     static const struct listing_column columns[] = {
  *         {{"model", "Model", 16, 1, false, 30}, "model", CELL_NAME},
@@ -22,6 +23,7 @@
 #ifndef POINTSMAN_LISTING_H
 #define POINTSMAN_LISTING_H
 
+#include "tui/widgets/sift.h"
 #include "tui/widgets/table.h"
 
 enum cell_kind {
@@ -68,7 +70,8 @@ struct listing {
     struct table table;
     struct buf reply;
     struct str *rows;
-    size_t count, room;
+    size_t count, room, all; /* all: before the filter */
+    struct sift sift;
     char selected[300];
     char query[300]; /* "?window=1h" */
     bool asked, loaded;
@@ -83,11 +86,12 @@ void listing_refresh(struct listing *l); /* asks now: something changed */
 struct str listing_row(const struct listing *l);
 void listing_select(struct listing *l, const char *name);
 
-/* As screen.close, screen.tick, screen.key and screen.columns: `list` is a struct listing, or a
- * state that begins with one. */
+/* As screen.close, screen.tick, screen.key, screen.typing and screen.columns: `list` is a struct
+ * listing, or a state that begins with one. */
 void listing_close(struct app *a, void *list);
 int listing_tick(struct app *a, void *list);          /* asks when it is time */
-bool listing_key(struct app *a, void *list, int key); /* clicks: the second one opens */
+bool listing_key(struct app *a, void *list, int key); /* filter; clicks: the second one opens */
+bool listing_typing(struct app *a, void *list);
 
 bool listing_columns(struct app *a, void *list, struct str names, struct str *unknown);
 
