@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -104,6 +105,27 @@ def each_is_told_the_own_role(g):
         assert you["user"] == user and you["role"] == role, you
 
 
+def asked_as(user, door, path):
+    """What the admin API answers to a process of that user."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            become(user)
+            link = http.client.HTTPConnection("x", timeout=10)
+            link.sock = socket.socket(socket.AF_UNIX)
+            link.sock.connect(door)
+            link.request("GET", "/admin/v1/" + path)
+            os.write(theirs, link.getresponse().read()[:60000])
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as pipe:
+        said = pipe.read().decode("utf-8", "replace")
+    os.waitpid(child, 0)
+    return said
+
+
 def a_viewer_sees_figures_and_no_bodies_on_every_verb(g):
     assert g.text() == "hello from one"
     ident = g.lines("ps")[0]["id"]
@@ -115,6 +137,10 @@ def a_viewer_sees_figures_and_no_bodies_on_every_verb(g):
         done = g.as_user(VIEW, g.binary, *words)
         both = done.stdout + done.stderr
         assert "hi there" not in both and "hello from" not in both, (words, both)
+    # and what the console asks for, with nothing between
+    for path in ("", "/messages", "/as/openai", "/as/gemini", "/stream"):
+        said = asked_as(VIEW, g.door, f"exchanges/{ident}{path}")
+        assert said and "hi there" not in said and "hello from" not in said, (path, said)
     wait_for(lambda: any(a["who"] == VIEW and "refused the bodies" in a["what"] for a in g.lines("audit")))
 
 

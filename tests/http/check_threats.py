@@ -2,13 +2,16 @@
 """What the stories can't tell because it is about the process, its files or many clients at once: secrets
 in /proc, in files and in what is printed; hostile texts in every field; floods and few descriptors;
 planted files. Each check names the threat of the model it shows. Prints TAP."""
+import base64
 import glob
 import json
 import math
 import os
 import random
+import re
 import resource
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -79,6 +82,48 @@ def ends_well(g, errors_allowed=False):
 
 
 # ---- secrets ----
+
+def t03_a_stored_hash_opens_nothing(g):
+    """T3: what the store keeps of a key, in any spelling, is no key; nor is one with a letter changed."""
+    started(g, config([answering("a")]))
+    made = json.loads(g.command("key", "add", "ci", "20/week", "--json")[1])["secret"]
+    g.stop()
+    with sqlite3.connect(os.path.join(g.data, "pointsman.db")) as db:
+        stored = "\n".join(row[0] for row in db.execute("select json from state where name like 'live/%ci'"))
+    wish(made not in stored, "the secret stands in the store")
+    hashes = re.findall(r'"digest":"([^"]+)"', stored)
+    wish(hashes, f"no hash is stored: {stored[:200]}")
+    raw = bytes.fromhex(hashes[0])
+    wrong = made[:-1] + ("a" if made[-1] != "a" else "b")
+    g.start()
+    for offered in (hashes[0], hashes[0].upper(), base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode(),
+                    "sk-pm-" + hashes[0], wrong, made[:8], made + "x", made.swapcase()):
+        answer = ask(g.port, {"model": "a-m", "messages": []}, [f"Authorization: Bearer {offered}"])
+        wish(answer.status == 401 and (len(offered) < 20 or offered not in answer.text()), f"{answer.status} for {offered[:12]}…: {answer.text()}")
+    answer = ask(g.port, {"model": "a-m", "messages": []}, [f"Authorization: Bearer {made}"])
+    wish(answer.status == 200, f"the key itself: {answer.status} {answer.text()}")
+    ends_well(g)
+
+
+def t09_a_request_names_no_place_for_our_key(g):
+    """T9: neither body nor headers choose where a request, and the provider's key with it, goes."""
+    a, evil = answering("a"), answering("evil")
+    started(g, config([a]))
+    there = f"http://127.0.0.1:{evil.port}/v1"
+    more = {name: there for name in ("api_base", "base_url", "baseUrl", "api_url", "endpoint", "host", "proxy")}
+    headers = [f"{name}: {there}" for name in ("x-base-url", "x-api-base", "helicone-target-url", "x-portkey-custom-host",
+                                               "x-forwarded-host", "openai-api-base", "x-pointsman-base-url")]
+    for sent, extra in (({"api_key": "sk-of-the-client-0123456789", **more}, []), ({}, headers),
+                        ({"metadata": more, "extra_body": more}, headers)):
+        answer = ask(g.port, {"model": "a-m", "messages": [], **sent}, extra)
+        wish(answer.status == 200, f"{answer.status} {answer.text()}")
+        got = a.requests[-1].header("authorization")
+        wish(got == f"Bearer {a.key}", f"the provider was sent {got}")
+    wish(evil.connections == 0, "a request chose its own upstream")
+    answer = ask(g.port, {"model": "a-m", "messages": []}, [f"x-pointsman-route: {there}"])
+    wish(answer.status >= 400 and evil.connections == 0, f"a route that is an address: {answer.status}")
+    ends_well(g)
+
 
 def t05_no_key_stands_in_proc(g):
     """T5: keys of the environment are gone from /proc/PID once the gateway answers."""
