@@ -56,10 +56,14 @@ static int read_master(bool create, struct err *e)
     struct secret_sources q = {.variable = environment_get(NULL, STR("POINTSMAN_MASTER_KEY"), true),
         .key_file = here.key_file, .create = create};
     struct secret_box *fresh = NULL;
-    int rc = secret_box_new(&fresh, &q, &here.from, e);
+    const char *from = NULL;
+    int rc = secret_box_new(&fresh, &q, &from, e);
+    if (rc < 0)
+        return rc; /* what is open stays open */
     secret_box_free(here.box);
     here.box = fresh;
-    return rc;
+    here.from = from;
+    return 0;
 }
 
 static int need_master(bool create, struct err *e)
