@@ -155,6 +155,31 @@ static struct row *row_pack(const struct row *from)
     return row;
 }
 
+/* Which provider each model was seen at; one console a process, and what is forgotten is seen anew. */
+enum { SEEN_MODELS = 512 };
+static struct seen_model {
+    uint64_t model, provider;
+    bool several;
+} seen_models[SEEN_MODELS];
+
+static void see_model(const struct record *r)
+{
+    uint64_t model = str_hash(r->model), provider = str_hash(r->provider);
+    struct seen_model *s = &seen_models[mix_bits(model) % SEEN_MODELS];
+    if (!r->model.n || !r->provider.n)
+        return;
+    if (s->model != model)
+        *s = (struct seen_model){model, provider, false};
+    s->several |= s->provider != provider;
+}
+
+bool row_needs_provider(const struct row *row)
+{
+    uint64_t model = str_hash(row->r.model);
+    const struct seen_model *s = &seen_models[mix_bits(model) % SEEN_MODELS];
+    return row->r.provider.n && s->model == model && s->several;
+}
+
 struct row *row_new(struct str json)
 {
     struct row fresh = {0}, *row = NULL;
@@ -169,6 +194,8 @@ struct row *row_new(struct str json)
     }
     if (!it.err && fresh.r.id.n)
         row = row_pack(&fresh);
+    if (row)
+        see_model(&row->r);
     arena_fini(&a);
     return row;
 }

@@ -110,6 +110,8 @@ int64_t row_total_us(const struct row *row, int64_t now_ms); /* so far, when in 
 struct str row_target(const struct row *row, char out[280]);
 /* Is the model that answers another one than was asked for (by a switch, a route, a fallback)? */
 bool row_is_switched(const struct row *row);
+/* Has this console seen its model at another provider too? Then the model alone says too little. */
+bool row_needs_provider(const struct row *row);
 unsigned row_attempts(const struct row *row);
 
 #endif

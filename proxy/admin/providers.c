@@ -41,7 +41,9 @@ static const char *state_text(struct call *c, const struct provider *p, const st
         return "probing";
     if (provider_is_locked(p))
         return "no key opens";
-    return p->key_count && v->keys_dead + p->locked_keys >= p->key_count ? "no key works" : "ok";
+    if (p->key_count && v->keys_dead + p->locked_keys >= p->key_count)
+        return "no key works";
+    return v->error_ppm >= 50000 && v->samples >= 5 ? "errors" : "ok";
 }
 
 static bool route_uses(const struct route *r, const struct provider *p)

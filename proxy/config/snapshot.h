@@ -298,10 +298,8 @@ struct snapshot_parts {
     void *free_keys_ctx;
     const struct override *overrides; /* newest first */
     size_t override_count;
-    const struct str *drained;
-    size_t drained_count;
-    const struct str *taken_back;
-    size_t taken_back_count;
+    const struct str *drained, *taken_back;
+    size_t drained_count, taken_back_count;
     int64_t revision;
 };
 /* NULL without memory (the parts then stay the caller's). One reference; generation 0 until

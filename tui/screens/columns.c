@@ -133,9 +133,16 @@ static void state_cell(const struct cell *c)
     ui_put(c->y, c->x, c->width, role, text);
 }
 
+/* The provider stands before a model that several have, cut so that its end is left: the ends of
+ * "openrouter-eu" and "openrouter-us" tell them apart. */
 static void model_cell(const struct cell *c)
 {
     int n = row_is_switched(c->row) ? ui_put(c->y, c->x, c->width, ROLE_SWITCH, "→") : 0;
+    if (row_needs_provider(c->row)) {
+        int room = MIN(MAX(c->width / 3, 5), c->width - n);
+        n += ui_text_middle(c->y, c->x + n, room, ROLE_ACCENT, c->row->r.provider);
+        n += ui_put(c->y, c->x + n, c->width - n, ROLE_DIM, "/");
+    }
     ui_text_middle(c->y, c->x + n, c->width - n, ROLE_TEXT, model_of(c->row));
 }
 

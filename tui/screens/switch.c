@@ -439,7 +439,7 @@ static void draw_choice(void *ctx, size_t i, int y, int x, int width)
     static const char *const kinds[] = {"", "", "goal", "profile", "back"};
     bool now = strcmp(c->to, s->subject.target) == 0;
     char b[FORMAT_MAX], line[80];
-    int w = MAX(18, MIN(38, width - 45));
+    int w = MAX(18, MIN(46, width - 45));
     bool ok = !c->health[0] || strcmp(c->health, "ok") == 0;
     ui_text_middle(y, x, w, now ? ROLE_DIM : ROLE_TEXT, str_c(c->to));
     x += w + 1;

@@ -232,7 +232,8 @@ static void state_cell(const char *text, int y, int x, int width)
         enum role role;
     } states[] = {{"ok", "✓", ROLE_OK}, {"closed", "✓", ROLE_OK}, {"active", "✓", ROLE_OK},
         {"paused", "!", ROLE_WARN}, {"drained", "!", ROLE_WARN}, {"expired", "!", ROLE_WARN},
-        {"probing", "↻", ROLE_WARN}, {"half_open", "↻", ROLE_WARN}, {"limited", "!", ROLE_WARN}};
+        {"probing", "↻", ROLE_WARN}, {"half_open", "↻", ROLE_WARN}, {"limited", "!", ROLE_WARN},
+        {"errors", "!", ROLE_WARN}};
     char line[80];
     for (size_t i = 0; i < ARRAY_LEN(states); i++)
         if (strcmp(text, states[i].word) == 0) {
