@@ -200,6 +200,14 @@ static void on_store_notice(void *ctx, enum store_notice what, const char *text)
     event_say(kinds[what], STR_NULL, "%s", text);
 }
 
+/* Any thread. One that the store has no room for stays in memory and in the log. */
+static void keep_event(void *ctx, const struct event *e)
+{
+    (void)store_put_event(ctx, &(struct store_event){.time_ms = e->time_ms, .level = e->level,
+        .repeated = e->repeated, .kind = str_c(event_kind_name(e->kind)),
+        .request_id = str_c(e->request_id), .text = str_c(e->text)});
+}
+
 static unsigned count_workers(const struct config *c)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -258,6 +266,7 @@ static int open_store(struct server *s, struct err *e)
     config_put(s->config);
     if ((rc = load_config(s, true, e)) < 0)
         return rc;
+    event_set_sink(keep_event, s->store);
     rc = store_recover(s->store, clock_wall_ms(), &recovered, e);
     if (rc == 0 && recovered.records + recovered.interrupted > 0)
         event_say(EVENT_KIND_RECOVERED, STR_NULL,
@@ -490,6 +499,7 @@ static void take_down(struct server *s)
         if (s->workers[i])
             worker_settle(s->workers[i]);
     aside_end_all(&s->asides);
+    event_set_sink(NULL, NULL);
     if (s->store)
         store_stop(s->store);
     if (s->admin)

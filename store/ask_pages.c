@@ -334,8 +334,9 @@ int ask_events(struct asking *k)
     k->a->events = answer_array(k->a, limit, sizeof *k->a->events);
     return !k->a->events ? -ERR_NOMEM : list(k, db_ask(k->r->main,
         "SELECT sequence, time_ms, level, repeated, kind, request_id, text FROM event"
-        " WHERE sequence < ?1 AND level >= ?2 ORDER BY sequence DESC", "ii", k->a->cursor.row,
-        (int64_t)k->q->level), limit, read_event);
+        " WHERE sequence < ?1 AND level >= ?2 AND time_ms < ?3 ORDER BY sequence DESC", "iii",
+        k->a->cursor.row, (int64_t)k->q->level, k->q->to_ms ? k->q->to_ms : INT64_MAX), limit,
+        read_event);
 }
 
 /* A cursor has two numbers, an entry's place three: exchange and sequence share one. */

@@ -453,12 +453,14 @@ void get_sessions(struct call *c)
 
 /* ---- events and audit ---- */
 
+/* What the store says stands below what came from memory, in one list. */
 static void events_answered(struct call *c, struct store_answer *a)
 {
     if (answer_failed(c, a))
         return;
-    struct json_writer *w = call_begin(c);
-    json_array_begin(w, "events");
+    struct json_writer *w = c->state ? &c->writer : call_begin(c);
+    if (!c->state)
+        json_array_begin(w, "events");
     for (size_t i = 0; i < a->n; i++) {
         const struct store_event *e = &a->events[i];
         json_object_begin(w, NULL);
@@ -507,8 +509,8 @@ static bool put_recent(void *ctx, const struct event *e)
     return x->left > 0;
 }
 
-/* The newest page comes from memory, which is ahead of the store; older ones go on in the store, from
- * the time where memory ended ("t1732370400000" as cursor). */
+/* The newest come from memory, which is ahead of the store; from the time where memory ends the store
+ * goes on, also with those of earlier lives ("t1732370400000" as cursor when the page ends there). */
 void get_events(struct call *c)
 {
     struct store_query q = {.kind = STORE_ASK_EVENTS, .limit = call_limit(c, 100, STORE_PAGE_MAX)};
@@ -524,12 +526,19 @@ void get_events(struct call *c)
             call_ask(c, &q, events_answered);
         return;
     }
-    struct recent_events x = {call_begin(c), q.level, q.limit, 0};
+    struct recent_events x = {call_begin(c), q.level, q.limit, INT64_MAX};
     char cursor[40] = "";
     json_array_begin(x.w, "events");
     event_recent(put_recent, &x);
+    c->state = &c->writer; /* the list is begun */
+    q.limit = x.left;
+    q.to_ms = x.oldest_ms;
+    if (x.left && c->admin->start.store) {
+        call_ask(c, &q, events_answered);
+        return;
+    }
     json_array_end(x.w);
-    if (x.oldest_ms && c->admin->start.store)
+    if (x.left == 0 && c->admin->start.store)
         snprintf(cursor, sizeof cursor, "t%lld", (long long)x.oldest_ms);
     json_put_c(x.w, "cursor", cursor);
     json_put_bool(x.w, "done", !cursor[0]);

@@ -5,6 +5,7 @@ import http.client
 import http.server
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -151,6 +152,9 @@ def tail_follows(g):
     child.terminate()
     child.wait()
     assert line["target"] == "one/m1", line
+    said = g.run("tail", "--plain", "--no-follow").stdout.splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d ok 200, one/m1, 10 in, 5 out, (first token [\d.]+ s, )?whole [\d.]+ s, <?\$[\d.]+"
+                        r", route fast, id \w{26}", said[-1]), said[-1]
 
 
 def filters_pages_and_faults(g):
@@ -192,11 +196,18 @@ def state_outlives_a_restart(g, secret):
     g.run("route", "switch", "fast", "two/m2")
     g.run("profile", "save", "night")
     wait_for(lambda: any("saved" in a["what"] for a in g.lines("audit")))
+    said = {(e["time_ms"], e["text"]) for e in g.lines("events", "--limit", "500")}
+    assert said
     assert g.run("down").returncode == 0
     g.wait_end(10)
     assert g.run("status", code=3).stderr.startswith("pointsman: no gateway answers")
     g.start()
     assert g.text(**auth) == "hello from two"
+    events = g.lines("events", "--limit", "500")
+    missing = said - {(e["time_ms"], e["text"]) for e in events}
+    assert not missing, missing
+    assert events == sorted(events, key=lambda e: -e["time_ms"]), "events are not in order across the two lives"
+    assert g.lines("events", "--limit", "1") == events[:1]
     assert g.json("key", "show", "bob")["windows"][0]["used_nano"] >= 20000
     assert [p["name"] for p in g.lines("profile", "list")] == ["night"]
     revision = [c for c in g.lines("audit") if "→ two/m2" in c["what"]][0]["revision"]
