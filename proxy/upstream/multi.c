@@ -106,6 +106,8 @@ static void multi_on_event(void *ctx, uint32_t events)
     if (!(events & wanted)) {
         if (s->want)
             multi_arm(u, s, s->want);
+        else if (events == EPOLLOUT)
+            multi_arm(u, s, EPOLLIN); /* the answer had come before the socket was asked to be read */
         else
             multi_on_idle_event(u, s, s->connection && !s->held);
         return;
