@@ -114,7 +114,9 @@ static void check_framing(const struct seen *s, struct gate_facts *f)
     if (s->codings && f->http10)
         refuse(f, 400, "transfer-encoding does not exist in HTTP/1.0");
     if (s->codings && !str_eq_nocase(s->coding, STR("chunked")))
-        refuse(f, 501, "the only transfer-encoding known here is chunked");
+        refuse(f, 501, str_eq_nocase(str_trim(s->coding), STR("chunked"))
+            ? "transfer-encoding: leave out the blank behind `chunked`"
+            : "the only transfer-encoding known here is chunked");
     f->chunked = s->codings > 0;
     if (s->hosts > 1 || (s->hosts == 0 && !f->http10))
         refuse(f, 400, "a request has exactly one Host header");

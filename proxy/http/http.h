@@ -124,6 +124,7 @@ size_t http_stream_queued(const struct http_request *q);         /* bytes not ye
  * shows that something is missing: no last chunk, too few bytes, or a reset where neither can. */
 void http_stream_end(struct http_request *q, bool clean);
 
+/* For tests: nothing is left open. */
 struct http_stats {
     size_t connections, requests_live;
     int64_t accepted, refused, client_stall_us_total;

@@ -108,10 +108,11 @@ static void probes_get_the_wanted_verdict(void **state)
         struct outcome o = send_raw(raw, n);
         bool reject = str_starts(line, STR("reject+close"));
         bool limit = str_find(line, STR("known MHD")) >= 0;
-        /* What libmicrohttpd can't read it refuses (1.0 can't read chunk extensions and bare line
-         * feeds); an upgrade is refused by design. */
-        bool may_refuse = str_starts(file, STR("15_")) || str_starts(file, STR("21_")) ||
-                          str_starts(file, STR("60_")) || MHD_get_version()[0] != '0';
+        /* `chunked` with a blank behind it is read from libmicrohttpd 1.0 on, which in turn refuses
+         * extensions of chunks. A chunk's size has no blank behind it in RFC 9112, 7.1, and no version
+         * reads one. Upgrades are refused by design. */
+        bool may_refuse = str_starts(file, STR("21_")) || str_starts(file, STR("60_")) ||
+                          str_starts(file, MHD_get_version()[0] == '0' ? STR("15_") : STR("22_"));
         bool right = reject ? o.served == 0 && o.ended : o.served > 0 && o.answers == o.served;
         if (may_refuse)
             right = right || (o.served == 0 && o.ended);
