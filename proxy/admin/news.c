@@ -35,9 +35,10 @@ struct news *news_new(struct spool *const *spools, size_t spool_count)
 static void drop_first(struct news *n)
 {
     struct news_entry *e = &n->entries[n->first++ % NEWS_ENTRIES];
-    n->bytes -= e->bytes.n;
+    n->bytes -= e->bytes.n + e->json.n;
     free((void *)(uintptr_t)e->bytes.p);
-    e->bytes = STR_NULL;
+    free((void *)(uintptr_t)e->json.p);
+    e->bytes = e->json = STR_NULL;
 }
 
 void news_free(struct news *n)
@@ -59,7 +60,7 @@ static void push(struct news *n, enum news_kind kind, const void *p, size_t byte
     while (n->first < n->next &&
            (n->next - n->first >= NEWS_ENTRIES || n->bytes + bytes > NEWS_BYTES))
         drop_first(n);
-    n->entries[n->next % NEWS_ENTRIES] = (struct news_entry){n->next, kind, {copy, bytes}};
+    n->entries[n->next % NEWS_ENTRIES] = (struct news_entry){.sequence = n->next, .kind = kind, .bytes = {copy, bytes}};
     n->bytes += bytes;
     n->next++;
 }
@@ -154,4 +155,15 @@ void news_each(const struct news *n, uint64_t since,
     for (uint64_t s = n->next; s > n->first && s - 1 > since; s--)
         if (!fn(ctx, &n->entries[(s - 1) % NEWS_ENTRIES]))
             return;
+}
+
+void news_keep_json(struct news *n, const struct news_entry *e, struct str json)
+{
+    struct news_entry *mine = &n->entries[e->sequence % NEWS_ENTRIES];
+    char *copy = malloc(json.n + 1);
+    if (!copy)
+        return; /* it is written anew the next time */
+    memcpy(copy, json.p, json.n);
+    mine->json = str_n(copy, json.n);
+    n->bytes += json.n; /* the next entry pushes out what is too much */
 }

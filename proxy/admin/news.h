@@ -27,6 +27,7 @@ struct news_entry {
     uint64_t sequence;
     enum news_kind kind;
     struct str bytes; /* NEWS_RECORD: packed; NEWS_EVENT: struct event; NEWS_MARKER: struct news_marker */
+    struct str json;  /* of a record, once somebody has been told of it */
 };
 
 struct news;
@@ -42,5 +43,7 @@ bool news_covers(const struct news *n, uint64_t since);
 /* Newest first, those after `since`; fn returns false to stop. */
 void news_each(const struct news *n, uint64_t since,
     bool (*fn)(void *ctx, const struct news_entry *e), void *ctx);
+/* Keeps the text of an entry, so that it is written once for all who ask. */
+void news_keep_json(struct news *n, const struct news_entry *e, struct str json);
 
 #endif

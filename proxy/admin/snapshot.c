@@ -19,7 +19,8 @@
 
 enum { LOOK_US = 50000, WAIT_MOST_MS = 60000, REFUSED_MS = 60000, TROUBLE_PPM = 50000, TROUBLE_LEAST = 5,
     LIVE_ROWS = 200, ROWS_US = 50000, STREAM_LOOK_US = 20000, STREAM_QUEUE = 256 << 10,
-    COUNT_US = 200000 };
+    COUNT_US = 200000, CROWD = 64, CROWD_US = 250000,
+    CROWD_ROWS = 100 };
 
 struct want {
     struct filter filter;
@@ -27,6 +28,7 @@ struct want {
     unsigned limit;
     bool only_recent, changed_live;
     int64_t until_us, counting_us; /* running requests alone are news only from then on */
+    int64_t crowd_us;              /* and more news than a person can read, only from then on */
     size_t live_seen;
 };
 
@@ -180,6 +182,23 @@ static void marker_json(const struct news_entry *e, struct json_writer *w)
     json_object_end(w);
 }
 
+/* Written once for all who ask: twenty consoles are told of the same records. */
+static struct str record_text(struct admin *a, const struct news_entry *e, const struct record *r)
+{
+    if (e->json.n)
+        return e->json;
+    struct buf *b = &a->live_view.record_json;
+    if (!b->max)
+        buf_init(b, 1 << 20);
+    buf_reset(b);
+    struct json_writer w = json_writer(b);
+    record_json(r, &w);
+    if (b->err)
+        return STR("{}");
+    news_keep_json(a->news, e, buf_str(b));
+    return buf_str(b);
+}
+
 static bool put_news(void *ctx, const struct news_entry *e)
 {
     struct put *p = ctx;
@@ -187,14 +206,16 @@ static bool put_news(void *ctx, const struct news_entry *e)
     struct record r;
     if (e->kind != p->kind)
         return true;
-    if (e->kind == NEWS_EVENT) {
+    if (e->kind == NEWS_RECORD && e->json.n && p->want->filter.count == 0) {
+        json_put_raw(w, NULL, e->json);
+    } else if (e->kind == NEWS_EVENT) {
         struct event copy;
         memcpy(&copy, e->bytes.p, sizeof copy);
         event_json(&copy, w);
     } else if (e->kind == NEWS_MARKER) {
         marker_json(e, w);
     } else if (record_unpack(e->bytes, &r) == 0 && filter_match(&p->want->filter, &r)) {
-        record_json(&r, w);
+        json_put_raw(w, NULL, record_text(p->call->admin, e, &r));
     } else {
         return true;
     }
@@ -204,6 +225,9 @@ static bool put_news(void *ctx, const struct news_entry *e)
 static void put_kind(struct call *c, struct want *x, const char *key, enum news_kind kind)
 {
     struct put p = {c, x, 0, kind};
+    uint64_t news = news_sequence(c->admin->news) - x->since;
+    if (x->since && news > x->limit && !x->only_recent)
+        x->limit = MIN(x->limit, (unsigned)CROWD_ROWS); /* the newest; older ones are in the store */
     json_array_begin(&c->writer, key);
     news_each(c->admin->news, x->since, put_news, &p);
     json_array_end(&c->writer);
@@ -288,8 +312,11 @@ static struct call *first_waiting(struct admin *a)
     return NULL;
 }
 
+/* Thousands of records a second are told to a screen four times a second; `tail` gets each at once. */
 static bool has_news(const struct want *x, uint64_t sequence, size_t live, int64_t now_us)
 {
+    if (sequence - x->since > CROWD && !x->only_recent)
+        return now_us >= x->crowd_us;
     if (sequence != x->since)
         return true;
     return !x->only_recent && (live != x->live_seen || (live > 0 && now_us >= x->counting_us));
@@ -336,13 +363,15 @@ void get_snapshot(struct call *c)
         return;
     (void)news_look(c->admin->news);
     x->live_seen = admin_live_count(c->admin);
+    int64_t now_us = loop_now_us(c->admin->loop);
+    x->crowd_us = (now_us / CROWD_US + 1) * CROWD_US; /* at one time for all: they share what is written */
+    x->until_us = now_us + wait_ms * 1000;
+    x->counting_us = now_us + COUNT_US;
     if (wait_ms <= 0 || !news_covers(c->admin->news, x->since) ||
-        news_sequence(c->admin->news) != x->since) {
+        has_news(x, news_sequence(c->admin->news), x->live_seen, now_us)) {
         send_snapshot(c);
         return;
     }
-    x->until_us = loop_now_us(c->admin->loop) + wait_ms * 1000;
-    x->counting_us = loop_now_us(c->admin->loop) + COUNT_US;
     c->waiting = true;
     if (!loop_timer_running(&c->admin->look))
         (void)loop_timer_set(c->admin->loop, &c->admin->look,

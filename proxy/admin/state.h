@@ -25,6 +25,7 @@ struct admin {
         int64_t counted_us, written_us;
         size_t count, rows;
         struct buf rows_json;    /* the first LIVE_ROWS of them, for consoles without a filter */
+        struct buf record_json;  /* one that ended, before news keeps its text */
     } live_view;
     struct alarms *alarms;       /* budgets, spend, and who is told */
     struct call *calls;          /* every call whose connection is open */
