@@ -1,7 +1,8 @@
 /* fill.c: fills a store with N made-up records and times what a console asks of it.
  *
- *     build/tests/bench/fill 10000000 DIR [MS]  # DIR is made when it is not there; filled up to N,
- *                                              # MS of clock time between two records (250)
+ *     build/tests/bench/fill 10000000 DIR [MS [GIB]]  # DIR is made when it is not there; filled up to N,
+ *                                                    # MS of clock time between two records (250),
+ *                                                    # GIB of bodies for the newest (0)
  *
  * Prints rows per second, bytes per row, and the time of newest-first pages by each filter, of
  * facets, percentiles and a filter without an index: first with nothing of the file in memory (as
@@ -15,6 +16,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { BODY_REQUEST = 24000, BODY_ANSWER = 8000 };
 
 static uint64_t seed = 88172645463325252u;
 
@@ -105,6 +108,41 @@ static int fill(struct store *s, int64_t from, int64_t until, int64_t every_ms)
     return 0;
 }
 
+static struct str some_noise(const char *noise, size_t from_most, size_t n)
+{
+    char *copy = malloc(n);
+    if (copy)
+        memcpy(copy, noise + dice((unsigned)(from_most - n)), n);
+    return str_n(copy, copy ? n : 0);
+}
+
+/* Noise, so that a gibibyte put in is one on the disk: the newest records' bodies, oldest first. */
+static int fill_bodies(struct store *s, int64_t rows, int64_t bytes, struct err *e)
+{
+    static char noise[2 << 20];
+    int64_t count = MIN(bytes / (BODY_REQUEST + BODY_ANSWER), rows), began = clock_mono_us();
+    if (count == 0)
+        return 0;
+    if (store_start(s, e) < 0)
+        return 1;
+    for (size_t i = 0; i + 8 <= sizeof noise; i += 8) {
+        dice(2);
+        memcpy(noise + i, &seed, 8);
+    }
+    for (int64_t n = rows - count; n < rows; n++) {
+        char id[32];
+        snprintf(id, sizeof id, "01jd%022llx", (unsigned long long)n);
+        struct store_body b = {.request = some_noise(noise, sizeof noise, BODY_REQUEST),
+            .response = some_noise(noise, sizeof noise, BODY_ANSWER)};
+        while (store_put_body(s, str_c(id), &b) < 0)
+            usleep(5000);
+    }
+    store_stop(s);
+    double seconds = (double)(clock_mono_us() - began) / 1e6;
+    printf("%-34s %12.0f bodies/s\n", "bodies stored", (double)count / seconds);
+    return 0;
+}
+
 static bool never(void *ctx, const struct record *r)
 {
     (void)ctx;
@@ -158,7 +196,7 @@ static void timed(struct store *s, const char *what, const struct store_query *q
         best = MIN(best, took);
         worst = MAX(worst, took);
         n = a ? a->n : 0;
-        if (!a || a->rc < 0)
+        if (!a || (a->rc < 0 && a->rc != -ERR_NOT_FOUND))
             printf("%s: %s\n", what, a ? a->err.text : "no memory");
         store_answer_free(a);
     }
@@ -166,9 +204,11 @@ static void timed(struct store *s, const char *what, const struct store_query *q
         (double)best / 1000, n);
 }
 
-static void ask_all(struct store *s)
+static void ask_all(struct store *s, int64_t rows)
 {
     const int64_t now = clock_wall_ms();
+    char last[32];
+    snprintf(last, sizeof last, "01jd%022llx", (unsigned long long)rows - 1);
     const struct {
         const char *what;
         struct store_query q;
@@ -186,6 +226,7 @@ static void ask_all(struct store *s)
         {"by key, with none of that class", {.limit = 200, .key = STR("key-3"), .status_class = 5}},
         {"no index, no match (partial)", {.limit = 200, .keep = never}},
         {"one id", {.kind = STORE_ASK_RECORD, .id = STR("01jd0000000000000000000100")}},
+        {"one body (0 rows: none is kept)", {.kind = STORE_ASK_BODY, .id = str_c(last)}},
         {"facets of models, all time", {.kind = STORE_ASK_FACETS, .dimension = STORE_BY_MODEL}},
         {"facets of keys, all time", {.kind = STORE_ASK_FACETS, .dimension = STORE_BY_KEY}},
         {"models, percentiles of 24 h", {.kind = STORE_ASK_SUMS, .dimension = STORE_BY_MODEL,
@@ -202,21 +243,24 @@ static void ask_all(struct store *s)
 
 int main(int argc, char **argv)
 {
-    uint64_t rows, every_ms = 250;
+    uint64_t rows, every_ms = 250, gib = 0;
     struct store *s;
     struct err e = {0};
-    if (argc < 3 || argc > 4 || !str_to_u64(str_c(argv[1]), &rows) ||
-        (argc == 4 && !str_to_u64(str_c(argv[3]), &every_ms)) || every_ms > 3600000) {
-        fprintf(stderr, "usage: fill ROWS DIR [MS]\n");
+    if (argc < 3 || argc > 5 || !str_to_u64(str_c(argv[1]), &rows) ||
+        (argc > 3 && !str_to_u64(str_c(argv[3]), &every_ms)) || every_ms > 3600000 ||
+        (argc > 4 && !str_to_u64(str_c(argv[4]), &gib)) || gib > 1024) {
+        fprintf(stderr, "usage: fill ROWS DIR [MS [GIB]]\n");
         return 2;
     }
-    struct store_config c = {.dir = argv[2], .workers = 1, .slots = 16};
+    struct store_config c = {.dir = argv[2], .workers = 1, .slots = 16,
+        .body_keep_ms = 365 * 86400000LL, .body_keep_bytes = (int64_t)MAX(gib, 1) << 30};
     if (store_open(&s, &c, &e) < 0 || store_recover(s, clock_wall_ms(), NULL, &e) < 0) {
         fprintf(stderr, "fill: %s\n", e.text);
         return 1;
     }
     int64_t have = stored(s);
     int rc = fill(s, have, MAX((int64_t)rows, have), (int64_t)every_ms);
+    rc = rc ? rc : fill_bodies(s, MAX((int64_t)rows, have), (int64_t)gib << 30, &e);
     char path[600];
     struct stat st;
     snprintf(path, sizeof path, "%s/pointsman.db", argv[2]);
@@ -225,7 +269,7 @@ int main(int argc, char **argv)
             (double)st.st_size / (double)MAX((int64_t)rows, have));
     database = path;
     if (rc == 0)
-        ask_all(s);
+        ask_all(s, MAX((int64_t)rows, have));
     store_close(s);
     return rc;
 }
