@@ -56,6 +56,21 @@ static struct str prefix_of(struct str secret)
     return str_starts(secret, STR("sk-pm-")) ? str_first(secret, 10) : STR("(not a pointsman key)");
 }
 
+/* One text for what is unknown, paused, revoked and expired. That a key was mistyped is no secret: it
+ * shows from the key alone. */
+static enum step_result refuse_key(struct exchange *x, struct str secret)
+{
+    const char *owner = x->worker->shared->owner_name;
+    if (str_starts(secret, STR("sk-pm-")) && !key_well_formed(secret))
+        return exchange_refuse(x, 401, "invalid_api_key", -1,
+            "the key " STR_FMT "… is not one that this pointsman gateway made: it is mistyped or cut "
+            "short (its last characters don't fit the others); copy it again, or ask %s for a new one",
+            STR_ARG(prefix_of(secret)), owner);
+    return exchange_refuse(x, 401, "invalid_api_key", -1,
+        "the key " STR_FMT "… is not known to this pointsman gateway, or is paused, revoked or "
+        "expired; ask %s for a new one", STR_ARG(prefix_of(secret)), owner);
+}
+
 /* May somebody without a key come in? Only while none is defined, and (unless `open_to: any`) only
  * the gateway's own user or root from this machine. */
 static enum step_result check_open(struct exchange *x, const struct str *keys, size_t n)
@@ -67,14 +82,10 @@ static enum step_result check_open(struct exchange *x, const struct str *keys, s
             return exchange_refuse(x, 401, "missing_api_key", -1,
                 "this pointsman gateway asks for a key: send `Authorization: Bearer sk-pm-…`; "
                 "ask %s for one", shared->owner_name);
-        return exchange_refuse(x, 401, "invalid_api_key", -1,
-            "the key " STR_FMT "… is not known to this pointsman gateway, or is paused, revoked or "
-            "expired; ask %s for a new one", STR_ARG(prefix_of(keys[0])), shared->owner_name);
+        return refuse_key(x, keys[0]);
     }
     if (n && str_starts(keys[0], STR("sk-pm-")))
-        return exchange_refuse(x, 401, "invalid_api_key", -1,
-            "the key " STR_FMT "… is not known to this pointsman gateway, or is paused, revoked or "
-            "expired; ask %s for a new one", STR_ARG(prefix_of(keys[0])), shared->owner_name);
+        return refuse_key(x, keys[0]);
     if (str_eq(config->open_to, STR("any")))
         return STEP_WAIT;
     if (x->client_uid == shared->owner_uid || x->client_uid == 0)
@@ -104,10 +115,7 @@ static enum step_result check_key(struct exchange *x)
     const struct key *k = x->key;
     if (k->paused || k->revoked || (k->expires_ms && k->expires_ms <= x->time_ms)) {
         x->key = NULL;
-        return exchange_refuse(x, 401, "invalid_api_key", -1,
-            "the key " STR_FMT "… is not known to this pointsman gateway, or is paused, revoked or "
-            "expired; ask %s for a new one", STR_ARG(prefix_of(keys[0])),
-            x->worker->shared->owner_name);
+        return refuse_key(x, keys[0]);
     }
     if (!key_allows_source(k, without_port(x->peer)))
         return exchange_refuse(x, 403, "source_not_allowed", -1,
