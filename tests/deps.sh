@@ -50,7 +50,8 @@ else
 fi
 [ -e /usr/include/uthash.h ] || add uthash-dev uthash-devel uthash
 if [ "$kind" != run ]; then
-    command -v python3 >/dev/null 2>&1 || add python3 python3 python
+    # Debian has a python3-minimal without most of the library
+    python3 -c "import concurrent.futures" 2>/dev/null || add python3 python3 python
     command -v tmux >/dev/null 2>&1 || add tmux tmux tmux
 fi
 if [ "$kind" = ci ]; then

@@ -129,7 +129,7 @@ class Bench:
 
 
 def it_fills_under_load_and_heals(b):
-    b.many(200)
+    b.many(40)  # the small disk is nearly full after 200: two logs of SQLite's and the spool take most of it
     wish(b.refused == 0, "refused with room on the disk")
     b.fill()
     for _ in range(20):  # records go on into what is reserved, until that is full too
