@@ -100,7 +100,7 @@ static int alone(const struct cli *c)
     if (strcmp(verb, "config check") == 0)
         return offline_config_check(&o, word);
     if (strcmp(verb, "config options") == 0)
-        return offline_config_options(&o);
+        return offline_config_options(&o, cli_option(c, "sample") != NULL);
     if (strcmp(verb, "config import") == 0)
         return offline_config_import(&o, word, c->words[1]);
     if (strcmp(verb, "db check") == 0)

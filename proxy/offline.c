@@ -74,12 +74,14 @@ int offline_config_check(const struct offline *o, const char *file)
     return c ? 0 : 1;
 }
 
-int offline_config_options(const struct offline *o)
+int offline_config_options(const struct offline *o, bool sample)
 {
     struct buf out;
     buf_init(&out, LINES_MAX);
     if (o->json)
         config_options_json(&out);
+    else if (sample)
+        config_sample(&out);
     else
         config_reference(&out);
     printf("%s%s", buf_c(&out), o->json ? "\n" : "");

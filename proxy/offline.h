@@ -18,7 +18,7 @@ struct offline {
 };
 
 int offline_config_check(const struct offline *o, const char *file);
-int offline_config_options(const struct offline *o);
+int offline_config_options(const struct offline *o, bool sample);
 int offline_config_import(const struct offline *o, const char *format, const char *file);
 int offline_db_check(const struct offline *o);
 int offline_db_backup(const struct offline *o, const char *path);

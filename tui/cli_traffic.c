@@ -122,6 +122,35 @@ static void print_line(const struct cli *c, const struct json *r)
     table_print(&t, &quiet, "");
 }
 
+/* One sentence a request, every figure with its word: for a screen reader, a log, a grep. */
+static void print_plain(const struct cli *c, const struct json *r)
+{
+    char b[FORMAT_MAX];
+    struct buf line;
+    const char *target = json_string(r, "target", "");
+    int64_t status = json_int(r, "status", 0);
+    buf_init(&line, 8192);
+    buf_printf(&line, "%s %s", format_clock(b, time_of(r)), json_string(r, "outcome", "running"));
+    if (status)
+        buf_printf(&line, " %lld", (long long)status);
+    buf_printf(&line, ", %s", target[0] ? target : json_string(r, "model_asked", "no model"));
+    buf_printf(&line, ", %s in", format_count(b, json_int(r, "input_tokens", 0)));
+    buf_printf(&line, ", %s out", format_count(b, json_int(r, "output_tokens", 0)));
+    if (json_int(r, "ttft_us", 0))
+        buf_printf(&line, ", first token %s s", format_seconds(b, json_int(r, "ttft_us", 0)));
+    buf_printf(&line, ", whole %s s", format_seconds(b, json_int(r, "total_us", 0)));
+    buf_printf(&line, ", %s", format_dollars(b, json_int(r, "cost_nano", 0)));
+    static const char *const named[] = {"key", "route", "session", "id"};
+    for (size_t i = 0; i < ARRAY_LEN(named); i++)
+        if (json_string(r, named[i], "")[0])
+            buf_printf(&line, ", %s %s", named[i], json_string(r, named[i], ""));
+    const char *why = json_string(json_member(r, "error"), "message", "");
+    if (why[0])
+        buf_printf(&line, ", because: %s", why);
+    cli_say(c, "%s", buf_c(&line) ? buf_c(&line) : "");
+    buf_fini(&line);
+}
+
 /* What was stored while we began to follow comes twice; so does a record that was amended. */
 static uint64_t printed[PRINTED];
 static size_t printed_next;
@@ -157,6 +186,8 @@ static void print_rows(const struct cli *c, const struct reply *r, bool backward
             continue;
         if (c->json)
             cli_put_json(raw[k]);
+        else if (cli_option(c, "plain"))
+            print_plain(c, list[k]);
         else
             print_line(c, list[k]);
     }
