@@ -2,7 +2,7 @@
  * an alarm posted to a URL. They run on a worker's upstream side, like real traffic, so what they find
  * is what traffic would find.
  *
- *     rc = aside_start(&asides, worker, &what, admin_loop, done, arg); // any number at once
+ *     rc = aside_start(&asides, worker, &what, loop, done, arg); // any number at once
  *     aside_end_all(&asides);  // after the threads have ended, before the loops are freed
  *
  * The list belongs to the thread that asks: it starts them, and done() runs there. What is given is

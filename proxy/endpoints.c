@@ -196,10 +196,3 @@ int endpoint_match(struct str method, struct str path, bool anthropic, struct ar
             STR_ARG(str_first(path, 120)), ep->allow, STR_ARG(str_first(method, 16)));
     return not_found(path, e);
 }
-
-void endpoint_each(void (*fn)(void *ctx, const char *methods, const char *path, const char *help),
-    void *ctx)
-{
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        fn(ctx, rows[i].methods, rows[i].path, rows[i].help);
-}

@@ -38,8 +38,4 @@ struct endpoint {
 int endpoint_match(struct str method, struct str path, bool anthropic, struct arena *a,
     struct endpoint *ep, struct err *e) MUST_CHECK;
 
-/* One line per endpoint for docs and tests. */
-void endpoint_each(void (*fn)(void *ctx, const char *methods, const char *path, const char *help),
-    void *ctx);
-
 #endif

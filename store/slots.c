@@ -1,9 +1,8 @@
 /* slots.c: the table of running exchanges of one worker, in a mapped file.
  *
  * A slot goes free → used (worker: slot_take) → ended (worker: its end record is in the spool) →
- * free (writer: that record is committed; or worker: slot_drop). The writer hands freed indices
- * back through a ring with one producer and one consumer; low indices are used first, so that a
- * quiet gateway touches few pages.
+ * free (writer: that record is committed). The writer hands freed indices back through a ring with one
+ * producer and one consumer; low indices are used first, so that a quiet gateway touches few pages.
  *
  * Readers copy between two looks at the sequence. The copy races with the worker's plain stores by
  * design: it is thrown away when the sequence moved. */
@@ -121,13 +120,6 @@ void slot_write_begin(struct slot *slot)
 void slot_write_end(struct slot *slot)
 {
     atomic_fetch_add_explicit(&slot->sequence, 1, memory_order_release);
-}
-
-void slot_drop(struct spool *s, struct slot *slot)
-{
-    struct slot_table *t = &s->table;
-    atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
-    t->stack[t->stacked++] = (uint32_t)(slot - t->slots);
 }
 
 void slot_end(struct spool *s, int64_t index)

@@ -65,8 +65,6 @@ void spool_close(struct spool *s);
 struct slot *slot_take(struct spool *s);
 void slot_write_begin(struct slot *slot);
 void slot_write_end(struct slot *slot);
-/* For an exchange that never went upstream and has no record. */
-void slot_drop(struct spool *s, struct slot *slot);
 
 enum spool_kind { SPOOL_END = 1, SPOOL_AMEND = 2 };
 /* Appends a packed record (record_pack). r->slot/worker name the slot to free after the commit.

@@ -42,7 +42,7 @@ struct theme {
 };
 
 /* Over what *t holds: lines that are not there leave it as it is. Errors name the line. `inherit`
- * is looked up with theme_load(), at most four deep. */
+ * is looked up with theme_load(), at most four deep. For tests: files are read by theme_load(). */
 int theme_parse(struct theme *t, struct str text, struct err *e) MUST_CHECK;
 
 /* The user's folder, then the system's, then the built-in ones. */

@@ -309,11 +309,6 @@ int admin_new(struct admin **out, const struct admin_start *start, struct err *e
     return 0;
 }
 
-struct loop *admin_loop(struct admin *a)
-{
-    return a->loop;
-}
-
 void *admin_run(void *arg)
 {
     struct admin *a = arg;
@@ -343,5 +338,6 @@ void admin_free(struct admin *a)
     alarms_free(a->alarms);
     news_free(a->news);
     buf_fini(&a->live_view.rows_json);
+    buf_fini(&a->live_view.record_json);
     free(a);
 }

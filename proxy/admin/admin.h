@@ -87,7 +87,6 @@ int admin_listen(struct str path, struct str group, int *fd, struct err *e) MUST
 
 int admin_new(struct admin **out, const struct admin_start *start, struct err *e) MUST_CHECK;
 void *admin_run(void *admin);                  /* the thread's body */
-struct loop *admin_loop(struct admin *a);      /* for loop_post() */
 void admin_reload(struct admin *a);            /* any thread: SIGHUP */
 void admin_stop(struct admin *a);              /* any thread */
 void admin_free(struct admin *a);              /* after the thread has ended */

@@ -44,6 +44,7 @@ void demo_config(const struct demo *d, struct str listen, struct buf *yaml);
 enum { DEMO_CLIENTS = 16 };
 int demo_load_start(struct demo *d, const char *gateway_url, struct err *e) MUST_CHECK;
 
+/* For tests. */
 struct demo_counts {
     int64_t asked, answered, failed, hung_up; /* by the load; answered: 2xx to the end */
     int64_t served;                           /* by the simulated providers */

@@ -47,14 +47,6 @@ const char *dialect_name(enum dialect d)
     return (unsigned)d < DIALECT_COUNT ? dialect_names[d] : "unknown";
 }
 
-int dialect_from_name(struct str name)
-{
-    for (int i = 0; i < DIALECT_COUNT; i++)
-        if (str_eq(name, str_c(dialect_names[i])))
-            return i;
-    return -1;
-}
-
 const char *wire_name(enum wire w)
 {
     return (unsigned)w < WIRE_COUNT ? wires[w].name : "unknown";

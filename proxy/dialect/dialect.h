@@ -27,7 +27,6 @@ enum wire {
 };
 
 const char *dialect_name(enum dialect d); /* "openai", "openai_responses", "anthropic" … */
-int dialect_from_name(struct str name);   /* or -1 */
 const char *wire_name(enum wire w);
 /* Of a record's endpoint ("/v1/messages"); WIRE_RAW where it is none of the above. */
 enum wire wire_of_endpoint(struct str endpoint);

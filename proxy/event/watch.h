@@ -38,7 +38,8 @@ void watch_end(struct watch *w);
 /* Reader's side. */
 bool watch_pop(struct watch *w, struct watch_piece *out);
 bool watch_over(const struct watch *w); /* ended and all read */
-uint64_t watch_missed(const struct watch *w); /* lost since the last piece that was popped */
+/* Lost since the last piece that was popped; watch_pop() tells it with the next one. For tests. */
+uint64_t watch_missed(const struct watch *w);
 void watch_leave(struct watch *w);
 
 #endif

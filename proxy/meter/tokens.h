@@ -23,13 +23,14 @@ struct tokens_counter {
     uint32_t exact_bytes; /* fed without sampling */
 };
 
+/* Plain text: for tests; what passes is JSON. */
 void tokens_feed(struct tokens_counter *c, struct str text);
 /* The inside of a JSON string, escapes and all. Past the first 128 KiB samples are taken. */
 void tokens_feed_json(struct tokens_counter *c, struct str inside);
 /* What follows does not continue the last word. */
 void tokens_break(struct tokens_counter *c);
 int64_t tokens_count(const struct tokens_counter *c);
-int64_t tokens_estimate(struct str text);
+int64_t tokens_estimate(struct str text); /* of plain text, for tests */
 /* When only the number of bytes is known (a stream that was cut): English prose and code. */
 int64_t tokens_of_bytes(int64_t bytes);
 

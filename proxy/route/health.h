@@ -62,9 +62,6 @@ bool health_slot_take(struct health *h, const struct provider *p,
     struct health_waiter *w) MUST_CHECK;
 bool health_slot_cancel(struct health *h, const struct provider *p, struct health_waiter *w);
 void health_slot_release(struct health *h, const struct provider *p, int64_t now_us);
-/* Waiters before this one (0 = next); -1 when it waits no more. */
-int64_t health_slot_position(struct health *h, const struct provider *p,
-    const struct health_waiter *w);
 
 /* What a provider was found not to have, by asking it; until restart. */
 enum health_lack {

@@ -77,21 +77,6 @@ void health_slot_release(struct health *h, const struct provider *p, int64_t now
     }
 }
 
-int64_t health_slot_position(struct health *h, const struct provider *p,
-    const struct health_waiter *w)
-{
-    struct provider_health *ph = provider_health(h, p);
-    int64_t at = 0;
-    if (!ph)
-        return -1;
-    pthread_mutex_lock(&ph->lock);
-    const struct health_waiter *q = ph->first;
-    for (; q && q != w; q = q->next)
-        at++;
-    pthread_mutex_unlock(&ph->lock);
-    return q ? at : -1;
-}
-
 void health_note_lack(struct health *h, const struct provider *p, enum health_lack what)
 {
     struct provider_health *ph = provider_health(h, p);

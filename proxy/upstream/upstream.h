@@ -102,6 +102,7 @@ void upstream_pause(struct upstream_call *c);  /* back-pressure: no more data() 
 void upstream_resume(struct upstream_call *c);
 void upstream_cancel(struct upstream_call *c); /* closes at once; no further callback */
 
+/* For tests: connections are reused. */
 struct upstream_stats {
     size_t live, idle_connections;
     int64_t started, reused;

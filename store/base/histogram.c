@@ -37,13 +37,6 @@ void histogram_add(struct histogram *h, int64_t value, int32_t times)
     bucket_add(&h->count[bucket_of(value)], times);
 }
 
-void histogram_merge(struct histogram *into, const struct histogram *from)
-{
-    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
-        if (from->count[i])
-            bucket_add(&into->count[i], from->count[i]);
-}
-
 int64_t histogram_total(const struct histogram *h)
 {
     int64_t sum = 0;

@@ -25,7 +25,6 @@ struct histogram {
 
 /* Values below 0 count as 0, above 2^36 - 1 (19 hours in µs) as that. */
 void histogram_add(struct histogram *h, int64_t value, int32_t times);
-void histogram_merge(struct histogram *into, const struct histogram *from);
 int64_t histogram_total(const struct histogram *h);
 
 /* The value below which `ppm` millionths of the counts lie; 0 when empty. */

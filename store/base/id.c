@@ -46,23 +46,3 @@ void id_make(struct id_source *s, int64_t wall_ms, char out[ID_LENGTH + 1])
     }
     out[ID_LENGTH] = '\0';
 }
-
-bool id_valid(struct str s)
-{
-    if (s.n != ID_LENGTH || s.p[0] > '7')
-        return false;
-    for (size_t i = 0; i < s.n; i++)
-        if (!s.p[i] || !strchr(digits, s.p[i]))
-            return false;
-    return true;
-}
-
-int64_t id_time_ms(struct str s)
-{
-    int64_t v = 0;
-    if (!id_valid(s))
-        return -1;
-    for (size_t i = 0; i < 10; i++)
-        v = v << 5 | (strchr(digits, s.p[i]) - digits);
-    return v;
-}

@@ -15,9 +15,6 @@ struct id_source { /* one per thread */
 };
 void id_source_init(struct id_source *s); /* seeds from the kernel */
 void id_make(struct id_source *s, int64_t wall_ms, char out[ID_LENGTH + 1]);
-bool id_valid(struct str s);
-/* The wall-clock ms that an id was made at; -1 when it is none. */
-int64_t id_time_ms(struct str s);
 
 /* A random number from the same source: for policies and jitter, never for secrets. */
 uint64_t id_random(struct id_source *s);

@@ -126,7 +126,8 @@ void json_quote(struct buf *out, struct str s);
 /* Convenience: json_text(json_get(object, key), a). */
 struct str json_get_str(struct str object, struct str key, struct arena *a);
 
-/* Splicing: copies `body` to `out` with the bytes of `at` (a sub-range of body) replaced. */
+/* Splicing, as tests see it (exchange/body.c sends the pieces without copying them): copies `body` to
+ * `out` with the bytes of `at` (a sub-range of body) replaced. */
 void json_splice(struct buf *out, struct str body, struct str at, struct str with);
 
 #endif

@@ -11,6 +11,7 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
+/* For tests: what is logged, and where to (stderr). */
 void log_set_level(enum log_level least);
 void log_set_fd(int fd);
 

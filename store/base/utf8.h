@@ -38,9 +38,9 @@ void utf8_ambiguous_wide(bool on);
 /* Columns: 0, 1 or 2. Controls are 0: they are never sent as they are. */
 unsigned utf8_width(uint32_t cp);
 
-/* Sum of the widths; each invalid byte counts one. For texts of our own. */
+/* For tests, over the two above: the sum of the widths, each invalid byte counting one; and whether
+ * every byte belongs to a scalar value. */
 size_t utf8_columns(struct str s);
-
 bool utf8_valid(struct str s);
 
 #endif

@@ -85,12 +85,11 @@ static void a_stream_error_is_an_event_of_its_wire(void **state)
     buf_fini(&b);
 }
 
-static void names_go_both_ways(void **state)
+static void everything_has_a_name(void **state)
 {
     (void)state;
     for (int i = 0; i < DIALECT_COUNT; i++)
-        assert_int_equal(dialect_from_name(str_c(dialect_name((enum dialect)i))), i);
-    assert_int_equal(dialect_from_name(STR("Openai")), -1);
+        assert_non_null(dialect_name((enum dialect)i));
     for (int i = 0; i < WIRE_COUNT; i++)
         assert_non_null(wire_name((enum wire)i));
     assert_int_equal(wire_dialect(WIRE_COUNT_TOKENS), DIALECT_ANTHROPIC);
@@ -192,7 +191,7 @@ int main(void)
         cmocka_unit_test(an_error_has_each_dialects_shape),
         cmocka_unit_test(a_status_without_a_row_takes_its_class),
         cmocka_unit_test(a_stream_error_is_an_event_of_its_wire),
-        cmocka_unit_test(names_go_both_ways),
+        cmocka_unit_test(everything_has_a_name),
         cmocka_unit_test(provider_errors_of_any_shape_are_read),
         cmocka_unit_test(recorded_errors_are_read_as_their_meaning_says),
     };

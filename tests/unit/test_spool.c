@@ -170,7 +170,9 @@ static void a_full_spool_says_so_before_records_are_lost_and_heals_when_drained(
 static void slots_are_taken_filled_read_ended_and_freed(void **state)
 {
     struct spool *s = spool_make(*state, 8 << 20, 3);
-    struct slot *a = slot_take(s), *b = slot_take(s), *c = slot_take(s), copy;
+    struct slot *a = slot_take(s), copy;
+    assert_non_null(slot_take(s));
+    struct slot *c = slot_take(s);
     struct record r;
     char id[32];
     assert_non_null(c);
@@ -192,8 +194,6 @@ static void slots_are_taken_filled_read_ended_and_freed(void **state)
     assert_int_equal(r.ttft_us, 2000);
     assert_int_equal(r.total_us, 10000);
     assert_int_equal(r.client_uid, -1);
-    slot_drop(s, b);
-    assert_ptr_equal(slot_take(s), b);
     r = record_number(7, id, false);
     r.slot = a->index;
     assert_int_equal(spool_append(s, SPOOL_END, &r), 0);
