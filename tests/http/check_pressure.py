@@ -2,6 +2,7 @@
 """Flow and leaving under some load: a client that does not read holds its provider back and costs no
 memory; one that leaves is noticed at once in every way and state; many streams keep their order; a
 drain cuts none of them. Prints TAP."""
+import ctypes
 import os
 import random
 import re
@@ -72,8 +73,17 @@ def numbers_of(answer):
     return [int(n) for n in re.findall(rb'"content":"w(\d+) ', answer.body)]
 
 
+def curl_cannot_pause():
+    """libcurl 8.5 goes on reading for a paused call and gives up when it holds 64 MiB (mended in 8.6)."""
+    linked = ctypes.CDLL("libcurl.so.4")
+    linked.curl_version.restype = ctypes.c_char_p
+    return linked.curl_version().startswith(b"libcurl/8.5.")
+
+
 def slow_reader():
     """100 MB to a client that first reads nothing."""
+    if curl_cannot_pause():
+        raise tap.Skip("libcurl 8.5 can't pause a transfer of more than 64 MiB")
     mock = Mock()
     gate = start(config_for(mock.url))
     try:
