@@ -132,7 +132,8 @@ static int fill_bodies(struct store *s, int64_t rows, int64_t bytes, struct err 
     for (int64_t n = rows - count; n < rows; n++) {
         char id[32];
         snprintf(id, sizeof id, "01jd%022llx", (unsigned long long)n);
-        struct store_body b = {.request = some_noise(noise, sizeof noise, BODY_REQUEST),
+        struct store_body b = {.time_ms = clock_wall_ms(),
+            .request = some_noise(noise, sizeof noise, BODY_REQUEST),
             .response = some_noise(noise, sizeof noise, BODY_ANSWER)};
         while (store_put_body(s, str_c(id), &b) < 0)
             usleep(5000);

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Plays every raw answer of ../shared/torture/upstream as a provider, whole, byte by byte, with a stall
-and with a reset in the middle, and judges what the client and the record get. One gateway, one
-provider for each answer and pace, sixteen at once. Prints TAP."""
+"""Plays every raw answer of ../shared/torture/upstream, and more of the same kinds, as a provider, whole,
+byte by byte, with a stall and with a reset in the middle, and judges what the client and the record
+get. One provider for each answer and pace, sixteen at once. Prints TAP."""
 import concurrent.futures
 import glob
+import gzip
 import json
 import os
 import random
@@ -18,6 +19,8 @@ import tap  # noqa: E402
 from peers import Client, Fault, Provider, post, shared  # noqa: E402
 
 SEED = 20261
+AT_ONCE = 200  # a configuration holds 256 providers
+PACES = ("whole", "bytes", "stall", "reset")
 
 
 def wish(right, text):
@@ -64,6 +67,10 @@ def clamped(answer):
     wish(answer.status == 429, f"status {answer.status}")
     after = answer.header("retry-after")
     wish(after is None or int(after) <= 86400, f"retry-after is {after}")
+
+
+def clamped_or_date(answer):
+    wish(answer.status == 429, f"status {answer.status}")
 
 
 def bomb(answer):
@@ -115,12 +122,112 @@ WANTED = {
 }
 
 
+JSON = b'{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},' \
+    b'"finish_reason":"stop"}],"usage":%s}' % b'{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}'
+HELLO = b'data: {"id":"c1","choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
+
+
+def whole(body=JSON, status=b"200 OK", kind=b"application/json", more=b"", length=None):
+    return b"HTTP/1.1 %s\r\nContent-Type: %s\r\n%sContent-Length: %d\r\n\r\n%s" % (
+        status, kind, more, len(body) if length is None else length, body)
+
+
+def streamed(*pieces, more=b"", end=b"0\r\n\r\n"):
+    return b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n%sTransfer-Encoding: chunked\r\n\r\n" % more + \
+        b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + end
+
+
+def usage(text):
+    return JSON.replace(JSON[JSON.index(b'"usage":'):-1], b'"usage":' + text)
+
+
+def sane(answer):
+    """Whatever it is, it is whole or shows that it is not, and nothing of the second answer is in it."""
+    wish(answer.status in (200, 204) or answer.status >= 400, f"status {answer.status}")
+    wish(b"SECOND" not in answer.raw, "a second answer came through")
+
+
+def no_hops(answer):
+    is_fine(answer)
+    for name in ("proxy-authenticate", "keep-alive", "upgrade", "te", "x-secret-hop", "set-cookie", "alt-svc",
+                 "strict-transport-security"):
+        wish(answer.header(name) is None, f"{name} is passed on")
+
+
+# More of the same kinds, made here: name → (raw, what the client asks for, the judge, wishes about the record)
+MADE = {
+    "silence after a head of half a line": (b"HTTP/1.1 20", False, lambda a: is_error(a, 502), {"cost_nano": 0}),
+    "a body shorter than its length": (whole(length=len(JSON) + 50), False, lambda a: is_error(a, 502), {}),
+    "a body longer than its length": (whole() + b"SECOND" * 10, False, sane, {}),
+    "two answers": (whole() + whole(b'{"SECOND":1}'), False, sane, {}),
+    "a length and chunks": (streamed(HELLO, b"data: [DONE]\n\n", more=b"Content-Length: 5\r\n"), True, sane, {}),
+    "two lengths": (whole(more=b"Content-Length: 3\r\n"), False, sane, {}),
+    "a negative length": (whole(length=-5), False, lambda a: is_error(a, 502), {}),
+    "headers of one hop": (whole(more=b"Connection: x-secret-hop\r\nX-Secret-Hop: 1\r\nKeep-Alive: 5\r\nSet-Cookie: a=b\r\n"
+                                 b"Proxy-Authenticate: Basic\r\nAlt-Svc: h3=\":1\"\r\nStrict-Transport-Security: max-age=1\r\n"),
+                           False, no_hops, {}),
+    "switching protocols": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nSECOND", False,
+                            lambda a: is_error(a, 502), {}),
+    "a hundred interim answers": (b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 100 + whole(), False, fine_or_502, {}),
+    "nothing, and that well": (b"HTTP/1.1 204 No Content\r\n\r\n", False, sane, {}),
+    "an empty body": (whole(b""), False, lambda a: is_error(a, 502), {}),
+    "a redirect elsewhere": (whole(b"", b"307 Temporary Redirect", more=b"Location: http://169.254.169.254/latest\r\n"), False,
+                             no_location, {}),
+    "not modified": (b"HTTP/1.1 304 Not Modified\r\n\r\n", False, lambda a: is_error(a, 502), {}),
+    "gzip that is none": (whole(b"not gzip at all", more=b"Content-Encoding: gzip\r\n"), False, lambda a: is_error(a, 502), {}),
+    "gzip that ends early": (whole(gzip.compress(JSON * 50)[:-30], more=b"Content-Encoding: gzip\r\n"), False,
+                             lambda a: is_error(a, 502), {}),
+    "gzip in gzip": (whole(gzip.compress(gzip.compress(JSON)), more=b"Content-Encoding: gzip, gzip\r\n"), False,
+                     lambda a: is_error(a, 502), {}),
+    "negative usage": (whole(usage(b'{"prompt_tokens":-3,"completion_tokens":-2,"total_tokens":-5}')), False, is_fine, {}),
+    "usage in words": (whole(usage(b'{"prompt_tokens":"3","completion_tokens":null,"total_tokens":[]}')), False, is_fine, {}),
+    "usage that is null": (whole(usage(b"null")), False, is_fine, {"usage_source": "estimated"}),
+    "usage past 64 bits": (whole(usage(b'{"prompt_tokens":99999999999999999999999,"completion_tokens":1e400}')), False, is_fine, {}),
+    "usage twice in one object": (whole(usage(b'{"prompt_tokens":3,"completion_tokens":2,"prompt_tokens":9000000}')), False, is_fine, {}),
+    "a mark of byte order": (whole(b"\xef\xbb\xbf" + JSON), False, fine_or_502, {}),
+    "an array": (whole(b"[" + JSON + b"]"), False, sane, {}),
+    "two documents": (whole(JSON + JSON.replace(b"hi", b"SECOND")), False, lambda a: wish(a.status in (200, 502), a.status), {}),
+    "a million blanks": (whole(b" " * 900000 + JSON), False, fine_or_502, {}),
+    "a flood of comments": (streamed(*[b": OPENROUTER PROCESSING\n\n"] * 3000, HELLO, b"data: [DONE]\n\n"), True, is_fine,
+                            {"outcome": "ok"}),
+    "a line of two megabytes": (streamed(b'data: {"id":"c1","choices":[{"index":0,"delta":{"content":"' + b"x" * (2 << 20) +
+                                         b'"}}]}\n\n', b"data: [DONE]\n\n"), True, fine_or_502, {}),
+    "carriage returns alone": (streamed(HELLO.replace(b"\n", b"\r"), b"data: [DONE]\r\r"), True, fine_or_502, {}),
+    "no end of the stream": (streamed(HELLO, b'data: {"id":"c1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'),
+                             True, lambda a: wish("hi" in a.text(), "nothing came"), {}),
+    "half an event at the end": (streamed(HELLO, b'data: {"id":"c1","choi'), True, shows_failure, {}),
+    "words after the end": (streamed(HELLO, b"data: [DONE]\n\n", HELLO.replace(b"hi", b"late")), True, sane, {}),
+    "a chunk of 2^63": (streamed(HELLO, end=b"7fffffffffffffff\r\nx"), True, shows_failure, {}),
+    "a chunk of no number": (streamed(HELLO, end=b"zz\r\nx\r\n"), True, shows_failure, {}),
+    "trailers": (streamed(HELLO, b"data: [DONE]\n\n", end=b"0\r\nX-Trailer: 1\r\nSet-Cookie: a=b\r\n\r\n"), True, is_fine,
+                 {"outcome": "ok"}),
+    "an answer of an old version": (b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + JSON, False, fine_or_502, {}),
+    "an answer of HTTP/2 in words": (b"HTTP/2 200\r\nContent-Type: application/json\r\n\r\n" + JSON, False, sane, {}),
+    "a frame of HTTP/2": (b"\x00\x00\x12\x04\x00\x00\x00\x00\x00" + b"\x00" * 18, False, lambda a: is_error(a, 502), {}),
+    "a status of no number": (b"HTTP/1.1 OK\r\n\r\n", False, lambda a: is_error(a, 502), {}),
+    "a status of 999": (whole(status=b"999 What"), False, sane, {}),
+    "a header without an end of line": (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 300000, False, lambda a: is_error(a, 502), {}),
+    "a header of NUL": (whole(more=b"X-Nul: a\x00b\r\n"), False, sane, {}),
+    "a folded header": (whole(more=b"X-Fold: a\r\n  Set-Cookie: b=c\r\n"), False, no_cookie, {}),
+    "too many requests in a date": (whole(b'{"error":{"message":"slow"}}', b"429 Too Many", more=b"Retry-After: "
+                                          b"Fri, 31 Dec 9999 23:59:59 GMT\r\n"), False, clamped_or_date, {}),
+    "too many requests of negative time": (whole(b'{"error":{"message":"slow"}}', b"429 Too Many", more=b"Retry-After: -7\r\n"), False,
+                                           lambda a: wish(a.status == 429, f"status {a.status}"), {}),
+    "a page in the place of an error": (whole(b"<html>bad gateway</html>", b"503 No", b"text/html"), False,
+                                        lambda a: is_error(a, 502, 503), {}),
+}
+
+
 class Case:
-    def __init__(self, path, pace):
-        self.file, self.pace = os.path.basename(path), pace
-        with open(path, "rb") as f:
-            self.raw = f.read()
-        self.name = f"{self.file[:2]}-{pace}"
+    def __init__(self, name, pace, path=None):
+        self.file, self.pace = name, pace
+        if path:
+            with open(path, "rb") as f:
+                self.raw = f.read()
+            self.wanted = WANTED[name[:2]]
+        else:
+            self.raw, *self.wanted = MADE[name]
+        self.name = f"{name[:2] if path else 'made%d' % list(MADE).index(name)}-{pace}"
         self.provider = Provider("p" + self.name)
         self.provider.blocks, self.provider.repeat = [self.play], True
         self.offset = random.Random(f"{SEED}{self.name}").randrange(max(len(self.raw), 1))
@@ -144,7 +251,7 @@ class Case:
         link.close()
 
     def judge(self, gate):
-        stream, verdict, fields = WANTED[self.file[:2]]
+        stream, verdict, fields = self.wanted
         client = Client(gate.port)
         body = {"model": "m-" + self.name, "messages": [{"role": "user", "content": "hi"}]}
         if stream:
@@ -171,7 +278,8 @@ class Case:
         """Cut anywhere: the client must not take what it has for the whole."""
         whole = self.raw.partition(b"\r\n\r\n")[2]
         if answer.status == 200 and answer.complete and '"error"' not in answer.text():
-            wish(b"[DONE]" in answer.body or len(answer.body) >= len(whole) or b"HTTP/1.1 200" not in self.raw,
+            wish(b"[DONE]" in answer.body or len(answer.body) >= len(whole) or b"HTTP/1.1 200" not in self.raw
+                 or b"SECOND" in self.raw,
                  "a cut answer ended cleanly")
 
 
@@ -183,6 +291,28 @@ def one(case, gate):
         return case, [f"{type(fault).__name__}: {fault}"]
 
 
+def play(cases, before):
+    """One gateway for these. Gives how many failed, and what is wrong with the gateway itself."""
+    gate = gateway.Gateway()
+    rows = [f"  {c.provider.name}: {{ dialect: openai, base_url: \"{c.provider.url}\", "
+            f"api_key: \"{c.provider.key}\", models: [m-{c.name}] }}" for c in cases]
+    gate.write_config("workers: 2\ncapture: { bodies: off }\nproviders:\n" + "\n".join(rows) + "\n")
+    failed = 0
+    try:
+        gate.start()
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            for number, (case, faults) in enumerate(pool.map(lambda c: one(c, gate), cases), before + 1):
+                failed += tap.line(number, f"{case.file} {case.pace}", faults)
+        gate.stop()
+        return failed, gate.judge_log(True, [c.provider.key for c in cases])
+    except Fault as fault:
+        return failed, [str(fault)]
+    finally:
+        for case in cases:
+            case.provider.stop()
+        gate.remove()
+
+
 def main():
     folder = shared("torture/upstream")
     if not folder:
@@ -192,29 +322,16 @@ def main():
         print("1..1\nnot ok 1 - build/pointsman serve is not there")
         return 1
     parts = sys.argv[1:]
-    cases = [Case(path, pace) for path in sorted(glob.glob(os.path.join(folder, "*.raw")))
-             for pace in ("whole", "bytes", "stall", "reset") if os.path.basename(path)[:2] in WANTED]
+    cases = [Case(os.path.basename(path), pace, path) for path in sorted(glob.glob(os.path.join(folder, "*.raw")))
+             for pace in PACES if os.path.basename(path)[:2] in WANTED]
+    cases += [Case(name, pace) for name in MADE for pace in PACES]
     cases = [c for c in cases if not parts or any(part in c.name for part in parts)]
-    gate = gateway.Gateway()
-    rows = [f"  {c.provider.name}: {{ dialect: openai, base_url: \"{c.provider.url}\", "
-            f"api_key: \"{c.provider.key}\", models: [m-{c.name}] }}" for c in cases]
-    gate.write_config("workers: 2\ncapture: { bodies: off }\nproviders:\n" + "\n".join(rows) + "\n")
-    failed = 0
     tap.plan(len(cases) + 1)
-    try:
-        gate.start()
-        with concurrent.futures.ThreadPoolExecutor(16) as pool:
-            for number, (case, faults) in enumerate(pool.map(lambda c: one(c, gate), cases), 1):
-                failed += tap.line(number, f"{case.file} {case.pace}", faults)
-        gate.stop()
-        faults = gate.judge_log(True, [c.provider.key for c in cases])
-    except Fault as fault:
-        faults = [str(fault)]
-    finally:
-        for case in cases:
-            case.provider.stop()
-        gate.remove()
-    failed += tap.line(len(cases) + 1, "the gateway ends with 0 and a quiet log", faults)
+    failed, faults = 0, []
+    for first in range(0, len(cases), AT_ONCE):
+        bad, more = play(cases[first:first + AT_ONCE], first)
+        failed, faults = failed + bad, faults + more
+    failed += tap.line(len(cases) + 1, "each gateway ends with 0 and a quiet log", faults)
     return 1 if failed else 0
 
 
