@@ -7,6 +7,7 @@
 #include "proxy/loop/loop.h"
 #include "store/base/clock.h"
 #include "store/base/json_span.h"
+#include "store/base/secret.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,6 +206,13 @@ static void reply(struct call *c, int status)
 {
     if (!wait_until_stored(c, status))
         reply_now(c, status);
+}
+
+void call_send_redacted(struct call *c)
+{
+    if (!c->answered && !c->out.err)
+        secret_redact(c->out.p, c->out.n);
+    call_send(c);
 }
 
 void call_send(struct call *c)

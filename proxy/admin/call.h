@@ -79,6 +79,8 @@ bool call_allows(struct call *c, const char *members);
 /* The answer: an object is begun; members go to the writer; then call_send(). */
 struct json_writer *call_begin(struct call *c);
 void call_send(struct call *c);
+/* The same; what was put together from pieces of a conversation may hold a secret that no piece held. */
+void call_send_redacted(struct call *c);
 void call_error(struct call *c, int status, const char *code, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 void call_failed(struct call *c, int rc, const struct err *e); /* -ERR_X → status */

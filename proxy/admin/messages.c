@@ -436,7 +436,7 @@ static void messages_answered(struct call *c, struct store_answer *a)
         json_array_end(w);
     }
     json_put_bool(w, "cut", a->body.request_cut);
-    call_send(c);
+    call_send_redacted(c);
 }
 
 static void previous_body_answered(struct call *c, struct store_answer *a)

@@ -13,6 +13,7 @@
 #include "proxy/event/watch.h"
 #include "proxy/route/health.h"
 #include "store/base/clock.h"
+#include "store/base/secret.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -383,6 +384,8 @@ void get_snapshot(struct call *c)
 struct stream {
     struct watch *watch;
     struct buf out;
+    struct buf held; /* the word that the last piece ended with: it may be half a secret */
+    int64_t held_us;
 };
 
 static void stream_left(struct call *c)
@@ -392,21 +395,43 @@ static void stream_left(struct call *c)
         watch_leave(s->watch); /* the worker sees that at its next piece */
     s->watch = NULL;
     buf_fini(&s->out);
+    buf_fini(&s->held);
 }
 
-static void put_chunk(struct buf *out, const struct watch_piece *p)
+static void put_chunk(struct buf *out, int64_t us, struct str text, uint64_t missed)
 {
     struct buf data;
     buf_init(&data, 1 << 20);
     struct json_writer w = json_writer(&data);
     json_object_begin(&w, NULL);
-    json_put_int(&w, "us", p->us);
-    json_put_str(&w, "text", p->bytes);
-    if (p->missed)
-        json_put_int(&w, "missed", (int64_t)p->missed);
+    json_put_int(&w, "us", us);
+    json_put_str(&w, "text", text);
+    if (missed)
+        json_put_int(&w, "missed", (int64_t)missed);
     json_object_end(&w);
     buf_printf(out, "event: chunk\ndata: " STR_FMT "\n\n", STR_ARG(buf_str(&data)));
     buf_fini(&data);
+}
+
+/* What is held goes out up to its last whole word, or all of it, secrets cut out. */
+static void put_held(struct stream *s, bool all, uint64_t missed)
+{
+    size_t n = all ? s->held.n : secret_whole(buf_str(&s->held));
+    if (n == 0 && !missed)
+        return;
+    secret_redact(s->held.p, n);
+    put_chunk(&s->out, s->held_us, str_n(s->held.p, n), missed);
+    memmove(s->held.p, s->held.p + n, s->held.n - n);
+    s->held.n -= n;
+}
+
+static void put_piece(struct stream *s, const struct watch_piece *p)
+{
+    if (p->missed)
+        put_held(s, true, 0);
+    s->held_us = p->us;
+    buf_put_str(&s->held, p->bytes);
+    put_held(s, false, p->missed);
 }
 
 static void end_stream(struct call *c)
@@ -414,6 +439,7 @@ static void end_stream(struct call *c)
     struct stream *s = c->state;
     struct record r = {0};
     struct buf data;
+    put_held(s, true, 0);
     buf_init(&data, 1 << 20);
     struct json_writer w = json_writer(&data);
     if (admin_find_record(c, c->args[0], &r))
@@ -436,7 +462,7 @@ static void pump(void *arg)
         return;
     buf_reset(&s->out);
     while (http_stream_queued(c->q) + s->out.n < STREAM_QUEUE && watch_pop(s->watch, &p))
-        put_chunk(&s->out, &p);
+        put_piece(s, &p);
     if (watch_over(s->watch)) {
         end_stream(c);
         return;
@@ -481,6 +507,7 @@ void get_stream(struct call *c)
         return;
     }
     buf_init(&s->out, 4 << 20);
+    buf_init(&s->held, 1 << 20);
     c->state = s;
     if (r.state != STATE_DONE && (s->watch = watch_new()) != NULL &&
         ops->watch(ops->ctx, r.id, s->watch) < 0) {

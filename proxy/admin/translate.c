@@ -93,7 +93,7 @@ static void translated(struct call *c, const struct store_body *b, struct said *
     buf_reset(&s->out);
     put_body(w, "response", say_answer(s, b->response) ? buf_str(&s->out) : b->response);
     json_put_c(w, "dropped", s->notes.dropped);
-    call_send(c);
+    call_send_redacted(c);
     buf_fini(&s->out);
 }
 

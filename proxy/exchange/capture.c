@@ -7,6 +7,7 @@
 #include "proxy/event/watch.h"
 #include "proxy/worker.h"
 #include "store/base/clock.h"
+#include "store/base/secret.h"
 #include "store/store.h"
 
 #include <stdlib.h>
@@ -137,8 +138,12 @@ void capture_end(struct exchange *x)
         body.events = times_json(&x->capture.times);
     char *request = buf_take(&x->body, &n);
     body.request = str_n(request, request ? MIN(n, max) : 0);
+    if (body.request_cut)
+        body.request.n = secret_whole(body.request); /* half a secret would not be known as one */
     char *response = buf_take(answer, &n);
     body.response = str_n(response, response ? n : 0);
+    if (body.response_cut)
+        body.response.n = secret_whole(body.response);
     if (store_put_body(x->worker->shared->store, str_c(x->id), &body) < 0) {
         free((char *)body.request.p);
         free((char *)body.response.p);

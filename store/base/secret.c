@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 
 enum {
+    PART_MAX = 1024, /* of a word that may go on; longer ones are no secrets */
     WINDOW = SECRET_VALUE_MIN,
     GRAM = 4,
     GRAMS = WINDOW - GRAM + 1, /* per value; also the stride of the scan */
@@ -208,6 +209,14 @@ static const struct shape {
 static bool is_word(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+size_t secret_whole(struct str text)
+{
+    size_t n = text.n;
+    while (n > 0 && text.n - n < PART_MAX && (is_word(text.p[n - 1]) || strchr("-.+/=", text.p[n - 1])))
+        n--;
+    return text.n - n < PART_MAX ? n : text.n;
 }
 
 static bool in_tail(enum tail t, char c)

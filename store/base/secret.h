@@ -32,6 +32,10 @@ enum {
 /* Adds a value that must never be seen. False when it is too short or the table is full. */
 bool secret_add(struct str value);
 
+/* How much of a text that goes on elsewhere can be looked at now: all but the word that it ends with,
+ * which may be the first part of a secret. A word longer than any secret is no reason to wait. */
+size_t secret_whole(struct str text);
+
 /* Replaces each secret in place by its first four characters and asterisks. Returns how many. */
 size_t secret_redact(char *p, size_t n);
 

@@ -249,6 +249,89 @@ def t07_canaries_are_seen_nowhere(g):
     ends_well(g)
 
 
+PATTERNS = ["sk-proj-" + "aB3_" * 8, "gsk_" + "Zx9q" * 8, "xai-" + "m0N1" * 8, "AIza" + "S" * 35, "AKIA" + "Q7" * 8]
+
+
+def in_pieces(secrets, go):
+    """A stream that says each secret three times: whole, cut in the middle of an event, and four letters an event."""
+    def event(text):
+        return b'data: {"id":"c1","choices":[{"index":0,"delta":{"content":"' + text.encode() + b'"}}]}\n\n'
+
+    def block(_, link, request):
+        link.stream_head()
+        link.chunk(event("these are "))
+        go.wait(10)
+        for secret in secrets:
+            link.chunk(event(f"one {secret} end "))
+            whole = event(f"two {secret} end ")
+            middle = whole.index(secret.encode()) + 9
+            link.chunk(whole[:middle])
+            time.sleep(0.05)
+            link.chunk(whole[middle:])
+            link.chunk(event("three "))
+            for at in range(0, len(secret), 4):
+                link.chunk(event(secret[at:at + 4]))
+            link.chunk(event(" end "))
+        link.chunk(b"data: [DONE]\n\n")
+        link.send(b"0\r\n\r\n")
+    return block
+
+
+def admin(g, path):
+    """One GET of the admin API, to its end."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(os.path.join(g.data, "control.sock"))
+        s.sendall(f"GET /admin/v1/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        got = b""
+        while piece := s.recv(65536):
+            got += piece
+    return got.decode("utf-8", "replace")
+
+
+def t07_pieces_of_a_secret_are_not_put_together(g):
+    """T7: a secret that comes in pieces, or lies where a body is cut, is in no file and on no screen."""
+    go, own = threading.Event(), "sk-the-providers-own-key-0123456789abcdef"
+    secrets = [*PATTERNS, own]
+    p = Provider("a")
+    p.key, p.blocks, p.repeat = own, [in_pieces(secrets, go)], True
+    started(g, config([p], "capture: { bodies: all, max_bytes: 20kB }\nopen_to: any\n"))
+    client = Client(g.port)
+    client.send(post(CHAT, json.dumps({"model": "a-m", "stream": True, "messages": [{"role": "user", "content": secrets[0]}]}).encode()))
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += client.sock.recv(4096)
+    ident = re.search(rb"x-request-id: *(\w+)", head, re.I).group(1).decode()
+    seen = []
+    watching = threading.Thread(target=lambda: seen.append(admin(g, f"exchanges/{ident}/stream")))
+    watching.start()
+    time.sleep(0.3)
+    go.set()
+    while client.sock.recv(65536):
+        pass
+    client.sock.close()
+    watching.join(20)
+    wish(seen and "three " in seen[0] and "one sk-p" in seen[0], f"the stream was not watched: {seen}")
+    time.sleep(1.2)
+    whole = admin(g, f"exchanges/{ident}/messages")
+    wish("three sk-p" in whole, f"the conversation is not put together: {whole[-1500:]}")
+    cut = [ask(g.port, {"model": "a-m", "messages": [{"role": "user", "content": "x" * n + " " + secrets[0]}]}).header("x-request-id")
+           for n in range(19915, 19955, 4)]  # the cut goes through the secret
+    time.sleep(1.2)
+    texts = {"the watched stream": seen[0], "Messages": whole, "the same in other words": admin(g, f"exchanges/{ident}/as/anthropic"),
+             "show": g.command("show", ident)[1], "the log": g.read_log()}
+    for path in glob.glob(g.data + "/*.db*"):
+        with open(path, "rb") as f:
+            texts[path] = f.read().decode("latin-1")
+    for n, one in enumerate(cut):
+        texts[f"a body that is cut ({n})"] = g.command("show", one, "--json")[1]
+    wish(sum('"request_cut":true' in t or '"body_cut":true' in t for t in texts.values()) > 5, "no body was cut")
+    for where, text in texts.items():
+        for secret in secrets:
+            wish(secret[:13] not in text, f"{secret[:8]}… stands in {where}: {text[max(0, text.find(secret[:13]) - 100):][:200]!r}")
+    ends_well(g)
+
+
 def t04_a_nearly_right_key_takes_as_long_as_a_wrong_one(g):
     """T4: Welch's t of 2 x 5,000 refusals (TIMING_ROUNDS) stays below 4.5."""
     if SANITIZED:
