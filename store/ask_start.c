@@ -55,3 +55,9 @@ int store_each_balance(struct store *s, void (*fn)(void *ctx, struct str account
     db_end(db, q);
     return rc;
 }
+
+int64_t store_last_revision(struct store *s)
+{
+    int rc;
+    return db_one(s->main, "SELECT max(revision) FROM audit", 0, &rc);
+}

@@ -139,6 +139,7 @@ int store_each_balance(struct store *s, void (*fn)(void *ctx, struct str account
 /* Charged in [from, to) (whole minutes) to each name of a dimension: budgets are rebuilt from it. */
 int store_each_spent(struct store *s, enum store_dimension by, int64_t from_ms, int64_t to_ms,
     void (*fn)(void *ctx, struct str name, int64_t nano), void *ctx) MUST_CHECK;
+int64_t store_last_revision(struct store *s);
 
 /* ---- maintenance: with the threads running it is done by the writer, in slices between batches;
  * without, at once on the caller's thread. Both ways `done` is called (revision: rows removed). */

@@ -601,6 +601,7 @@ static void documents_keys_audit_and_events_are_kept_and_revisions_checked(void 
     assert_int_equal(store_each_key(s, see_key, NULL), 0);
     assert_int_equal(states_seen, 1);
     assert_int_equal(keys_seen, 1);
+    assert_int_equal(store_last_revision(s), 5);
     assert_memory_equal(pepper, store_pepper(s), 32);
     store_close(s);
 }
