@@ -8,6 +8,10 @@
  *   reserved ≥ 0, running ≥ 0;  spent + reserved ≤ limit right after each successful reserve;
  *   reserved is the sum of the active reservations that were made in this very window.
  *
+ * A request belongs to the windows in which it was made until it ends. A window that ended while such
+ * requests still run is kept beside the present one: what they top up must fit into what it had left,
+ * and nothing of it falls into the present window.
+ *
  * Clocks: a window that has begun never begins again. When the wall clock steps back by less than
  * the window's length, the window just lasts longer; by more, it moves back and keeps what was
  * spent in it. The sliding minute of rpm and tpm runs on a time that never goes back. */
@@ -25,10 +29,19 @@ enum {
     SOON_MS = 1000    /* what other requests hold comes back when they end */
 };
 
+/* A window that is over, of which some requests still run. */
+struct past {
+    struct past *next;
+    uint32_t epoch;
+    int64_t running, spent, reserved;
+};
+
 struct budget {
     int64_t limit; /* -1: none */
     int64_t raise, raised_ms; /* once, for the window that holds raised_ms */
     int64_t spent, reserved;
+    int64_t running; /* requests made in this window */
+    struct past *past;
     int64_t start; /* wall ms of the window; INT64_MIN before the first use */
     uint32_t epoch; /* counts windows */
 };
@@ -77,6 +90,15 @@ struct account_set *account_set_new(struct str timezone)
     return s;
 }
 
+static void free_past(struct budget *b)
+{
+    while (b->past) {
+        struct past *p = b->past;
+        b->past = p->next;
+        free(p);
+    }
+}
+
 void account_set_free(struct account_set *s)
 {
     if (!s)
@@ -85,6 +107,8 @@ void account_set_free(struct account_set *s)
         while (s->buckets[i]) {
             struct account *a = s->buckets[i];
             s->buckets[i] = a->next;
+            for (int w = 0; w < WINDOW_COUNT; w++)
+                free_past(&a->budget[w]);
             free(a->name);
             free(a);
         }
@@ -228,6 +252,24 @@ static void tell_time(struct account_set *s, int64_t wall_ms)
                 &s->span[w].end);
 }
 
+static struct past **past_place(struct budget *b, uint32_t epoch)
+{
+    struct past **at = &b->past;
+    while (*at && (*at)->epoch != epoch)
+        at = &(*at)->next;
+    return at;
+}
+
+/* Without memory the requests that still run lose this one limit; a budget without one needs none. */
+static void keep_past(struct budget *b)
+{
+    struct past *p = b->running > 0 && b->limit >= 0 ? malloc(sizeof *p) : NULL;
+    if (!p)
+        return;
+    *p = (struct past){b->past, b->epoch, b->running, b->spent, b->reserved};
+    b->past = p;
+}
+
 /* Brings an account's windows to the present time. */
 static void roll(const struct account_set *s, struct account *a)
 {
@@ -235,13 +277,31 @@ static void roll(const struct account_set *s, struct account *a)
         const struct span *now = &s->span[w];
         struct budget *b = &a->budget[w];
         if (now->start > b->start) {
-            b->spent = b->reserved = 0;
+            keep_past(b);
+            b->spent = b->reserved = b->running = 0;
             b->start = now->start;
             b->epoch++;
         } else if (b->start > now->start && b->start - s->wall_ms > now->end - now->start) {
             b->start = now->start;
         }
     }
+}
+
+void account_set_timezone(struct account_set *s, struct str timezone)
+{
+    pthread_mutex_lock(&s->lock);
+    bool same = str_eq(str_c(s->timezone), timezone);
+    str_copy(s->timezone, sizeof s->timezone, timezone);
+    struct span before[WINDOW_COUNT];
+    memcpy(before, s->span, sizeof before);
+    for (int w = 0; w < WINDOW_COUNT && !same && s->wall_ms != INT64_MIN; w++)
+        window_bounds((enum window)w, s->timezone, s->wall_ms, &s->span[w].start, &s->span[w].end);
+    for (size_t i = 0; i < BUCKETS && !same; i++)
+        for (struct account *a = s->buckets[i]; a; a = a->next)
+            for (int w = 0; w < WINDOW_COUNT; w++)
+                if (a->budget[w].start == before[w].start) /* the present one, not one long over */
+                    a->budget[w].start = s->span[w].start;
+    pthread_mutex_unlock(&s->lock);
 }
 
 void account_restore(struct account_set *s, struct account *a, enum window w, int64_t wall_ms,
@@ -272,14 +332,30 @@ static int64_t limit_now(const struct budget *b)
     return b->limit < 0 ? -1 : raised ? add_capped(b->limit, b->raise) : b->limit;
 }
 
-static void check_money(const struct account_set *s, const struct account *a, int64_t nano,
+/* More for a request whose window is over: another one may be made at once. */
+static void check_past(struct account *a, int w, int64_t nano, uint32_t epoch, struct refusal *worst)
+{
+    struct budget *b = &a->budget[w];
+    const struct past *p = *past_place(b, epoch);
+    if (!p || (__int128)p->spent + p->reserved + nano <= b->limit)
+        return;
+    refuse(worst, a, (struct refusal){.kind = REFUSED_BUDGET, .window = (enum window)w,
+        .limit = b->limit, .used = add_capped(p->spent, p->reserved), .asked = nano,
+        .retry_after_ms = nano > b->limit ? -1 : SOON_MS});
+}
+
+static void check_money(const struct account_set *s, struct account *a, int64_t nano,
     const uint32_t *epoch, struct refusal *worst)
 {
     for (int w = 0; w < WINDOW_COUNT; w++) {
         const struct budget *b = &a->budget[w];
         int64_t limit = limit_now(b);
-        if (limit < 0 || (epoch && epoch[w] != b->epoch))
+        if (limit < 0)
             continue;
+        if (epoch && epoch[w] != b->epoch) {
+            check_past(a, w, nano, epoch[w], worst);
+            continue;
+        }
         if ((__int128)b->spent + b->reserved + nano <= limit)
             continue;
         int64_t wait = s->span[w].end == INT64_MAX ? -1 : s->span[w].end - s->wall_ms;
@@ -352,8 +428,13 @@ static struct rate_slot *rate_slot(struct account *a, int64_t second)
 static void take_money(struct account *a, int64_t nano, const uint32_t *epoch)
 {
     for (int w = 0; w < WINDOW_COUNT; w++)
-        if (epoch[w] == a->budget[w].epoch)
+        if (epoch[w] == a->budget[w].epoch) {
             a->budget[w].reserved += nano;
+        } else {
+            struct past *p = *past_place(&a->budget[w], epoch[w]);
+            if (p)
+                p->reserved += nano;
+        }
     a->credit_reserved += nano;
 }
 
@@ -364,8 +445,10 @@ static void take(struct account_set *s, struct account *a, struct reservation *r
     slot->tokens += r->tokens;
     a->running++;
     a->last_ms = s->wall_ms;
-    for (int w = 0; w < WINDOW_COUNT; w++)
+    for (int w = 0; w < WINDOW_COUNT; w++) {
         r->epoch[i][w] = a->budget[w].epoch;
+        a->budget[w].running++;
+    }
     take_money(a, r->nano, r->epoch[i]);
 }
 
@@ -439,14 +522,30 @@ static void correct_tokens(struct account_set *s, struct account *a, const struc
         a->rate[r->rate_s & (RATE_SLOTS - 1)].tokens -= r->tokens - tokens;
 }
 
+static void settle_past(struct budget *b, uint32_t epoch, int64_t reserved, int64_t cost_nano)
+{
+    struct past **at = past_place(b, epoch), *p = *at;
+    if (!p)
+        return;
+    p->reserved -= reserved;
+    p->spent = add_capped(p->spent, cost_nano);
+    if (--p->running > 0)
+        return;
+    *at = p->next;
+    free(p);
+}
+
 static void settle_one(struct account_set *s, struct account *a, const struct reservation *r,
     size_t i, int64_t cost_nano)
 {
     for (int w = 0; w < WINDOW_COUNT; w++) {
         struct budget *b = &a->budget[w];
-        if (r->epoch[i][w] != b->epoch)
+        if (r->epoch[i][w] != b->epoch) {
+            settle_past(b, r->epoch[i][w], r->nano, cost_nano);
             continue;
+        }
         b->reserved -= r->nano;
+        b->running--;
         b->spent = add_capped(b->spent, cost_nano);
     }
     a->credit_reserved -= r->nano;

@@ -26,6 +26,10 @@ enum account_kind { ACCOUNT_KEY, ACCOUNT_TEAM, ACCOUNT_ROUTE, ACCOUNT_TAG };
 /* The account of that name, made when new. Stable pointer. */
 struct account *account_get(struct account_set *s, enum account_kind kind, struct str name);
 
+/* From now on windows begin and end in that zone: those that run keep what was spent and end where
+ * the new zone ends them. */
+void account_set_timezone(struct account_set *s, struct str timezone);
+
 /* Limits are those of the newest snapshot; changing them keeps what was spent. */
 void account_set_limits(struct account_set *s, struct account *a, const struct budget_limit *limits,
     size_t n, int64_t rpm, int64_t tpm, int64_t concurrent);
@@ -73,7 +77,9 @@ int account_reserve(struct account_set *s, struct reservation *r, struct account
 size_t account_count(const struct reservation *r);
 /* Has it a limit on money: a budget in some window, or prepaid credit? */
 bool account_limits_money(struct account_set *s, struct account *a);
-/* Adds to a running reservation (a stream's next step). Same answers. */
+/* Adds to a running reservation (a stream's next step). Same answers. It is taken from the windows in
+ * which the request was made, also where these have ended since: a stream never spends more of a
+ * minute than that minute had, and nothing of the next one. */
 int account_top_up(struct account_set *s, struct reservation *r, int64_t nano,
     struct refusal *why) MUST_CHECK;
 /* Ends it: the real cost is charged in full, also above the reserve (debt). Idempotent. */

@@ -209,9 +209,40 @@ static size_t make_all(const struct live *l, const struct config *c, struct aren
     return n;
 }
 
+struct binding {
+    struct account_set *accounts;
+    const struct config *config;
+};
+
+static bool has_limits(const struct config *c, enum account_kind kind, struct str name)
+{
+    const struct group_limits *list = kind == ACCOUNT_TEAM ? c->teams : c->tags;
+    size_t n = kind == ACCOUNT_TEAM ? c->team_count : kind == ACCOUNT_TAG ? c->tag_count : 0;
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(list[i].name, name))
+            return true;
+    for (size_t i = 0; kind == ACCOUNT_ROUTE && i < c->route_count; i++)
+        if (str_eq(c->routes[i].name, name))
+            return c->routes[i].budget_count > 0;
+    return false;
+}
+
+/* Limits that the file no longer holds. */
+static void unbind(void *ctx, struct account *a)
+{
+    const struct binding *b = ctx;
+    if (account_kind(a) != ACCOUNT_KEY && !has_limits(b->config, account_kind(a), account_name(a)))
+        account_set_limits(b->accounts, a, NULL, 0, 0, 0, 0);
+}
+
 /* Limits of teams, tags and routes come from the file alone. */
 static void bind_groups(struct account_set *s, const struct config *c)
 {
+    struct binding binding = {s, c};
+    if (s) {
+        account_set_timezone(s, c->timezone);
+        account_each(s, unbind, &binding);
+    }
     for (size_t i = 0; s && i < c->team_count + c->tag_count; i++) {
         bool team = i < c->team_count;
         const struct group_limits *g = team ? &c->teams[i] : &c->tags[i - c->team_count];

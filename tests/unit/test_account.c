@@ -104,6 +104,8 @@ static void any_interleaving_keeps_the_invariants(void **state)
         struct account *a[ACCOUNTS];
         struct reservation live[LIVE] = {0};
         int64_t now = noon, total[ACCOUNTS] = {0};
+        static int64_t minute[ACCOUNTS][2048]; /* by window, also of those long over */
+        memset(minute, 0, sizeof minute);
         static const char *const names[] = {"a", "b", "c"};
         for (int i = 0; i < ACCOUNTS; i++) {
             a[i] = account_get(s, ACCOUNT_KEY, str_c(names[i]));
@@ -139,6 +141,13 @@ static void any_interleaving_keeps_the_invariants(void **state)
                     (int64_t)(next() % (uint64_t)(r->nano + 1)); /* never above its reserve */
                 for (int i = 0; i < ACCOUNTS; i++)
                     total[i] += r->accounts[0] == a[i] || r->accounts[1] == a[i] ? cost : 0;
+                for (int i = 0; i < ACCOUNTS * 2; i++)
+                    if (r->accounts[i / ACCOUNTS] == a[i % ACCOUNTS]) {
+                        uint32_t window = r->epoch[i / ACCOUNTS][WINDOW_MINUTE];
+                        assert_in_range(window, 1, 2047);
+                        minute[i % ACCOUNTS][window] += cost;
+                        assert_true(minute[i % ACCOUNTS][window] <= 30);
+                    }
                 account_settle(s, r, cost, 0);
             } else if (what == 3) {
                 now += (int64_t)(next() % 4000) - (next() % 8 == 0 ? 3000 : 0);
@@ -395,6 +404,76 @@ static int64_t spent_of(struct account_set *s, struct account *a, enum window w,
     return v.window[w].spent;
 }
 
+/* A stream outlives its minute: what it tops up is taken from that minute alone. */
+static void a_stream_tops_up_from_the_window_it_was_made_in(void **state)
+{
+    (void)state;
+    struct account_set *s = account_set_new(STR("UTC"));
+    struct account *a = account_get(s, ACCOUNT_KEY, STR("k"));
+    struct budget_limit limits[] = {{.window = WINDOW_MINUTE, .limit_nano = 1000}, {.window = WINDOW_TOTAL, .limit_nano = 5000}};
+    struct reservation r, other, next;
+    struct refusal why = {0};
+    struct account_view v;
+    account_set_limits(s, a, limits, 2, 0, 0, 0);
+    assert_int_equal(account_reserve(s, &r, &a, 1, 300, 0, 30000, &why), 0);
+    assert_int_equal(account_reserve(s, &other, &a, 1, 200, 0, 31000, &why), 0);
+    /* three minutes later, with the present minute all but used up by somebody else */
+    assert_int_equal(account_reserve(s, &next, &a, 1, 990, 0, 210000, &why), 0);
+    assert_int_equal(account_top_up(s, &r, 400, &why), 0); /* 900 of its own minute's 1,000 */
+    assert_int_equal(account_top_up(s, &r, 101, &why), -ERR_LIMIT);
+    assert_int_equal(why.kind, REFUSED_BUDGET);
+    assert_int_equal(why.window, WINDOW_MINUTE);
+    assert_int_equal(why.used, 900);
+    assert_int_equal(why.retry_after_ms, 1000); /* a new request has a minute of its own */
+    account_settle(s, &other, 50, 0); /* what it had reserved in vain comes back, there */
+    assert_int_equal(account_top_up(s, &r, 250, &why), 0);
+    assert_int_equal(account_top_up(s, &r, 1, &why), -ERR_LIMIT);
+    account_view(s, a, 211000, &v);
+    assert_int_equal(v.window[WINDOW_MINUTE].reserved, 990);
+    assert_int_equal(v.window[WINDOW_TOTAL].reserved, 990 + 950);
+    account_settle(s, &r, 900, 0);
+    account_settle(s, &next, 10, 0);
+    account_view(s, a, 211000, &v);
+    assert_int_equal(v.window[WINDOW_MINUTE].spent, 10);
+    assert_int_equal(v.window[WINDOW_MINUTE].reserved, 0);
+    assert_int_equal(v.window[WINDOW_TOTAL].spent, 960);
+    /* one that ends with the set, its minute long over */
+    assert_int_equal(account_reserve(s, &r, &a, 1, 300, 0, 300000, &why), 0);
+    assert_int_equal(account_reserve(s, &next, &a, 1, 300, 0, 400000, &why), 0);
+    account_set_free(s);
+}
+
+static void a_new_time_zone_counts_at_once(void **state)
+{
+    (void)state;
+    const int64_t day = 1750075200000, hour = 3600000; /* 2025-06-16 12:00 UTC */
+    struct account_set *s = account_set_new(STR("UTC"));
+    struct account *a = account_get(s, ACCOUNT_KEY, STR("k"));
+    struct budget_limit limits[] = {{.window = WINDOW_DAY, .limit_nano = 1000}};
+    struct reservation r;
+    struct refusal why = {0};
+    struct account_view v;
+    account_set_limits(s, a, limits, 1, 0, 0, 0);
+    assert_int_equal(account_reserve(s, &r, &a, 1, 900, 0, day, &why), 0);
+    account_view(s, a, day, &v);
+    assert_int_equal(v.window[WINDOW_DAY].resets_ms, day + 12 * hour);
+    account_set_timezone(s, STR("Europe/Berlin")); /* summer: two hours ahead */
+    account_view(s, a, day, &v);
+    assert_int_equal(v.window[WINDOW_DAY].resets_ms, day + 10 * hour);
+    assert_int_equal(v.window[WINDOW_DAY].reserved, 900);
+    account_settle(s, &r, 800, 0);
+    assert_int_equal(account_reserve(s, &r, &a, 1, 300, 0, day + hour, &why), -ERR_LIMIT);
+    assert_int_equal(why.retry_after_ms, 9 * hour);
+    account_set_timezone(s, STR("America/New_York")); /* its day began at 04:00 UTC */
+    account_set_timezone(s, STR("America/New_York"));
+    assert_int_equal(account_reserve(s, &r, &a, 1, 300, 0, day + 11 * hour, &why), -ERR_LIMIT);
+    assert_int_equal(account_reserve(s, &r, &a, 1, 300, 0, day + 16 * hour, &why), 0);
+    account_settle(s, &r, 1, 0);
+    account_view(s, a, day + 16 * hour, &v);
+    assert_int_equal(v.window[WINDOW_DAY].spent, 1);
+    account_set_free(s);
+}
+
 static void a_clock_that_jumps_resets_a_window_once(void **state)
 {
     (void)state;
@@ -585,6 +664,8 @@ int main(void)
         cmocka_unit_test(tokens_a_minute_are_corrected_by_what_was_used),
         cmocka_unit_test(running_requests_are_counted),
         cmocka_unit_test(a_new_window_is_fresh_and_the_old_one_takes_its_own_costs),
+        cmocka_unit_test(a_stream_tops_up_from_the_window_it_was_made_in),
+        cmocka_unit_test(a_new_time_zone_counts_at_once),
         cmocka_unit_test(a_clock_that_jumps_resets_a_window_once),
         cmocka_unit_test(a_budget_is_raised_once_for_the_window_that_runs),
         cmocka_unit_test(balances_are_rebuilt),
