@@ -51,7 +51,7 @@ static void kept(struct call *c, int rc, int64_t revision)
         account_grant(c->admin->start.accounts, x->from, x->nano);
     if (rc == 0) {
         move(c, x);
-        keeper_audit(c, x->what.p);
+        keeper_audit_figures(c, x->what.p, call_printf(c, "{\"nano\":%lld}", (long long)x->nano));
     }
     if (!c->q || c->answered)
         return;
@@ -126,7 +126,7 @@ static struct str say(struct call *c, int64_t nano, struct str from, struct str 
     char amount[64];
     credit_show(nano, per_dollar(c), amount, sizeof amount);
     if (from.n)
-        return call_printf(c, "%s of credit from key " STR_FMT " to " STR_FMT, amount, STR_ARG(from),
+        return call_printf(c, "%s from key " STR_FMT " to key " STR_FMT, amount, STR_ARG(from),
             STR_ARG(c->args[0]));
     if (request.n)
         return call_printf(c, "refunded %s to key " STR_FMT " for " STR_FMT, amount,

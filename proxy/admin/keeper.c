@@ -312,9 +312,14 @@ char *keeper_take_alarms(void)
 
 void keeper_audit(struct call *c, const char *what)
 {
+    keeper_audit_figures(c, what, STR_NULL);
+}
+
+void keeper_audit_figures(struct call *c, const char *what, struct str json)
+{
     struct store_audit row = {.revision = live_take_revision(c->admin->live),
         .time_ms = clock_wall_ms(), .uid = c->uid, .who = c->user, .terminal = c->terminal,
-        .what = str_c(what)};
+        .what = str_c(what), .after = json};
     keeper_handed_over();
     if (keeper.store && store_put_audit(keeper.store, &row, NULL, NULL) < 0)
         log_error("admin: \"%s\" could not be written to the audit trail", what);

@@ -11,6 +11,8 @@ void admin_attach_live(struct admin *a);
 char *keeper_take_alarms(void);
 /* An audit row for what is no change of a live object (bodies read, credit granted, …). */
 void keeper_audit(struct call *c, const char *what);
+/* The same with the exact figures behind the words, as JSON. */
+void keeper_audit_figures(struct call *c, const char *what, struct str json);
 /* Something of a change was handed to the store: the answer of the call that did it comes when it is
  * stored (call.c). Counted over all calls. */
 void keeper_handed_over(void);

@@ -224,6 +224,18 @@ static void put_meaning(struct json_writer *w, struct str object)
     buf_fini(&b);
 }
 
+/* "key bob limited: $5.00 a day, $20.00 a week" */
+static struct str key_changed(struct call *c, const char *how, struct str name, struct str object)
+{
+    struct buf b;
+    buf_init(&b, 1 << 16);
+    key_meaning(object, &b);
+    struct str text = call_printf(c, "key " STR_FMT " %s: " STR_FMT, STR_ARG(name), how,
+        STR_ARG(str_first(buf_str(&b), 200)));
+    buf_fini(&b);
+    return text;
+}
+
 /* "line" or members → the new "key/NAME" object in *out. */
 static int wished_object(struct call *c, struct str base, struct str words, struct buf *out,
     struct err *e)
@@ -269,7 +281,7 @@ void post_key(struct call *c)
     bool dry = json_bool(c->body, "dry_run", false);
     rc = dry ? live_try(c->admin->live, parts, 2, &e)
              : live_apply(c->admin->live, &who, parts, 2,
-                   call_printf(c, "key " STR_FMT " made", STR_ARG(name)), -1, NULL, &e);
+                   key_changed(c, "made", name, buf_str(&object)), -1, NULL, &e);
     if (rc < 0) {
         call_failed(c, rc, &e);
     } else {
@@ -323,8 +335,7 @@ void post_key_limit(struct call *c)
     if (rc < 0)
         call_failed(c, rc, &e);
     else
-        change_object(c, &object, call_printf(c, "limits of key " STR_FMT " changed",
-            STR_ARG(c->args[0])));
+        change_object(c, &object, key_changed(c, "limited", c->args[0], buf_str(&object)));
     buf_fini(&object);
 }
 
