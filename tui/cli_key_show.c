@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { LEDGER_PAGE = 1000 };
+
 /* Nano-dollars to the last digit: what is audited is not rounded. */
 static const char *exact(char *b, int64_t nano)
 {
@@ -120,34 +122,60 @@ static int show_one(struct cli *c, const char *name)
     return status;
 }
 
-static int show_ledger(struct cli *c, const char *name)
+static void add_entries(struct table *t, const struct json *list)
+{
+    for (const struct json *x = json_first(list); x; x = json_following(x)) {
+        char b[FORMAT_MAX], time[40];
+        clock_rfc3339(json_int(x, "time_ms", 0), time);
+        table_cell(t, str_first(str_c(time), 19), CELL_DIM);
+        table_json(t, x, "kind");
+        table_text(t, exact(b, json_int(x, "amount_nano", 0)));
+        table_json(t, x, "request");
+        table_json(t, x, "who");
+        table_json(t, x, "note");
+    }
+}
+
+static int get_entries(struct cli *c, const char *name, int64_t most, const char *cursor, struct reply *r)
 {
     struct buf path;
-    struct reply r;
+    char limit[24];
     cli_key_path(&path, name, "ledger");
-    cli_query(&path, "limit", cli_option(c, "limit"));
-    int status = cli_get(c, &r, buf_c(&path));
+    snprintf(limit, sizeof limit, "%lld", (long long)MIN(most, (int64_t)LEDGER_PAGE));
+    cli_query(&path, "limit", limit);
+    cli_query(&path, "before", *cursor ? cursor : NULL);
+    int status = cli_get(c, r, buf_c(&path));
     buf_fini(&path);
-    if (status != CLI_DONE)
-        return status;
-    if (!cli_json_lines(c, &r, "entries")) {
-        struct table t;
-        table_init(&t, "Time Entry <USD Request Who Note");
-        const struct json *list = json_member(r.json, "entries");
-        for (const struct json *x = json_first(list); x; x = json_following(x)) {
-            char b[FORMAT_MAX], time[40];
-            clock_rfc3339(json_int(x, "time_ms", 0), time);
-            table_cell(&t, str_first(str_c(time), 19), CELL_DIM);
-            table_json(&t, x, "kind");
-            table_text(&t, exact(b, json_int(x, "amount_nano", 0)));
-            table_json(&t, x, "request");
-            table_json(&t, x, "who");
-            table_json(&t, x, "note");
-        }
-        table_print(&t, c, "no entry");
+    return status;
+}
+
+static int show_ledger(struct cli *c, const char *name)
+{
+    struct table t;
+    char cursor[80] = "";
+    int64_t left = 100;
+    int status = CLI_DONE;
+    if (cli_option(c, "limit") && (!str_to_i64(str_c(cli_option(c, "limit")), &left) || left < 1)) {
+        fputs("pointsman: --limit takes a number of rows\n", stderr);
+        return CLI_USAGE;
     }
-    reply_free(&r);
-    return CLI_DONE;
+    if (!c->json)
+        table_init(&t, "Time Entry <USD Request Who Note");
+    for (bool done = false; !done && left > 0;) {
+        struct reply r;
+        status = get_entries(c, name, left, cursor, &r);
+        if (status != CLI_DONE)
+            break;
+        left -= (int64_t)json_size(json_member(r.json, "entries"));
+        done = json_bool(r.json, "done", true);
+        snprintf(cursor, sizeof cursor, "%s", json_string(r.json, "cursor", ""));
+        if (!cli_json_lines(c, &r, "entries"))
+            add_entries(&t, json_member(r.json, "entries"));
+        reply_free(&r);
+    }
+    if (!c->json)
+        table_print(&t, c, status == CLI_DONE ? "no entry" : "");
+    return status;
 }
 
 int cli_key_show(struct cli *c)
