@@ -12,6 +12,7 @@
 #define POINTSMAN_SNAPSHOT_H
 
 #include "proxy/config/dialects.h"
+#include "proxy/config/price_override.h"
 #include "store/base/err.h"
 #include "store/base/http_header.h"
 
@@ -193,40 +194,6 @@ struct group_limits {
     const struct budget_limit *budgets;
     size_t budget_count;
     int64_t rpm, tpm, concurrent; /* 0 = no limit */
-};
-
-/* A price of the file, in femto-USD (1e-15) per unit; -1 = not given. The server lays these over
- * the built-in list (meter/price.h has the same shape and tiers). */
-enum { CONFIG_PRICE_TIERS = 4, CONFIG_PRICE_STEPS = 4 };
-struct price_rates_override {
-#define X(name, key, word) int64_t key;
-#include "proxy/config/price_rates.def"
-#undef X
-};
-enum price_factor {
-#define X(name, key, word) FACTOR_##name,
-#include "proxy/config/price_factors.def"
-#undef X
-    FACTOR_COUNT
-};
-enum price_unit {
-#define X(name, key, counted) UNIT_##name,
-#include "proxy/config/price_units.def"
-#undef X
-    UNIT_COUNT
-};
-struct price_override {
-    struct str key;             /* "lab/qwen3", "lab/…*" (a prefix), "gpt-5" */
-    struct price_rates_override base[CONFIG_PRICE_TIERS]; /* default, batch, flex, priority */
-    struct {
-        int64_t above_tokens;   /* 0 = unused */
-        struct price_rates_override rates[CONFIG_PRICE_TIERS];
-    } step[CONFIG_PRICE_STEPS];
-    int64_t per_request, per_search; /* -1 = not given */
-    int64_t unit[UNIT_COUNT];   /* -1 = not given */
-    int64_t factor_ppm[FACTOR_COUNT]; /* -1 = not given */
-    int64_t discount_ppm;       /* -1 = not given */
-    int64_t context_tokens, max_output_tokens; /* 0 = not given */
 };
 
 enum unbounded { UNBOUNDED_MODEL_MAX, UNBOUNDED_REFUSE, UNBOUNDED_DEBT };
