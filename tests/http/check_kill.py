@@ -189,7 +189,7 @@ def budget_faults(g, rows):
 
 
 def play(rounds, g, callers=6):
-    state, ledger, rows, faults, slowest, cut = {"port": 0, "over": False}, Ledger(), Rows(g), [], 0.0, 0
+    state, ledger, rows, faults, starts, cut = {"port": 0, "over": False}, Ledger(), Rows(g), [], [], 0
     dice = random.Random(os.environ.get("KILL_SEED", "7"))
     threads = [threading.Thread(target=caller, args=(state, ledger, n)) for n in range(callers)]
     for t in threads:
@@ -199,7 +199,7 @@ def play(rounds, g, callers=6):
         for number in range(rounds + 1):
             began = time.monotonic()
             g.start()
-            slowest = max(slowest, time.monotonic() - began)
+            starts.append(time.monotonic() - began)
             rows.read()
             faults += [f"round {number}: {f}" for f in judge(ledger, rows)]
             received += len(ledger.whole)
@@ -219,7 +219,7 @@ def play(rounds, g, callers=6):
         state["over"] = True
         for t in threads:
             t.join(20)
-    return ledger, rows, faults, slowest, received, cut
+    return ledger, rows, faults, sorted(starts), received, cut
 
 
 def main():
@@ -231,13 +231,14 @@ def main():
     results = []
     try:
         g.write_config(CONFIG.format(port=port, key=KEY, prices=prices))
-        ledger, rows, faults, slowest, received, cut = play(rounds, g)
+        ledger, rows, faults, starts, received, cut = play(rounds, g)
+        slowest, usual = starts[-1], starts[len(starts) // 2]
         results.append((f"{rounds} rounds: {received} whole answers are stored once, with tokens and cost; {cut} "
                         "that were cut are accounted for", faults))
         results.append(("the clients were served until the gateway died", ledger.refused[:3] or
                         ([] if received >= rounds * 2 else [f"only {received} answers in {rounds} rounds"])))
         results.append(("the budget agrees with the rows", budget_faults(g, rows)))
-        results.append((f"the gateway serves again within 2 s (slowest {slowest * 1000:.0f} ms)",
+        results.append((f"the gateway serves again within 2 s (median {usual * 1000:.0f}, slowest {slowest * 1000:.0f} ms)",
                         [] if slowest < 2 * slack() else [f"{slowest:.1f} s"]))
         g.stop()
         code, out, err = g.command("db", "check", seconds=120)
