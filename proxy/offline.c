@@ -117,7 +117,7 @@ int offline_config_import(const struct offline *o, const char *format, const cha
     buf_init(&left, LINES_MAX);
     int rc = read_file(file, &text, &e);
     if (rc == 0)
-        rc = config_import_litellm(buf_str(&text), &out, &left, &e);
+        rc = config_import_litellm(buf_str(&text), NULL, &out, &left, &e);
     if (rc == 0 && o->json) {
         struct buf json;
         buf_init(&json, 4 * LINES_MAX);

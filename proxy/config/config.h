@@ -96,10 +96,11 @@ struct config_live {
 };
 void config_export(const struct config *c, const struct config_live *live, struct buf *out);
 
-/* A LiteLLM proxy configuration as one of ours: providers, routes, keys, budgets, prices. What has no
+/* A LiteLLM proxy configuration as one of ours: providers, routes, keys, budgets, prices. Addresses
+ * that stand in variables are looked up in `environment` (NULL: the process's). What has no
  * counterpart is appended to `left_out`, one a line with its place. -ERR_SYNTAX, -ERR_TYPE. */
-int config_import_litellm(struct str text, struct buf *yaml, struct buf *left_out,
-    struct err *e) MUST_CHECK;
+int config_import_litellm(struct str text, char **environment, struct buf *yaml,
+    struct buf *left_out, struct err *e) MUST_CHECK;
 
 /* From options.def: the reference as Markdown, the table as JSON, a commented sample file. */
 void config_reference(struct buf *out);

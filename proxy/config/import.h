@@ -1,5 +1,5 @@
-/* import.h: another gateway's configuration between reading (import_litellm.c) and writing
- * (import_write.c). Private to this room; the door is config_import_litellm(). */
+/* import.h: another gateway's configuration between reading (import_litellm.c, import_settings.c)
+ * and writing (import_write.c). Private to this room; the door is config_import_litellm(). */
 #ifndef POINTSMAN_CONFIG_IMPORT_H
 #define POINTSMAN_CONFIG_IMPORT_H
 
@@ -12,21 +12,29 @@ struct import_provider {
     struct str name, kind;             /* "openai-2", "openai" */
     struct str dialect, base_url, key; /* key: "env:NAME", a literal, or empty */
     struct str api_version, organization;
-    const struct yaml *headers;        /* NULL or a map */
+    const struct yaml *headers; /* NULL or a map */
     int64_t most_at_once;
 };
 
 struct import_target {
-    unsigned provider;                 /* index */
+    unsigned provider; /* index */
     struct str model;
-    int64_t weight, order;             /* -1 = not given */
+    const struct yaml *at;
+    int64_t weight, rpm, tpm; /* thousandths; -1 = not given */
+    int64_t order;            /* -1 = not given */
+};
+
+struct import_fallback {
+    struct str name; /* of a route */
+    const struct yaml *at;
 };
 
 struct import_route {
-    struct str name, alias_of;         /* alias_of: a rule that leads to another route */
+    struct str name, alias_of; /* alias_of: a rule that leads to another route */
     struct import_target targets[IMPORT_TARGETS_MAX];
     size_t target_count;
-    struct str fallback[IMPORT_TARGETS_MAX]; /* names of routes */
+    bool unwritten; /* its name can't be a route's here; fallbacks may mean it */
+    struct import_fallback fallback[IMPORT_TARGETS_MAX];
     size_t fallback_count;
 };
 
@@ -38,18 +46,33 @@ struct import_price {
 struct import {
     struct arena *a;
     struct buf *left_out;
+    char **environment;           /* NULL: the process's */
+    const struct yaml *variables; /* the file's environment_variables, or NULL */
     struct import_provider providers[IMPORT_PROVIDERS_MAX];
     size_t provider_count;
-    struct import_route *routes;       /* IMPORT_ROUTES_MAX of them */
+    struct import_route *routes; /* IMPORT_ROUTES_MAX of them */
     size_t route_count;
-    struct import_price *prices;       /* IMPORT_ROUTES_MAX of them */
+    struct import_price *prices; /* IMPORT_ROUTES_MAX of them */
     size_t price_count;
-    struct str policy;                 /* of routes with several targets */
-    int64_t retries, timeout_s;        /* -1 = not given */
-    struct str master_key;             /* reference or literal; empty = none */
+    struct str policy;          /* of routes with several targets */
+    int64_t retries, timeout_s; /* -1 = not given */
+    struct str master_key;      /* reference or literal; empty = none */
     struct str budget_amount, budget_window;
 };
 
+/* One line of what is not carried: "8:7: where.what: why". */
+void import_leave_out(const struct import *m, const struct yaml *at, const char *where,
+    struct str what, const char *why);
+void import_name_unknown(struct import *m, const struct yaml *map, const char *where,
+    const char *const *known, size_t n);
+struct str import_text(const struct yaml *map, const char *key); /* STR_NULL when there is none */
+int64_t import_number(const struct yaml *map, const char *key, int64_t otherwise);
+struct str import_reference(struct import *m, struct str s);
+bool import_header(const struct yaml *h); /* may it be written as a header? */
+struct import_route *import_find(const struct import *m, struct str name);
+struct import_route *import_route_of(struct import *m, struct str name); /* made; NULL: no room */
+
+void import_settings(struct import *m, const struct yaml *root);
 void import_write(const struct import *m, struct buf *yaml);
 
 #endif

@@ -1,10 +1,11 @@
-/* import_litellm.c: reads a LiteLLM proxy configuration: model_list, litellm_settings,
- * router_settings, general_settings. What has no counterpart is named, with its line, never dropped in
- * silence: a team must be able to read what will be different.
+/* import_litellm.c: reads a LiteLLM proxy configuration: the model_list here, the settings in
+ * import_settings.c. What has no counterpart is named, with its line, never dropped in silence: a
+ * team must be able to read what will be different.
  *
  * A deployment becomes a target; deployments with the same place and key share a provider; a
  * model_name becomes a route, unless it only repeats provider/model, which needs none. */
 #include "proxy/config/config.h"
+#include "proxy/config/environment.h"
 #include "proxy/config/import.h"
 #include "proxy/config/options.h"
 #include "proxy/config/units.h"
@@ -36,22 +37,22 @@ static const struct {
     {"litellm_proxy", "litellm", "openai", "", ""},
 };
 
-static void leave_out(struct import *m, const struct yaml *at, const char *where, struct str what,
-    const char *why)
+void import_leave_out(const struct import *m, const struct yaml *at, const char *where,
+    struct str what, const char *why)
 {
     buf_printf(m->left_out, "%u:%u: %s%s" STR_FMT ": %s\n", at->key_line ? at->key_line : at->line,
         at->key_column ? at->key_column : at->column, where, *where ? "." : "",
         STR_ARG(str_first(what, 100)), why);
 }
 
-static struct str text_of(const struct yaml *map, const char *key)
+struct str import_text(const struct yaml *map, const char *key)
 {
     const struct yaml *n = yaml_get(map, key);
     return n && n->kind == YAML_TEXT ? n->text : STR_NULL;
 }
 
 /* "os.environ/NAME" → "env:NAME". */
-static struct str reference(struct import *m, struct str s)
+struct str import_reference(struct import *m, struct str s)
 {
     if (!str_starts(s, STR("os.environ/")))
         return s;
@@ -105,14 +106,14 @@ static int provider_of(struct import *m, struct import_provider *p)
     return (int)m->provider_count++;
 }
 
-static int64_t number_of(const struct yaml *map, const char *key, int64_t otherwise)
+int64_t import_number(const struct yaml *map, const char *key, int64_t otherwise)
 {
     int64_t v;
-    struct str text = text_of(map, key);
+    struct str text = import_text(map, key);
     return text.n && unit_count(text, &v, NULL) == 0 ? v : otherwise;
 }
 
-static struct import_route *route_of(struct import *m, struct str name)
+struct import_route *import_route_of(struct import *m, struct str name)
 {
     for (size_t i = 0; i < m->route_count; i++)
         if (str_eq(m->routes[i].name, name))
@@ -133,10 +134,10 @@ static void read_price(struct import *m, const struct yaml *params, const struct
     bool any = false;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         const struct yaml *from = yaml_get(params, names[i]) ? params : info;
-        struct str text = text_of(from, names[i]);
+        struct str text = import_text(from, names[i]);
         struct err e;
         if (text.n && unit_fee(text, to[i], &e) < 0)
-            leave_out(m, yaml_get(from, names[i]), "", str_c(names[i]), e.text);
+            import_leave_out(m, yaml_get(from, names[i]), "", str_c(names[i]), e.text);
         else
             any = any || text.n;
     }
@@ -144,6 +145,25 @@ static void read_price(struct import *m, const struct yaml *params, const struct
         return;
     price.key = arena_printf(m->a, STR_FMT "/" STR_FMT, STR_ARG(p->name), STR_ARG(model));
     m->prices[m->price_count++] = price;
+}
+
+/* What a bare "has no counterpart" would leave open. */
+static const char *why_not(struct str key)
+{
+    static const char *const whys[][2] = {
+        {"rpm", "no limit per deployment; under simple-shuffle it is taken as the weight"},
+        {"tpm", "no limit per deployment; under simple-shuffle it is taken as the weight"},
+        {"cooldown_time", "not carried: each target has a circuit breaker of its own"},
+        {"allowed_fails", "not carried: each target has a circuit breaker of its own"},
+        {"enable_pre_call_checks", "needs no switch: context windows are always looked at"},
+        {"cache", "has no counterpart: answers are not cached"},
+        {"cache_params", "has no counterpart: answers are not cached"},
+        {"database_url", "not carried: pointsman keeps its own store in the data folder"},
+        {"environment_variables", "not carried: set them where pointsman starts"}};
+    for (size_t i = 0; i < ARRAY_LEN(whys); i++)
+        if (str_eq(key, str_c(whys[i][0])))
+            return whys[i][1];
+    return "has no counterpart";
 }
 
 static bool is_known(struct str key, const char *const *known, size_t n)
@@ -154,38 +174,75 @@ static bool is_known(struct str key, const char *const *known, size_t n)
     return false;
 }
 
-static void name_unknown(struct import *m, const struct yaml *map, const char *where,
-    const char *const *known, size_t n)
+void import_name_unknown(
+    struct import *m, const struct yaml *map, const char *where, const char *const *known, size_t n)
 {
     for (const struct yaml *c = map && map->kind == YAML_MAP ? map->first : NULL; c; c = c->next)
         if (!is_known(c->key, known, n) && c->kind != YAML_NULL)
-            leave_out(m, c, where, c->key, "has no counterpart");
+            import_leave_out(m, c, where, c->key, why_not(c->key));
+}
+
+/* Text that may stand in a variable, of the process or of the file's own environment_variables. Our
+ * file takes only secrets from the environment: the value itself is written. False: said what
+ * lacks. */
+static bool resolve(struct import *m, const struct yaml *params, const char *key, struct str *out)
+{
+    *out = import_text(params, key);
+    if (!str_starts(*out, STR("os.environ/")))
+        return true;
+    struct str name = str_from(*out, 11);
+    *out = environment_get(m->environment, name, false);
+    for (const struct yaml *c = m->variables ? m->variables->first : NULL; c && !out->n;
+         c = c->next)
+        if (str_eq(c->key, name) && c->kind == YAML_TEXT)
+            *out = c->text;
+    if (out->n)
+        return true;
+    struct str why = arena_printf(m->a,
+        "the environment variable " STR_FMT " is not set: set it and import again, or write the "
+        "value; this deployment is left out",
+        STR_ARG(str_first(name, 100)));
+    import_leave_out(m, yaml_get(params, key), "litellm_params", str_c(key), why.n ? why.p : "");
+    return false;
+}
+
+/* Only texts, and none from the environment: it would be sent as it stands. */
+static void read_headers(struct import *m, const struct yaml *headers)
+{
+    for (const struct yaml *h = headers && headers->kind == YAML_MAP ? headers->first : NULL; h;
+         h = h->next)
+        if (!import_header(h))
+            import_leave_out(m, h, "litellm_params.extra_headers", h->key,
+                "a header is a text of its own, not taken from the environment");
+}
+
+bool import_header(const struct yaml *h)
+{
+    return h->kind == YAML_TEXT && !str_starts(h->text, STR("os.environ/"));
 }
 
 static bool read_place(
     struct import *m, const struct yaml *params, size_t row, struct import_provider *p)
 {
-    struct str base =
-        text_of(params, "api_base").n ? text_of(params, "api_base") : text_of(params, "base_url");
-    struct str key = text_of(params, "api_key");
+    struct str base, version, organization;
+    const char *base_key = yaml_get(params, "api_base") ? "api_base" : "base_url";
+    if (!resolve(m, params, base_key, &base) || !resolve(m, params, "api_version", &version) ||
+        !resolve(m, params, "organization", &organization))
+        return false;
+    struct str key = import_text(params, "api_key");
     *p = (struct import_provider){.kind = str_c(kinds[row].kind),
         .dialect = str_c(kinds[row].dialect),
         .base_url = base.n ? base : str_c(kinds[row].base_url),
-        .key = key.n ? reference(m, key) : STR_NULL,
-        .api_version = text_of(params, "api_version"),
-        .organization = text_of(params, "organization"),
+        .key = key.n ? import_reference(m, key) : STR_NULL,
+        .api_version = str_eq(str_c(kinds[row].kind), STR("azure")) ? version : STR_NULL,
+        .organization = organization,
         .headers = yaml_get(params, "extra_headers"),
-        .most_at_once = number_of(params, "max_parallel_requests", 0)};
+        .most_at_once = import_number(params, "max_parallel_requests", 0)};
     if (!key.n && *kinds[row].variable && (!base.n || str_eq(p->kind, STR("azure"))))
         p->key = arena_printf(m->a, "env:%s", kinds[row].variable);
-    if (str_starts(base, STR("os.environ/"))) {
-        leave_out(m, params, "litellm_params", STR("api_base"),
-            "write the URL itself: addresses are not "
-            "taken from the environment");
-        return false;
-    }
+    read_headers(m, p->headers);
     if (!p->base_url.n)
-        leave_out(m, params, "litellm_params", STR("api_base"),
+        import_leave_out(m, params, "litellm_params", STR("api_base"),
             "is missing: this deployment is left out");
     if (str_eq(p->kind, STR("ollama")) && base.n &&
         !str_ends(base, STR("/v1"))) /* its own API there */
@@ -194,34 +251,77 @@ static bool read_place(
     return p->base_url.n > 0;
 }
 
-/* A name that only repeats provider/model is understood as it stands. */
-static bool needs_no_route(struct import *m, const struct yaml *entry, struct str name)
+/* In thousandths, for there weights are fractions: 0.9 and 0.1. -1 = not given. */
+static int64_t weight_of(struct import *m, const struct yaml *params, const char *key)
 {
-    if (str_chr(name, '/') < 0)
-        return false;
-    leave_out(m, entry, "model_list", name,
-        "a route's name holds no `/`: ask for provider/model instead");
-    return true;
+    struct str text = import_text(params, key);
+    struct err e;
+    int64_t v;
+    if (!text.n)
+        return -1;
+    if (unit_decimal(text, 3, &v, &e) == 0 && v >= 0 && v < INT64_MAX / 10000)
+        return v;
+    import_leave_out(m, yaml_get(params, key), "litellm_params", str_c(key), "is no number");
+    return -1;
+}
+
+/* A name that can't be a route's is still one that fallbacks and aliases may mean. */
+static bool can_be_written(struct import *m, const struct yaml *entry, struct str name,
+    const struct import_provider *p, struct str model)
+{
+    struct str why = STR_NULL;
+    if (str_chr(name, '/') >= 0)
+        why = arena_printf(m->a,
+            "a route's name holds no `/`: ask for " STR_FMT "/" STR_FMT " instead",
+            STR_ARG(p->name), STR_ARG(str_first(model, 100)));
+    for (size_t i = 0; i < name.n && !why.n; i++)
+        if ((unsigned char)name.p[i] <= 0x20 || name.p[i] == 0x7f || name.n > 64)
+            why = STR("a route's name has at most 64 characters and no blanks: rename it");
+    if (why.n)
+        import_leave_out(m, entry, "model_list", name, why.p);
+    return !why.n;
 }
 
 static void add_target(struct import *m, const struct yaml *entry, const struct yaml *params,
     struct str name, unsigned provider, struct str model)
 {
-    struct import_route *route = route_of(m, name);
+    bool written = can_be_written(m, entry, name, &m->providers[provider], model);
+    if (!written && str_chr(model, '*') >= 0)
+        return;
+    struct import_route *route = import_route_of(m, name);
     if (!route || route->target_count == IMPORT_TARGETS_MAX) {
-        leave_out(m, entry, "model_list", name, "too many routes or targets");
+        import_leave_out(m, entry, "model_list", name, "too many routes or targets");
         return;
     }
     if (str_chr(model, '*') >= 0) {
         if (!str_eq(model, name) && !str_eq(model, STR("*"))) {
-            leave_out(
+            import_leave_out(
                 m, entry, "model_list", name, "a pattern that changes the name: list the models");
             return;
         }
         model = STR("$model"); /* "claude-*" → "anthropic/claude-*" keeps the asked name */
     }
-    route->targets[route->target_count++] = (struct import_target){provider, model,
-        number_of(params, "weight", -1), number_of(params, "order", -1)};
+    route->unwritten = !written;
+    route->targets[route->target_count++] = (struct import_target){.provider = provider,
+        .model = model,
+        .at = entry,
+        .weight = weight_of(m, params, "weight"),
+        .rpm = weight_of(m, params, "rpm"),
+        .tpm = weight_of(m, params, "tpm"),
+        .order = import_number(params, "order", -1)};
+}
+
+static void unknown_provider(
+    struct import *m, const struct yaml *entry, struct str name, struct str model)
+{
+    ptrdiff_t slash = str_chr(model, '/');
+    struct str who = slash < 0 ? model : str_first(model, (size_t)slash);
+    struct str why =
+        str_eq(model, STR("*"))
+            ? STR("a pattern over every provider: ask for provider/model instead")
+            : arena_printf(m->a, "a provider that pointsman does not speak to: " STR_FMT,
+                  STR_ARG(str_first(who, 100)));
+    import_leave_out(m, entry, "model_list", name, why.n ? why.p : "out of memory");
 }
 
 static void read_deployment(struct import *m, const struct yaml *entry)
@@ -230,163 +330,36 @@ static void read_deployment(struct import *m, const struct yaml *entry)
         "organization", "extra_headers", "max_parallel_requests", "weight", "order",
         "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
         "cache_creation_input_token_cost", "drop_params"};
+    static const char *const parts[] = {"model_name", "litellm_params", "model_info"};
     const struct yaml *params = yaml_get(entry, "litellm_params");
-    struct str name = text_of(entry, "model_name"), model = text_of(params, "model"), rest;
+    struct str name = import_text(entry, "model_name"), model = import_text(params, "model"), rest;
     struct import_provider p;
     size_t row;
     if (!name.n || !model.n) {
-        leave_out(m, entry, "model_list", name, "has no model_name or no litellm_params.model");
+        import_leave_out(
+            m, entry, "model_list", name, "has no model_name or no litellm_params.model");
         return;
     }
     if (!split_model(model, &row, &rest)) {
-        leave_out(m, entry, "model_list", name, "a provider that pointsman does not speak to");
+        unknown_provider(m, entry, name, model);
         return;
     }
-    name_unknown(m, params, "litellm_params", known, ARRAY_LEN(known));
+    import_name_unknown(m, entry, "model_list", parts, ARRAY_LEN(parts));
+    import_name_unknown(m, params, "litellm_params", known, ARRAY_LEN(known));
+    import_name_unknown(m, yaml_get(entry, "model_info"), "model_info", known, ARRAY_LEN(known));
     if (!read_place(m, params, row, &p))
         return;
     int index = provider_of(m, &p);
     if (index < 0) {
-        leave_out(m, entry, "model_list", name, "too many providers");
+        import_leave_out(m, entry, "model_list", name, "too many providers");
         return;
     }
     read_price(m, params, yaml_get(entry, "model_info"), &m->providers[index], rest);
-    if (!needs_no_route(m, entry, name))
-        add_target(m, entry, params, name, (unsigned)index, rest);
+    add_target(m, entry, params, name, (unsigned)index, rest);
 }
 
-/* [{ "gpt-4o": ["claude"] }] */
-static void read_fallbacks(struct import *m, const struct yaml *list)
-{
-    for (const struct yaml *one = list && list->kind == YAML_LIST ? list->first : NULL; one;
-         one = one->next) {
-        for (const struct yaml *c = one->kind == YAML_MAP ? one->first : NULL; c; c = c->next) {
-            struct import_route *route = NULL;
-            for (size_t i = 0; i < m->route_count; i++)
-                if (str_eq(m->routes[i].name, c->key))
-                    route = &m->routes[i];
-            if (!route) {
-                leave_out(m, c, "fallbacks", c->key, "no deployment has this name");
-                continue;
-            }
-            for (const struct yaml *to = c->kind == YAML_LIST ? c->first : NULL; to; to = to->next)
-                if (to->kind == YAML_TEXT && route->fallback_count < IMPORT_TARGETS_MAX)
-                    route->fallback[route->fallback_count++] = to->text;
-        }
-    }
-}
-
-static void read_default_fallbacks(struct import *m, const struct yaml *list)
-{
-    for (const struct yaml *to = list && list->kind == YAML_LIST ? list->first : NULL; to;
-         to = to->next)
-        for (size_t i = 0; i < m->route_count; i++)
-            if (to->kind == YAML_TEXT && !str_eq(m->routes[i].name, to->text) &&
-                m->routes[i].fallback_count < IMPORT_TARGETS_MAX)
-                m->routes[i].fallback[m->routes[i].fallback_count++] = to->text;
-}
-
-static void read_strategy(struct import *m, const struct yaml *router)
-{
-    static const char *const map[][2] = {{"simple-shuffle", "weighted"},
-        {"least-busy", "least-busy"}, {"usage-based-routing", "usage"},
-        {"usage-based-routing-v2", "usage"}, {"latency-based-routing", "lowest-latency"},
-        {"cost-based-routing", "lowest-cost"}};
-    struct str asked = text_of(router, "routing_strategy");
-    m->policy = STR("weighted");
-    for (size_t i = 0; i < ARRAY_LEN(map); i++) {
-        if (str_eq(asked, str_c(map[i][0]))) {
-            m->policy = str_c(map[i][1]);
-            return;
-        }
-    }
-    if (asked.n)
-        leave_out(m, yaml_get(router, "routing_strategy"), "router_settings", asked,
-            "is taken as policy: weighted");
-}
-
-static void read_aliases(struct import *m, const struct yaml *aliases)
-{
-    for (const struct yaml *c = aliases && aliases->kind == YAML_MAP ? aliases->first : NULL; c;
-         c = c->next) {
-        struct import_route *route =
-            c->kind == YAML_TEXT && str_chr(c->key, '/') < 0 ? route_of(m, c->key) : NULL;
-        if (route && route->target_count == 0)
-            route->alias_of = c->text;
-        else
-            leave_out(m, c, "model_group_alias", c->key, "can't be carried over");
-    }
-}
-
-/* "30d", "1h", "7d": the window that it is, or none. */
-static const char *window_of(struct str duration)
-{
-    static const char *const map[][2] = {{"1m", "minute"}, {"1h", "hour"}, {"24h", "day"},
-        {"1d", "day"}, {"7d", "week"}, {"1w", "week"}, {"30d", "month"}, {"1mo", "month"}};
-    for (size_t i = 0; i < ARRAY_LEN(map); i++)
-        if (str_eq(duration, str_c(map[i][0])))
-            return map[i][1];
-    return duration.n ? NULL : "total";
-}
-
-static void read_budget_settings(struct import *m, const struct yaml *settings)
-{
-    struct str amount = text_of(settings, "max_budget");
-    const char *window = window_of(text_of(settings, "budget_duration"));
-    int64_t nano;
-    if (!amount.n)
-        return;
-    if (!window || unit_money(amount, &nano, NULL) < 0 || nano == 0)
-        leave_out(m, yaml_get(settings, "max_budget"), "litellm_settings", STR("max_budget"),
-            "this amount or duration has no counterpart; give the keys budgets");
-    else if (!m->master_key.n)
-        leave_out(m, yaml_get(settings, "max_budget"), "litellm_settings", STR("max_budget"),
-            "there is no key to carry it; give the keys budgets");
-    else {
-        m->budget_amount = amount;
-        m->budget_window = str_c(window);
-    }
-}
-
-static void read_settings(struct import *m, const struct yaml *root)
-{
-    static const char *const litellm[] = {"fallbacks", "context_window_fallbacks",
-        "content_policy_fallbacks", "default_fallbacks", "num_retries", "request_timeout",
-        "max_budget", "budget_duration", "drop_params"};
-    static const char *const router[] = {"routing_strategy", "model_group_alias", "num_retries",
-        "timeout", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks",
-        "default_fallbacks"};
-    static const char *const general[] = {"master_key"};
-    static const char *const top[] = {
-        "model_list", "litellm_settings", "router_settings", "general_settings"};
-    const struct yaml *l = yaml_get(root, "litellm_settings"),
-                      *r = yaml_get(root, "router_settings"),
-                      *g = yaml_get(root, "general_settings");
-    name_unknown(m, l, "litellm_settings", litellm, ARRAY_LEN(litellm));
-    name_unknown(m, r, "router_settings", router, ARRAY_LEN(router));
-    name_unknown(m, g, "general_settings", general, ARRAY_LEN(general));
-    name_unknown(m, root, "", top, ARRAY_LEN(top));
-    read_strategy(m, r);
-    read_aliases(m, yaml_get(r, "model_group_alias"));
-    const struct yaml *both[] = {l, r};
-    for (size_t i = 0; i < ARRAY_LEN(both); i++) {
-        read_fallbacks(m, yaml_get(both[i], "fallbacks"));
-        read_fallbacks(m, yaml_get(both[i], "context_window_fallbacks"));
-        read_fallbacks(m, yaml_get(both[i], "content_policy_fallbacks"));
-        read_default_fallbacks(m, yaml_get(both[i], "default_fallbacks"));
-        m->retries = number_of(both[i], "num_retries", m->retries);
-    }
-    m->timeout_s = number_of(r, "timeout", number_of(l, "request_timeout", -1));
-    m->master_key = reference(m, text_of(g, "master_key"));
-    if (m->master_key.n && m->master_key.n < 16 && !str_starts(m->master_key, STR("env:"))) {
-        leave_out(m, yaml_get(g, "master_key"), "general_settings", STR("master_key"),
-            "has fewer than 16 characters: make keys with `pointsman key add`");
-        m->master_key = STR_NULL;
-    }
-    read_budget_settings(m, l);
-}
-
-int config_import_litellm(struct str text, struct buf *yaml, struct buf *left_out, struct err *e)
+int config_import_litellm(
+    struct str text, char **environment, struct buf *yaml, struct buf *left_out, struct err *e)
 {
     struct arena a;
     struct yaml_fault f;
@@ -395,7 +368,11 @@ int config_import_litellm(struct str text, struct buf *yaml, struct buf *left_ou
     struct yaml *root = yaml_read(text, &a, &f);
     int rc = 0;
     if (m) {
-        *m = (struct import){.a = &a, .left_out = left_out, .retries = -1, .timeout_s = -1};
+        *m = (struct import){.a = &a,
+            .left_out = left_out,
+            .retries = -1,
+            .timeout_s = -1,
+            .environment = environment};
         m->routes = arena_zalloc(&a, IMPORT_ROUTES_MAX * sizeof *m->routes);
         m->prices = arena_zalloc(&a, IMPORT_ROUTES_MAX * sizeof *m->prices);
     }
@@ -406,10 +383,13 @@ int config_import_litellm(struct str text, struct buf *yaml, struct buf *left_ou
         rc = err_set(e, ERR_SYNTAX, "%u:%u: %s", f.line, f.column, f.text);
     else if (!list || list->kind != YAML_LIST)
         rc = err_set(e, ERR_TYPE, "no `model_list`: this is not a LiteLLM configuration");
+    const struct yaml *variables = root ? yaml_get(root, "environment_variables") : NULL;
+    if (rc == 0 && variables && variables->kind == YAML_MAP)
+        m->variables = variables;
     for (const struct yaml *c = rc == 0 ? list->first : NULL; c; c = c->next)
         read_deployment(m, c);
     if (rc == 0) {
-        read_settings(m, root);
+        import_settings(m, root);
         import_write(m, yaml);
         rc = yaml->err || left_out->err ? err_set(e, ERR_LIMIT, "the configuration is too large")
                                         : 0;

@@ -33,6 +33,8 @@ static void put_provider(struct buf *out, const struct import_provider *p, int64
         return;
     buf_puts(out, "    headers:\n");
     for (const struct yaml *h = p->headers->first; h; h = h->next) {
+        if (!import_header(h))
+            continue;
         buf_puts(out, "      ");
         export_text(out, h->key);
         buf_puts(out, ": ");
@@ -46,35 +48,46 @@ static void put_target(
 {
     struct str text = arena_printf(
         m->a, STR_FMT "/" STR_FMT, STR_ARG(m->providers[t->provider].name), STR_ARG(t->model));
-    bool weight = weighs && t->weight >= 0;
+    bool weight = weighs;
     buf_puts(out, weight ? "{ to: " : "");
     export_text(out, text);
     if (weight)
-        buf_printf(out, ", weight: %lld }", (long long)MIN(t->weight, (int64_t)10000));
+        buf_printf(out, ", weight: %lld }", (long long)t->weight);
 }
 
-static const struct import_route *find(const struct import *m, struct str name)
+static bool same_target(const struct import_target *a, const struct import_target *b)
 {
-    for (size_t i = 0; i < m->route_count; i++)
-        if (str_eq(m->routes[i].name, name))
-            return &m->routes[i];
-    return NULL;
+    return a->provider == b->provider && str_eq(a->model, b->model);
 }
 
-/* A fallback names a route there and targets here. */
+static bool is_among(const struct import_target *t, const struct import_target *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (same_target(t, &list[i]))
+            return true;
+    return false;
+}
+
+/* A fallback names a route there and targets here, each once and none of the route's own. */
 static void put_fallback(const struct import *m, struct buf *out, const struct import_route *t)
 {
+    struct import_target list[IMPORT_TARGETS_MAX];
     size_t n = 0;
     for (size_t i = 0; i < t->fallback_count; i++) {
-        const struct import_route *to = find(m, t->fallback[i]);
-        for (size_t k = 0; to && k < to->target_count && n < IMPORT_TARGETS_MAX; k++) {
-            buf_puts(out, n++ ? ", " : "    fallback: [");
-            put_target(m, out, &to->targets[k], false);
-        }
+        const struct import_route *to = import_find(m, t->fallback[i].name);
+        if (to && to->alias_of.n)
+            to = import_find(m, to->alias_of);
         if (!to)
-            buf_printf(m->left_out,
-                "fallbacks." STR_FMT ": \"" STR_FMT "\" is no model_name here\n", STR_ARG(t->name),
-                STR_ARG(t->fallback[i]));
+            import_leave_out(m, t->fallback[i].at, "fallbacks", t->name,
+                "names a model_name that is not carried");
+        for (size_t k = 0; to && k < to->target_count && n < IMPORT_TARGETS_MAX; k++)
+            if (!is_among(&to->targets[k], list, n) &&
+                !is_among(&to->targets[k], t->targets, t->target_count))
+                list[n++] = to->targets[k];
+    }
+    for (size_t i = 0; i < n; i++) {
+        buf_puts(out, i ? ", " : "    fallback: [");
+        put_target(m, out, &list[i], false);
     }
     if (n)
         buf_puts(out, "]\n");
@@ -89,15 +102,59 @@ static bool ordered(const struct import_route *t)
     return false;
 }
 
-static void sort_targets(struct import_target *t, size_t n)
+/* The lowest first; those without come last, as there. */
+static bool comes_after(const struct import_target *a, const struct import_target *b)
+{
+    return b->order >= 0 && (a->order < 0 || a->order > b->order);
+}
+
+static void sort_targets(const struct import *m, struct import_target *t, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
         struct import_target one = t[i];
         size_t k = i;
-        for (; k && t[k - 1].order > one.order; k--)
+        for (; k && comes_after(&t[k - 1], &one); k--)
             t[k] = t[k - 1];
         t[k] = one;
     }
+    for (size_t i = 1; i < n; i++)
+        if (t[i].order == t[i - 1].order)
+            import_leave_out(m, t[i].at, "model_list", STR("order"),
+                "shared with another deployment: they are tried one after the other");
+}
+
+/* The weight, else the rpm, else the tpm, when all have it: what simple-shuffle goes by. */
+static bool weigh(struct import_target *t, size_t n)
+{
+    size_t weights = 0, rpms = 0, tpms = 0;
+    int64_t common = 0, most = 1;
+    for (size_t i = 0; i < n; i++) {
+        weights += t[i].weight >= 0;
+        rpms += t[i].rpm > 0;
+        tpms += t[i].tpm > 0;
+    }
+    if (!weights && rpms < n && tpms < n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!weights)
+            t[i].weight = rpms == n ? t[i].rpm : t[i].tpm;
+        else if (t[i].weight < 0)
+            t[i].weight = 1000;
+        int64_t a = common, b = t[i].weight;
+        while (b) {
+            int64_t rest = a % b;
+            a = b;
+            b = rest;
+        }
+        common = a;
+        most = MAX(most, t[i].weight);
+    }
+    most = common ? most / common : 1;
+    for (size_t i = 0; i < n && common; i++) {
+        int64_t w = t[i].weight / common;
+        t[i].weight = most > 10000 && w ? MAX(w * 10000 / most, (int64_t)1) : w;
+    }
+    return common > 0;
 }
 
 static void put_route(const struct import *m, struct buf *out, const struct import_route *from)
@@ -114,10 +171,11 @@ static void put_route(const struct import *m, struct buf *out, const struct impo
     }
     bool order = ordered(&t);
     if (order)
-        sort_targets(t.targets, t.target_count);
+        sort_targets(m, t.targets, t.target_count);
     bool several = t.target_count > 1 && !order;
-    bool weighs =
-        several && (str_eq(m->policy, STR("weighted")) || str_eq(m->policy, STR("least-busy")));
+    bool weighs = several &&
+                  (str_eq(m->policy, STR("weighted")) || str_eq(m->policy, STR("least-busy"))) &&
+                  weigh(t.targets, t.target_count);
     if (several)
         member(out, "policy", m->policy);
     buf_puts(out, "    targets: [");
@@ -183,7 +241,7 @@ static void put_routes(const struct import *m, struct buf *out)
         for (size_t i = 0; i < m->route_count; i++) {
             struct str name = m->routes[i].name;
             int belongs = str_eq(name, all) ? 2 : str_chr(name, '*') >= 0 ? 1 : 0;
-            if (belongs == pass)
+            if (belongs == pass && !m->routes[i].unwritten)
                 put_route(m, out, &m->routes[i]);
         }
     }
