@@ -452,7 +452,15 @@ static size_t live_requests(const struct server *s)
     return n;
 }
 
-/* No new work; what runs may end within a limit. A second signal stops now. */
+static bool all_drained(const struct server *s)
+{
+    for (unsigned i = 0; i < s->worker_count; i++)
+        if (!worker_drained(s->workers[i]))
+            return false;
+    return true;
+}
+
+/* No new work; what runs, or was sent before, may end within a limit. A second signal stops now. */
 static void drain(struct server *s, const sigset_t *signals)
 {
     event_say(EVENT_KIND_STOPPING, STR_NULL, "draining: %zu requests run", live_requests(s));
@@ -461,7 +469,7 @@ static void drain(struct server *s, const sigset_t *signals)
     for (unsigned i = 0; i < s->worker_count; i++)
         worker_drain(s->workers[i]);
     struct timespec look = {.tv_nsec = DRAIN_LOOK_MS * 1000000L};
-    for (int i = 0; i < DRAIN_LIMIT_S * 1000 / DRAIN_LOOK_MS && live_requests(s) && !s->stop_now; i++) {
+    for (int i = 0; i < DRAIN_LIMIT_S * 1000 / DRAIN_LOOK_MS && !all_drained(s) && !s->stop_now; i++) {
         int sig = sigtimedwait(signals, NULL, &look);
         if (sig == SIGTERM || sig == SIGINT)
             break;

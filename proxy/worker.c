@@ -15,6 +15,7 @@ enum {
     SHARDS = 16,              /* daemons, and multis: HOUSE of the libraries' linear lists */
     MULTI_FILL = 256,         /* live transfers a multi takes before the next one is used */
     ANSWER_HEAD = 64 << 10,
+    DRAIN_LOOK_US = 10000,
     DECODED_RATIO = 100,
     DECODED_BYTES = 64 << 20,
 };
@@ -275,10 +276,20 @@ static void do_watch(struct loop_message *m)
     free(o);
 }
 
+static void look_drained(void *ctx)
+{
+    struct worker *w = ctx;
+    w->drain_look = (struct loop_timer){.fn = look_drained, .ctx = w};
+    if (http_server_drained(w->http) ||
+        loop_timer_set(w->loop, &w->drain_look, loop_now_us(w->loop) + DRAIN_LOOK_US) < 0)
+        w->drained = true;
+}
+
 static void do_drain(struct loop_message *m)
 {
     struct order *o = CONTAINER_OF(m, struct order, message);
     http_server_drain(o->worker->http);
+    look_drained(o->worker);
     free(o);
 }
 
@@ -310,7 +321,13 @@ bool worker_watch(struct worker *w, struct str id, struct watch *watch)
 
 void worker_drain(struct worker *w)
 {
-    give_order(w, do_drain, STR_NULL, "", NULL);
+    if (!give_order(w, do_drain, STR_NULL, "", NULL))
+        w->drained = true;
+}
+
+bool worker_drained(const struct worker *w)
+{
+    return atomic_load(&w->drained) && worker_live(w) == 0;
 }
 
 void worker_stop(struct worker *w)

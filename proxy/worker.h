@@ -52,6 +52,8 @@ struct worker {
     struct id_source ids;
     struct exchange *live;          /* list */
     _Atomic size_t live_count;      /* read by server.c while draining */
+    _Atomic bool drained;           /* likewise: no request is still to come */
+    struct loop_timer drain_look;
 };
 
 int worker_new(struct worker **out, unsigned index, unsigned workers, struct shared *shared,
@@ -66,6 +68,7 @@ void worker_cancel(struct worker *w, struct str id, const char *who);
  * False: nothing was posted, the share is still the caller's. */
 bool worker_watch(struct worker *w, struct str id, struct watch *watch);
 void worker_drain(struct worker *w);
+bool worker_drained(const struct worker *w); /* nothing runs, and nothing is still being read */
 void worker_stop(struct worker *w);
 size_t worker_live(const struct worker *w); /* exchanges that run */
 

@@ -190,8 +190,6 @@ enum step_result step_auth(struct exchange *x)
         if (result != STEP_WAIT)
             return result;
     }
-    if (x->ep.handler == HANDLE_RELAY && shared->draining)
-        return exchange_refuse(x, 503, "draining", 1000, "this gateway is shutting down");
     if (x->ep.handler == HANDLE_RELAY && !spool_has_room(x->worker->spool))
         return exchange_refuse(x, 503, "spool_full", 5000,
             "no room for records: the disk is full or the database is behind; new work waits");

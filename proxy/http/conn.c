@@ -234,6 +234,9 @@ static void conn_begin(struct conn *c, struct MHD_Connection *mhd)
     s->stats.connections++;
     c->shard->connections++;
     c->shard->awake++;
+    /* what is here already may be read before our watch is first asked, and it would tell nothing */
+    int unread = 0;
+    c->input = ioctl(c->fd, FIONREAD, &unread) == 0 && unread > 0;
     c->watch = loop_fd_add(s->l, c->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_socket, c);
     if (c->watch)
         conn_deadline(c, c->accepted_us + s->config.head_deadline_us);

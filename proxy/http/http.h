@@ -91,8 +91,10 @@ int http_server_listen(struct http_server *s, int listen_fd, struct err *e) MUST
  * next call. */
 void http_server_names(struct http_server *s, const struct str *hosts, size_t host_count,
     const struct str *origins, size_t origin_count);
-/* No new connections; idle ones are closed; running requests go on. */
+/* No new connections; idle ones are closed; requests go on that run, are being read, or wait in the
+ * backlog or in a socket. Drained: all of them have been read, or their time for that is over. */
 void http_server_drain(struct http_server *s);
+bool http_server_drained(const struct http_server *s);
 /* Ends what still runs (streams are aborted, closed() is called), then frees. Only after the loop
  * stopped and before loop_free(). */
 void http_server_free(struct http_server *s);

@@ -152,6 +152,7 @@ struct http_server {
 /* listen.c */
 void listeners_accept(struct http_server *s);
 bool listeners_ready(const struct http_server *s);
+void listeners_empty(struct http_server *s); /* takes in all that waits */
 void listeners_close(struct http_server *s);
 void listeners_resume(struct http_server *s); /* a connection went: there is room again */
 

@@ -289,6 +289,16 @@ void listeners_resume(struct http_server *s)
             listener_resume(l);
 }
 
+/* What waits in a backlog would be reset when it closes: at most as many as fit there. */
+void listeners_empty(struct http_server *s)
+{
+    for (struct listener *l = s->listeners; l; l = l->next) {
+        l->ready = !l->paused;
+        for (int i = 0; l->ready && i <= BACKLOG / ACCEPT_BATCH; i++)
+            accept_from(l);
+    }
+}
+
 void listeners_close(struct http_server *s)
 {
     while (s->listeners) {

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* 0.9.75 at its strict level reads what a client may send, and from 1.0 on the middle one does: bare
@@ -234,13 +235,29 @@ int http_server_new(struct http_server **out, struct loop *l, const struct http_
     return 0;
 }
 
+/* Something of a request is here, in libmicrohttpd's buffer or still in the socket. */
+static bool has_begun(const struct conn *c)
+{
+    int unread = 0;
+    return c->q || c->input || (ioctl(c->fd, FIONREAD, &unread) == 0 && unread > 0);
+}
+
 void http_server_drain(struct http_server *s)
 {
-    s->draining = true;
+    s->draining = true; /* first: what is taken in now may be answered at once */
+    listeners_empty(s);
     listeners_close(s);
     for (struct conn *c = s->conns; c; c = c->next)
-        if (!c->q)
+        if (!has_begun(c))
             conn_kill(c);
+}
+
+bool http_server_drained(const struct http_server *s)
+{
+    const struct conn *c = s->conns;
+    while (c && c->q)
+        c = c->next;
+    return s->draining && !c;
 }
 
 static void end_all(struct http_server *s)

@@ -914,6 +914,36 @@ static void a_drain_ends_idle_connections_and_lets_requests_finish(void **state)
     close(streaming);
 }
 
+/* A closed listener would reset those that wait in its backlog, and a close the bytes that are unread. */
+static void a_drain_serves_what_was_sent_before(void **state)
+{
+    (void)state;
+    enum { MANY = 40 };
+    static const char sent[] =
+        "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 11\r\n\r\nsent before";
+    int fds[MANY], read_in_part = client();
+    assert_true(say(read_in_part, "POST /echo HTTP/1.1\r\n" HOST));
+    turns(3);
+    for (int i = 0; i < MANY; i++) {
+        fds[i] = client();
+        assert_int_equal(send(fds[i], sent, strlen(sent), 0), strlen(sent)); /* no turn of the loop */
+    }
+    http_server_drain(app.s);
+    assert_false(http_server_drained(app.s));
+    assert_true(say(read_in_part, "Content-Length: 4\r\n\r\nrest"));
+    for (int i = 0; i < MANY; i++) {
+        struct heard *h = hear(fds[i], "sent before");
+        assert_int_equal(status_of(h), 200);
+        assert_non_null(strstr(h->p, "Connection: close"));
+        close(fds[i]);
+    }
+    assert_int_equal(status_of(hear(read_in_part, "rest")), 200);
+    close(read_in_part);
+    turns(10);
+    assert_true(http_server_drained(app.s));
+    assert_int_equal(http_stats(app.s).connections, 0);
+}
+
 static void freeing_ends_what_still_runs(void **state)
 {
     (void)state;
@@ -1060,6 +1090,7 @@ int main(void)
         cmocka_unit_test(connections_over_the_cap_get_503_and_none_is_lost),
         T(running_out_of_descriptors_pauses_accepting),
         T(a_drain_ends_idle_connections_and_lets_requests_finish),
+        T(a_drain_serves_what_was_sent_before),
         cmocka_unit_test(freeing_ends_what_still_runs),
         T(the_user_of_a_local_peer_is_known_over_ipv6_too),
         T(a_listen_address_that_cannot_be_is_explained),
