@@ -66,19 +66,33 @@ static int read_master(bool create, struct err *e)
     return 0;
 }
 
-static int need_master(bool create, struct err *e)
+static int need_master(struct err *e)
 {
-    return here.box ? 0 : read_master(create, e);
+    return here.box ? 0 : read_master(false, e);
 }
 
 const char *sealed_master(struct err *e)
 {
-    return need_master(false, e) == 0 ? here.from : NULL;
+    return need_master(e) == 0 ? here.from : NULL;
+}
+
+/* Read again each time. Where its file is gone this process holds the last copy: a new key in its place
+ * would be the end of all that is sealed, and what is sealed under the old one won't open after the next
+ * start. */
+static int master_to_seal(struct err *e)
+{
+    struct err why = {0};
+    bool last_copy = here.box && here.count;
+    int rc = read_master(!last_copy, &why);
+    if (rc < 0)
+        err_set(e, (enum err_code)-rc, "%s%s", why.text, last_copy && rc == -ERR_MISSING
+            ? ": bring it back first; what was sealed with it opens until this gateway ends" : "");
+    return rc;
 }
 
 int sealed_renew(struct err *e)
 {
-    int rc = read_master(true, e);
+    int rc = master_to_seal(e);
     if (rc == 0 && here.from == here.key_file)
         rc = secret_renew_file(here.key_file, e);
     return rc < 0 ? rc : read_master(false, e);
@@ -200,7 +214,7 @@ static struct str row_id(struct str name, char out[SEALED_NAME_MAX + 20])
 int sealed_make(struct str name, struct str value, struct buf *out, struct err *e)
 {
     char id[SEALED_NAME_MAX + 20];
-    int rc = need_master(true, e);
+    int rc = master_to_seal(e);
     if (rc == 0 && (rc = secret_seal(here.box, row_id(name, id), value, out)) < 0)
         err_set(e, (enum err_code)-rc, "the key can't be sealed: %s", err_text(rc));
     return rc;
@@ -210,7 +224,7 @@ static int unseal(const struct row *r, struct buf *out, struct err *e)
 {
     char id[SEALED_NAME_MAX + 20];
     struct str sealed = str_n(r->sealed, r->sealed_bytes), name = row_id(str_c(r->name), id);
-    int rc = need_master(false, e);
+    int rc = need_master(e);
     if (rc == 0)
         rc = secret_open(here.box, name, sealed, out, e);
     if (rc == -ERR_DENIED && here.box && read_master(false, e) == 0)

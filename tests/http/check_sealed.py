@@ -370,6 +370,29 @@ def s11_a_backup_holds_the_sealed_form_and_says_what_it_does_not_hold(g):
     ends_well(g)
 
 
+def s13_the_last_copy_of_a_master_key_is_not_replaced(g):
+    """Its file goes while a gateway runs: the running one alone can open what is sealed."""
+    p, value = answering("lab"), KEY % "last"
+    g.write_config(one(p))
+    seal(g, "lab", value)
+    g.start()
+    os.rename(master_of(g), master_of(g) + ".away")
+    tells(run(g, "provider", "reseal", code=1), master_of(g), "bring it back first")
+    tells(run(g, "provider", "seal", "more", stdin=(KEY % "more").encode() + b"\n", code=1), "bring it back first")
+    wish(not os.path.exists(master_of(g)), "a new master key lies where the lost one was")
+    run(g, "config", "apply")
+    wish(chat(g).status == 200 and key_of(p) == value, "what was sealed opens no more")
+    os.rename(master_of(g) + ".away", master_of(g))
+    seal(g, "more", KEY % "more")
+    tells(run(g, "provider", "reseal"), "sealed 2 keys anew")
+    g.stop()
+    g.start()
+    wish(chat(g).status == 200 and key_of(p) == value, "what was sealed does not open after a restart")
+    wish(all(row["opens"] for row in sealed(g).values()), "a sealed key does not open")
+    nowhere(g, value, KEY % "more")
+    ends_well(g)
+
+
 def s12_a_provider_added_live_can_t_hold_a_key_itself(g):
     started(g, one(answering("lab"), "sk-plain-0123456789abcdef"))
     value = KEY % "literal"
