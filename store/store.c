@@ -353,11 +353,16 @@ void store_stop(struct store *s)
         next = op->next;
         body_op_free(s, op);
     }
+    size_t lost = 0;
     ops_take(s);
     for (struct op *op; (op = s->taken);) {
         s->taken = op->next;
+        lost += op->kind != OP_EVENT && op->kind != OP_SYNC && op->kind < OP_BACKUP;
         op_finish(s, op, -ERR_CANCELLED);
     }
+    if (lost)
+        store_notify(s, STORE_NOTICE_FAULT, "%zu changes that waited are lost: %s did not take them "
+            "until the end", lost, s->main_path);
 }
 
 void store_stats(const struct store *s, struct store_stats *out)

@@ -148,6 +148,7 @@ static void on_body(void *ctx, struct http_request *q)
         }
     }
     c->changes = keeper_changes();
+    c->lost = keeper_lost();
     c->command->run(c);
     call_must_go_on(c, 1);
 }

@@ -181,12 +181,11 @@ static void stored_late(void *ctx)
     stop_storing(ctx, "the store takes its time; it is tried until it is stored");
 }
 
-/* False: nothing to wait for, or no way to. */
+/* False: there is no way to. */
 static bool wait_until_stored(struct call *c, int status)
 {
     struct store *store = c->admin->start.store;
-    bool changed = c->body && c->changes != keeper_changes();
-    struct call_done *d = changed && store && c->q ? call_done_new(c, stored) : NULL;
+    struct call_done *d = c->lost == keeper_lost() ? call_done_new(c, stored) : NULL;
     if (!d)
         return false;
     call_done_always(d);
@@ -204,8 +203,13 @@ static bool wait_until_stored(struct call *c, int status)
 
 static void reply(struct call *c, int status)
 {
-    if (!wait_until_stored(c, status))
-        reply_now(c, status);
+    bool changed = c->q && c->body && c->admin->start.store && c->changes != keeper_changes();
+    if (changed && wait_until_stored(c, status))
+        return;
+    if (changed)
+        say_not_stored(c, "the store takes no more changes for now; this one is lost when the gateway "
+            "ends: make it again later");
+    reply_now(c, status);
 }
 
 void call_send_redacted(struct call *c)

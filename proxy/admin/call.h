@@ -48,7 +48,7 @@ struct call {
     bool answered, streaming;
     bool storing;                /* answered, and the answer waits until the change is stored */
     int status;                  /* of that answer */
-    uint64_t changes;            /* keeper_changes() before the handler ran */
+    uint64_t changes, lost;      /* keeper_changes(), keeper_lost() before the handler ran */
     struct call *next, *previous; /* all calls, or those that wait for news */
     bool waiting;
     struct loop_timer timer;

@@ -22,6 +22,7 @@ static struct {
     struct source *source;
     struct admin *admin;
     uint64_t changes; /* handed to the store in this life, by calls and by the clockwork */
+    uint64_t lost;    /* of these, not taken */
     char *alarms; /* what was said before the start, until alarms.c has read it */
 } keeper; /* one admin thread a process; set before it starts */
 
@@ -38,6 +39,17 @@ static void on_publish(void *ctx, struct snapshot *next)
 void keeper_handed_over(void)
 {
     keeper.changes++;
+}
+
+static void was_not_taken(const char *what)
+{
+    keeper.lost++;
+    log_error("admin: %s could not be stored", what);
+}
+
+uint64_t keeper_lost(void)
+{
+    return keeper.lost;
 }
 
 uint64_t keeper_changes(void)
@@ -65,7 +77,7 @@ static void on_keep(void *ctx, struct str object, struct str json, int64_t revis
      * waits for what comes behind it (call.c) */
     keeper_handed_over();
     if (doc.err || store_put_state(keeper.store, str_c(name), buf_str(&doc), -1, NULL, NULL) < 0)
-        log_error("admin: %s could not be kept", name);
+        was_not_taken(name);
     buf_fini(&doc);
 }
 
@@ -97,8 +109,7 @@ static void audit_change(const struct live_change *c)
         .after = buf_str(&after)};
     keeper_handed_over();
     if (store_put_audit(keeper.store, &row, NULL, NULL) < 0)
-        log_error("admin: revision %lld could not be written to the audit trail",
-            (long long)c->revision);
+        was_not_taken("a row of the audit trail");
     buf_fini(&before);
     buf_fini(&after);
 }
@@ -322,7 +333,7 @@ void keeper_audit_figures(struct call *c, const char *what, struct str json)
         .what = str_c(what), .after = json};
     keeper_handed_over();
     if (keeper.store && store_put_audit(keeper.store, &row, NULL, NULL) < 0)
-        log_error("admin: \"%s\" could not be written to the audit trail", what);
+        was_not_taken(what);
 }
 
 /* ---- a reload ---- */

@@ -5,7 +5,9 @@ with their rows in the audit trail. DURABLE_ROUNDS rounds (50). Prints TAP."""
 import http.client
 import json
 import os
+import signal
 import socket
+import sqlite3
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -105,6 +107,36 @@ def a02_requests_do_not_wait_while_a_change_is_being_stored(g):
         link.close()
     wish(len(keys_of(g)) == 40, "keys are missing")
     ends_well(g)
+
+
+def a03_a_change_that_the_store_refuses_is_said_tried_again_and_missed_at_the_end(g):
+    p = answering("lab")
+    g.write_config(f"providers:\n  lab: {{ dialect: openai, base_url: '{p.url}', models: [m], "
+                   "api_key: 'sk-lab-0123456789abcdef0' }\n")
+    g.start()
+
+    def made_while_locked(name):
+        holder = sqlite3.connect(os.path.join(g.data, "pointsman.db"), isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        link = Link(g)
+        link.request("POST", "/admin/v1/keys", json.dumps({"line": f"{name} 1/day"}))
+        answer = link.getresponse()
+        got = json.loads(answer.read())
+        link.close()
+        wish(answer.status == 200 and got.get("not_stored"), f"{answer.status} {got}")
+        wish(name in keys_of(g), "it is not in force")
+        return holder
+
+    made_while_locked("later").close()
+    call(g, "POST", "keys", {"line": "behind 1/day"}, kill=True)
+    g.kill()
+    g.start()
+    wish({"later", "behind"} <= set(keys_of(g)), "it was not stored when the store was well again")
+    holder = made_while_locked("never")
+    g.signal(signal.SIGTERM)
+    g.wait_end()
+    holder.close()
+    wish("changes that waited are lost" in g.read_log(), "nothing is said of what is lost")
 
 
 def main():
