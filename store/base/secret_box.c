@@ -219,8 +219,10 @@ static int write_file(const char *path, int folder, struct str old, struct err *
 
 int secret_renew_file(const char *path, struct err *e)
 {
-    char text[FILE_BYTES + 1];
+    char text[FILE_BYTES + 1], target[PATH_BYTES];
     size_t n;
+    if (realpath(path, target)) /* a link to where keys are kept stays one */
+        path = target;
     int folder = open_folder(path, e), rc = folder < 0 ? folder : 0;
     if (rc == 0)
         rc = read_keys(path, true, text, &n, e);
