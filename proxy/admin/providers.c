@@ -362,6 +362,16 @@ static void drain_route(struct drain *d, const struct route *r)
             .after = override_json(d->call, d->to, d->until_ms)};
 }
 
+/* "override/key/alice/fast" → "fast, switched for key alice". */
+static struct str switch_text(struct call *c, struct str object)
+{
+    struct str name = str_from(object, strlen("override/")), scope = STR_NULL, of = STR_NULL;
+    if (!str_cut(&name, '/', &scope) || !str_cut(&name, '/', &of))
+        return object;
+    return call_printf(c, STR_FMT ", switched for " STR_FMT "%s" STR_FMT, STR_ARG(name),
+        STR_ARG(scope), of.n ? " " : "", STR_ARG(of));
+}
+
 /* A switch that leads to the provider itself. */
 static bool drain_override(void *ctx, struct str object, struct str json, int64_t revision)
 {
@@ -370,7 +380,7 @@ static bool drain_override(void *ctx, struct str object, struct str json, int64_
     struct str to = json_text(json_get(json, STR("to")), &d->call->arena), head = d->provider->name;
     if (!str_starts(to, head) || to.n <= head.n || to.p[head.n] != '/')
         return true;
-    move(d, object, d->to, false);
+    move(d, switch_text(d->call, object), d->to, false);
     d->stuck++;
     if (d->to.n && d->n < ARRAY_LEN(d->parts))
         d->parts[d->n++] = (struct live_part){.object = arena_str(&d->call->arena, object),

@@ -1,15 +1,22 @@
 #!/usr/bin/env python3
 """Several people at one gateway: real unix users, what each may do and see, and who is named for it. Needs root (it makes
 users and removes them again), else skips. Prints TAP. Needs the built binary ($POINTSMAN_BIN)."""
+import fcntl
 import grp
 import http.client
 import json
 import os
+import pty
 import pwd
+import select
 import shutil
+import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -171,6 +178,53 @@ def an_operator_is_no_admin(g):
         assert "role operator" in said and "needs admin" in said, (words, said)
 
 
+def in_a_terminal(user, door, binary, keys, *words):
+    """The bytes that a console of that user paints after each key, in a terminal of 100 columns and 30 rows."""
+    child, terminal = pty.fork()
+    if child == 0:
+        try:
+            become(user)
+            os.chdir("/")
+            os.execve(binary, [binary, *words], {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "HOME": "/nowhere",
+                                                 "PATH": "/usr/bin:/bin", "POINTSMAN_SOCKET": door})
+        finally:
+            os._exit(127)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    painted = []
+    try:
+        for key in ["", *keys]:
+            os.write(terminal, key.encode())
+            seen, end = b"", time.monotonic() + 1.2
+            while time.monotonic() < end:
+                if select.select([terminal], [], [], 0.1)[0]:
+                    seen += os.read(terminal, 65536)
+            painted.append(seen.decode("utf-8", "replace"))
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(terminal)
+    return painted
+
+
+def a_readonly_console_of_an_operator_changes_nothing(g):
+    before = g.lines("audit")
+    painted = in_a_terminal(OP, g.door, g.binary, ["4", "s", "m2", "\r", "\r"], "attach", "--readonly")
+    assert "readonly" in painted[0], painted[0][-2000:]
+    assert "only looks" in "".join(painted[1:]), painted[-3:]
+    assert g.lines("audit") == before and g.text() == "hello from one"
+
+
+def people_names_who_is_there_with_the_role(g):
+    painted = in_a_terminal(VIEW, g.door, g.binary, [":people\r"], "attach")
+    assert VIEW in painted[1] and "viewer" in painted[1], painted[1]
+
+
+def an_operator_sees_no_bodies_of_others(g):
+    others = g.lines("ps")[0]["id"]
+    said = asked_as(OP, g.door, f"exchanges/{others}/messages") + g.as_user(OP, g.binary, "show", others).stdout
+    assert "hi there" not in said and "hello from" not in said, said
+
+
 def open_to_any_lets_the_second_user_in_and_says_so(g):
     g.stop()
     g.open_to = "any"
@@ -185,6 +239,8 @@ def open_to_any_lets_the_second_user_in_and_says_so(g):
 CHECKS = [a_second_user_gets_401_and_nothing_reaches_a_provider, the_socket_is_closed_to_those_outside_of_the_group,
           each_is_told_the_own_role, a_viewer_sees_figures_and_no_bodies_on_every_verb, a_viewer_changes_nothing,
           an_operator_switches_and_is_named_for_it, an_operator_is_no_admin,
+          an_operator_sees_no_bodies_of_others, a_readonly_console_of_an_operator_changes_nothing,
+          people_names_who_is_there_with_the_role,
           open_to_any_lets_the_second_user_in_and_says_so]
 
 

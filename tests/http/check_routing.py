@@ -74,6 +74,11 @@ def a_breaker_opens_counts_down_and_lets_one_probe_close_it(y):
     assert "by hand" in json.dumps(y.json("route", "explain", "brk"))
     y.run("provider", "clear", "frail")
     assert y.shares("brk", 5) == {"frail": 5}
+    y.run("route", "switch", "elsewhere", "frail/m")
+    dry = y.json("provider", "drain", "frail", "--dry-run")
+    assert {m["route"]: m["to"] for m in dry["moves"]}["elsewhere, switched for everyone"] == "", dry
+    assert dry["nowhere"] == 1, dry
+    y.run("route", "undo")
     y.run("provider", "drain", "frail")
     assert y.shares("brk", 5) == {"c": 5}
     y.run("provider", "undrain", "frail")

@@ -163,12 +163,12 @@ static int draw_moves(const struct state *s, int y, int x, int width, int room)
             ui_printf(y, x, width, ROLE_DIM, "… and %zu more", s->move_count - i);
             return y + 1;
         }
-        ui_put(y, x, 26, ROLE_ACCENT, m->what);
+        ui_put(y, x, 31, ROLE_ACCENT, m->what);
         if (m->to[0])
-            ui_printf(y, x + 27, width - 27, m->by_itself ? ROLE_TEXT : ROLE_SWITCH, "→ %s%s",
+            ui_printf(y, x + 32, width - 32, m->by_itself ? ROLE_TEXT : ROLE_SWITCH, "→ %s%s",
                 m->to, m->by_itself ? "  (its own)" : "");
         else
-            ui_put(y, x + 27, width - 27, ROLE_BAD, "✗ nowhere to go");
+            ui_put(y, x + 32, width - 32, ROLE_BAD, "✗ nowhere to go");
     }
     if (!s->move_count)
         ui_put(y++, x, width, ROLE_DIM, "no route uses it");
@@ -189,6 +189,7 @@ static void draw(struct app *a, void *state, struct rect r)
     if (s->nowhere || s->chosen) {
         ui_printf(y++, x, w, ROLE_HEADING, "to one target, those with nowhere to go: %s",
             s->pick.edit.n ? s->pick.edit.text : "(type or choose)");
+        s->pick.idle = !s->chosen; /* a mark would say that Enter takes it */
         pick_draw(&s->pick, (struct rect){y, x, end - y, w}, s->found_count, draw_target, s, a);
     }
 }

@@ -41,7 +41,7 @@ void pick_draw(struct pick *p, struct rect r, size_t count,
         p->top = p->selected - page + 1;
     for (size_t i = p->top; i < count && i < p->top + page; i++) {
         int y = r.y + (int)(i - p->top);
-        bool on = i == p->selected;
+        bool on = i == p->selected && !p->idle;
         ui_under(on ? ROLE_SELECTED : ROLE_NONE);
         if (on)
             ui_fill((struct rect){y, r.x, 1, r.w}, ROLE_TEXT);

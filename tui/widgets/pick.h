@@ -16,6 +16,7 @@ enum pick_did { PICK_NOTHING, PICK_MOVED, PICK_TYPED, PICK_TAKEN };
 struct pick {
     size_t selected, top;
     bool typed;
+    bool idle; /* nothing is chosen yet: no row is marked */
     struct edit edit;
     int page;
 };
