@@ -51,7 +51,8 @@ static void tell_events(struct app *a)
         for (size_t k = 0; seen && k < ARRAY_LEN(kinds); k++) {
             if (!str_eq_nocase(str_c(e->kind), str_c(kinds[k])) || alarm_was_told(n, e))
                 continue;
-            app_say(a, ROLE_WARN, "%s   (8 shows it)", e->text);
+            app_say(a, ROLE_WARN, "%s   (8 shows it%s)", e->text,
+                str_eq(str_c(kinds[k]), STR("looping")) ? ", X there ends it" : "");
             notify(a, e->text);
         }
     }

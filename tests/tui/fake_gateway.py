@@ -194,7 +194,7 @@ class Gateway:
             {"seq": 2, "time_ms": now - 16000, "level": "AUDIT", "kind": "SWITCHED", "repeated": 1,
              "text": "bob@pts/3 route fast weight 60→20 (rev 41→42)", "request_id": ""},
             {"seq": 3, "time_ms": now - 9000, "level": "WARN", "kind": "LIMITED", "repeated": 3,
-             "text": "429 anthropic, retried on openai", "request_id": self.rows[-4]["id"]},
+             "text": "429 anthropic, retried on openai", "request_id": self.rows[-3]["id"]},
             {"seq": 4, "time_ms": now - 900, "level": "WARN", "kind": "UPSTREAM_FAILED", "repeated": 1,
              "text": "upstream lab: connection refused (retry in 8 s)", "request_id": self.rows[-1]["id"]}]
 

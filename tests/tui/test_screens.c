@@ -635,6 +635,23 @@ static void every_list_is_filtered_by_words(void **state)
     stop_gateway(&g);
 }
 
+static void an_events_request_and_its_session_can_be_ended_from_there(void **state)
+{
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 100, 30, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    type(&t, "8");
+    expect(&t, "level ≥ INFO");
+    type(&t, "kX");
+    expect(&t, "cancel this request");
+    expect(&t, "cancel all that runs in session claude-7f3a");
+    type(&t, "\033");
+    expect_not(&t, "cancel all");
+    stop(&t);
+    stop_gateway(&g);
+}
+
 static void a_filter_that_is_not_valid_is_not_taken(void **state)
 {
     struct gateway g = start_gateway("traffic");
@@ -962,6 +979,7 @@ int main(void)
         cmocka_unit_test(the_mouse_finds_screens_and_rows),
         cmocka_unit_test(a_filter_is_completed_and_comes_back),
         cmocka_unit_test(every_list_is_filtered_by_words),
+        cmocka_unit_test(an_events_request_and_its_session_can_be_ended_from_there),
         cmocka_unit_test(a_filter_that_is_not_valid_is_not_taken),
         cmocka_unit_test(times_can_be_told_from_row_to_row),
         cmocka_unit_test(a_slow_line_gets_no_graphs),

@@ -30,7 +30,7 @@ static const struct table_column columns[] = {
 };
 
 static const char *const levels[] = {"DEBUG", "INFO", "AUDIT", "WARN", "ERROR"};
-static const enum context place[] = {CONTEXT_EVENTS, CONTEXT_LIST, CONTEXT_END};
+static const enum context place[] = {CONTEXT_EVENTS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_END};
 
 static int level_of(const char *name)
 {
@@ -170,6 +170,17 @@ static bool typing(struct app *a, void *state)
     return ((const struct state *)state)->sift.typing;
 }
 
+/* The request that the event is about: X ends it or its session, s switches what it asks for. */
+static bool subject(struct app *a, void *state, struct subject *out)
+{
+    const struct state *s = state;
+    const struct row *row =
+        s->count ? model_row(app_model(a), str_c(event_at(s, s->table.selected)->request_id)) : NULL;
+    if (row)
+        requests_subject(row, out);
+    return row != NULL;
+}
+
 static void data(struct app *a, void *state)
 {
     (void)a;
@@ -187,4 +198,5 @@ const struct screen screen_events = {.name = "events",
     .key = key,
     .typing = typing,
     .action = action,
-    .data = data};
+    .data = data,
+    .subject = subject};

@@ -280,16 +280,9 @@ static int tick(struct app *a, void *state)
     return wait < 0 ? counting : counting < 0 ? wait : MIN(wait, counting);
 }
 
-static bool subject(struct app *a, void *state, struct subject *out)
+void requests_subject(const struct row *row, struct subject *out)
 {
-    const struct state *s = state;
-    struct row *row = request_list_row(&s->list);
     char target[280];
-    (void)a;
-    if (s->pane && s->focus_pane && s->inspector.row)
-        row = s->inspector.row;
-    if (!row)
-        return false;
     out->kind = SUBJECT_REQUEST;
     out->live = row_is_live(row);
     str_copy(out->id, sizeof out->id, row->r.id);
@@ -299,7 +292,18 @@ static bool subject(struct app *a, void *state, struct subject *out)
     str_copy(out->session, sizeof out->session, row->r.session);
     str_copy(out->key, sizeof out->key, row->r.key);
     str_copy(out->provider, sizeof out->provider, row->r.provider);
-    return true;
+}
+
+static bool subject(struct app *a, void *state, struct subject *out)
+{
+    const struct state *s = state;
+    struct row *row = request_list_row(&s->list);
+    (void)a;
+    if (s->pane && s->focus_pane && s->inspector.row)
+        row = s->inspector.row;
+    if (row)
+        requests_subject(row, out);
+    return row != NULL;
 }
 
 static bool columns(struct app *a, void *state, struct str names, struct str *unknown)

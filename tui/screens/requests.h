@@ -21,6 +21,9 @@ void requests_of(struct app *a, struct str row, const char *term, const char *me
  * than what the list holds. */
 void requests_open(struct app *a, struct str id);
 
+/* What the keys of a request mean for this row: what s switches, X cancels, y copies. */
+void requests_subject(const struct row *row, struct subject *out);
+
 /* Shows the newest request of a session and steps to the next turn as it starts. */
 void requests_follow(struct app *a, struct str session);
 
