@@ -113,18 +113,6 @@ int store_put_state(struct store *s, struct str name, struct str json, int64_t e
     return op_push(s, op, done, ctx);
 }
 
-int store_put_key(struct store *s, struct str name, const unsigned char digest[32], struct str json,
-    store_done done, void *ctx)
-{
-    const struct str texts[] = {name, json};
-    if (name.n == 0)
-        return -ERR_MISSING;
-    struct op *op = op_new(OP_KEY, texts, ARRAY_LEN(texts));
-    if (op && digest)
-        memcpy(op->digest, digest, sizeof op->digest);
-    return op_push(s, op, done, ctx);
-}
-
 int store_put_sealed(struct store *s, const struct store_sealed *k, store_done done, void *ctx)
 {
     const struct str texts[] = {k->name, k->sealed, k->who};
@@ -248,19 +236,6 @@ static int apply_state(struct store *s, struct op *op)
         op->t[1], op->revision);
 }
 
-static int apply_key(struct store *s, struct op *op)
-{
-    if (op->t[1].n == 0) {
-        int rc = db_do(s->main, "DELETE FROM virtual_key WHERE name = ?1", "t", op->t[0]);
-        if (rc == 0 && s->main->backend->changes(s->main) == 0)
-            op->rc = -ERR_NOT_FOUND;
-        return rc;
-    }
-    return db_do(s->main, "INSERT INTO virtual_key VALUES(?1, ?2, ?3) ON CONFLICT(name) DO UPDATE"
-                          " SET digest = excluded.digest, json = excluded.json", "tbt", op->t[0],
-        str_n((const char *)op->digest, sizeof op->digest), op->t[1]);
-}
-
 static int apply_sealed(struct store *s, struct op *op)
 {
     if (op->t[1].n == 0) {
@@ -318,7 +293,7 @@ int op_apply(struct store *s, struct op *op)
 {
     static int (*const apply[])(struct store *, struct op *) = {
         [OP_EVENT] = apply_event, [OP_AUDIT] = apply_audit, [OP_STATE] = apply_state,
-        [OP_KEY] = apply_key, [OP_GRANT] = apply_grant, [OP_RECORD] = apply_record,
+        [OP_GRANT] = apply_grant, [OP_RECORD] = apply_record,
         [OP_REDACTED] = apply_redacted, [OP_SEALED] = apply_sealed, [OP_SYNC] = apply_sync,
     };
     op->rc = 0;

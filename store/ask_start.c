@@ -14,21 +14,6 @@ int store_each_state(struct store *s,
     return rc;
 }
 
-int store_each_key(struct store *s, void (*fn)(void *ctx, struct str name,
-    const unsigned char digest[32], struct str json), void *ctx)
-{
-    struct db *db = s->main;
-    struct db_stmt *q = db_ask(db, "SELECT name, digest, json FROM virtual_key", "");
-    int rc;
-    while ((rc = db_step(db, q)) == 1) {
-        struct str digest = db_text(db, q, 1);
-        if (digest.n == 32)
-            fn(ctx, db_text(db, q, 0), (const unsigned char *)digest.p, db_text(db, q, 2));
-    }
-    db_end(db, q);
-    return rc;
-}
-
 int store_each_sealed(struct store *s, void (*fn)(void *ctx, const struct store_sealed *k), void *ctx)
 {
     struct db *db = s->main;

@@ -163,7 +163,8 @@ static int load_pepper(struct store *s, struct err *e)
     int rc = 0;
     int fd = openat(s->dir_fd, "pepper", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
-        if (db_one(s->main, "SELECT count(*) FROM virtual_key", 0, &rc) > 0)
+        if (db_one(s->main, "SELECT count(*) FROM state WHERE name >= 'live/secret/' AND"
+                            " name < 'live/secret0'", 0, &rc) > 0)
             return err_set(e, ERR_MISSING, "%s/pepper is gone: without it no stored key can be "
                 "recognised; bring it back from a backup, or remove the keys", s->dir);
         secret_random(s->pepper, sizeof s->pepper);

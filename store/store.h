@@ -89,9 +89,6 @@ int store_put_audit(struct store *s, const struct store_audit *a, store_done don
  * expected: the revision that the caller has seen (0: must be new), -1: any. Empty json: removed. */
 int store_put_state(struct store *s, struct str name, struct str json, int64_t expected,
     store_done done, void *ctx);
-/* Virtual keys: a document and the keyed hash of the secret, never the secret. json empty: removed. */
-int store_put_key(struct store *s, struct str name, const unsigned char digest[32], struct str json,
-    store_done done, void *ctx);
 /* Provider keys, sealed (base/secret.h): what is stored opens with the master key alone, which lies
  * elsewhere. `sealed` empty: removed; -ERR_NOT_FOUND when there is none. */
 struct store_sealed {
@@ -129,8 +126,6 @@ struct store_answer *store_ask_now(struct store *s, const struct store_query *q)
 /* ---- synchronous, at start (after store_recover, before store_start) */
 int store_each_state(struct store *s,
     void (*fn)(void *ctx, struct str name, struct str json, int64_t revision), void *ctx) MUST_CHECK;
-int store_each_key(struct store *s, void (*fn)(void *ctx, struct str name,
-    const unsigned char digest[32], struct str json), void *ctx) MUST_CHECK;
 int store_each_sealed(struct store *s, void (*fn)(void *ctx, const struct store_sealed *k),
     void *ctx) MUST_CHECK;
 /* Sum of its ledger entries for every key with any; granted: it ever had prepaid credit. */

@@ -17,7 +17,7 @@
 enum { STORE_WORKERS_MAX = 256, STORE_OPS_BYTES = 32 << 20 };
 
 enum op_kind {
-    OP_EVENT, OP_AUDIT, OP_STATE, OP_KEY, OP_GRANT, OP_RECORD, OP_REDACTED, OP_SEALED,
+    OP_EVENT, OP_AUDIT, OP_STATE, OP_GRANT, OP_RECORD, OP_REDACTED, OP_SEALED,
     OP_SYNC,
     OP_BACKUP, OP_PRUNE /* from here on: maintenance, not part of a batch */
 };
@@ -32,7 +32,6 @@ struct op {
     int64_t revision;
     int64_t n[4];
     struct str t[6]; /* lie behind the struct */
-    unsigned char digest[32];
 };
 
 struct body_op {
