@@ -5,9 +5,9 @@ lines ("ok …", "not ok …", "ok … # SKIP why"). Ends with `N passed, N fail
 
     python3 tests/run.py --build build [NAME-PART ...]      only suites whose name contains a part
 
-Two suites run at a time (--jobs), the long ones begin first. `--not PART` leaves suites out. Where
-several runs make one (.ci/run), CHECK_STAGE names the run in front of its totals, and CHECK_TOTALS is
-a file that gets a line with the three numbers."""
+Three suites run at a time on two cores (--jobs; they mostly wait), the long ones begin first. `--not
+PART` leaves suites out. Where several runs make one (.ci/run), CHECK_STAGE names the run in front of
+its totals, and CHECK_TOTALS is a file that gets a line with the three numbers."""
 import argparse
 import concurrent.futures
 import os
@@ -110,7 +110,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
     parser.add_argument("--limit", type=int, default=300, help="seconds a suite may take")
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="suites at a time")
+    parser.add_argument("--jobs", type=int, default=min(3, (os.cpu_count() or 1) + 1), help="suites at a time")
     parser.add_argument("--not", dest="without", action="append", default=[], metavar="PART")
     parser.add_argument("parts", nargs="*")
     args = parser.parse_args()
