@@ -7,6 +7,7 @@
 
 A test is a name and a call. What the call raises is its failure, tap.Skip("why") leaves it out; a list that it
 returns are its faults (none: it passed), a text is shown after its name."""
+import sys
 
 
 class Skip(Exception):
@@ -20,6 +21,14 @@ def named(check):
 
 def test(check, *args, name=None):
     return name or named(check), lambda: check(*args)
+
+
+def numbered(names, letter, around):
+    """The checks called a1_…, a2_… (by `letter`) of a script's globals, in that order; the script's arguments
+    choose among them by a part of their names. `around(check)` runs one."""
+    checks = [f for name, f in sorted(names.items()) if name[:1] == letter and name[1:3].isdigit()]
+    return [test(around, check, name=named(check)) for check in checks
+            if not sys.argv[1:] or any(part in check.__name__ for part in sys.argv[1:])]
 
 
 def plan(count):

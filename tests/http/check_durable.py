@@ -140,12 +140,10 @@ def a03_a_change_that_the_store_refuses_is_said_tried_again_and_missed_at_the_en
 
 
 def main():
-    checks = [f for name, f in sorted(globals().items()) if name[0] == "a" and name[1:3].isdigit()]
     if not gateway.present():
         print("not ok 1 - build/pointsman serve is not there")
         return 1
-    return tap.run([tap.test(alone, check, name=tap.named(check)[4:]) for check in checks
-                    if not sys.argv[1:] or any(part in check.__name__ for part in sys.argv[1:])])
+    return tap.run(tap.numbered(globals(), "a", alone))
 
 
 if __name__ == "__main__":
