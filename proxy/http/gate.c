@@ -312,9 +312,12 @@ static void check_version(struct str version, struct gate_facts *f)
 
 static void check_rest(const struct gate_rules *rules, const struct seen *s, struct gate_facts *f)
 {
-    /* java.net.http offers h2c with the first request of every connection, takes a 426 for the
-     * answer and does not try again; ignoring the offer is what it expects of an HTTP/1.1 server. */
-    if (s->upgrade.n && !str_eq_nocase(s->upgrade, STR("h2c")))
+    /* java.net.http offers h2c with the first request of every connection and takes a 426 for the
+     * answer, so the words must say how it is told not to. */
+    if (str_eq_nocase(s->upgrade, STR("h2c")))
+        refuse(f, 426, "HTTP/2 without TLS is not served; set the client to HTTP/1.1 (Java: "
+                       "HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1))");
+    else if (s->upgrade.n)
         refuse(f, 426, "WebSocket and other upgrades are not served; use HTTP requests");
     if (s->expects && !str_eq_nocase(s->expect, STR("100-continue")))
         refuse(f, 417, "the only expectation known here is 100-continue");

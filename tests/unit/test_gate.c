@@ -205,7 +205,7 @@ static void upgrades_expectations_and_codings_are_told_apart(void **state)
     (void)state;
     static const struct row rows[] = {
         {426, GET("/") "Connection: Upgrade\nUpgrade: websocket\n"},
-        {0, GET("/") "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\n"},
+        {426, GET("/") "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\n"},
         {417, "POST / HTTP/1.1" H "Expect: bogus\n"},
         {415, "POST / HTTP/1.1" H "Content-Encoding: gzip\n"},
         {415, "POST / HTTP/1.1" H "Content-Encoding: zstd, identity\n"},
