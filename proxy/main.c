@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static char **arguments;
@@ -128,5 +129,6 @@ int main(int argc, char **argv)
         .alone = alone,
     };
     arguments = argv;
+    prctl(PR_SET_NAME, "pointsman"); /* one that was started as /proc/self/exe is called "exe" by ps */
     return cli_main(argc, argv, &hooks);
 }

@@ -287,6 +287,10 @@ def the_port_of_another_gateway_is_named_too(p):
     p.serve()
     other = p.run("serve", "--data", os.path.join(p.home, "other"), code=1).stderr
     assert f"held by pointsman (pid {p.status()['pid']}) of " in other, other
+    p.run("down")
+    p.run("run", "--", "true")  # starts one by itself
+    other = p.run("serve", "--data", os.path.join(p.home, "other"), "--listen", p.url.split("//")[1], code=1).stderr
+    assert f"held by pointsman (pid {p.status()['pid']}) of " in other, other
 
 
 def a_second_gateway_on_the_data_folder_refuses_with_the_first_ones_pid(p):
