@@ -2,6 +2,8 @@
  * terminals, logs and HTTP bodies. */
 #include "store/base/err.h"
 
+#include "store/base/str.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,8 +52,12 @@ int err_context(struct err *e, int rc, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(e->text, sizeof e->text, fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof e->text)
-        snprintf(e->text + n, sizeof e->text - (size_t)n, ": %s", old);
+    /* the context stands in front; of what it is put before, the end may be cut */
+    size_t at = n < 0 ? sizeof e->text : (size_t)n + 2;
+    if (at < sizeof e->text) {
+        memcpy(e->text + n, ": ", 2);
+        str_copy(e->text + at, sizeof e->text - at, str_c(old));
+    }
     make_printable(e->text);
     return e->code ? -(int)e->code : rc;
 }

@@ -99,6 +99,15 @@ static void errors_carry_a_printable_text(void **state)
     assert_string_equal(e.text, "bad ?[31m thing");
     assert_int_equal(err_context(&e, -1, "line %d", 3), -ERR_SYNTAX);
     assert_string_equal(e.text, "line 3: bad ?[31m thing");
+    /* where both don't fit, the cause is cut, between characters */
+    err_context(&e, -1, "%*s", (int)sizeof e.text - 8, "x");
+    assert_true(str_ends(str_c(e.text), STR("x: line ")));
+    assert_int_equal(strlen(e.text), sizeof e.text - 1);
+    err_set(&e, ERR_IO, "ab\xc3\xa9");
+    err_context(&e, -1, "%*s", (int)sizeof e.text - 6, "x");
+    assert_true(str_ends(str_c(e.text), STR("x: ab")));
+    err_context(&e, -1, "%*s", (int)sizeof e.text - 1, "y");
+    assert_true(str_ends(str_c(e.text), STR(" y")));
     assert_string_equal(err_name(-ERR_NOT_FOUND), "NOT_FOUND");
     assert_int_equal(err_set(NULL, ERR_IO, "x"), -ERR_IO);
 }
