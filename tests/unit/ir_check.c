@@ -410,30 +410,24 @@ void translate_stream(enum wire from, const struct spoke_quirks *q, struct str b
 unsigned each_fixture(const char *dialect, const char *mode,
     void (*fn)(const struct fixture *f, void *ctx), void *ctx)
 {
-    const char *root = shared_dir("fixtures");
-    char dir[1024];
+    struct exchanges x = {.turn = 0};
     unsigned n = 0;
-    if (!root)
-        return 0;
-    struct str all = shared_read(root, "manifest.tsv"), rest = all, line;
-    while (str_cut(&rest, '\n', &line)) {
-        struct fixture f = {.dir = dir};
-        struct str field[8] = {{NULL, 0}};
-        for (size_t i = 0; i < 8 && str_cut(&line, '\t', &field[i]); i++)
-            ;
-        str_copy(f.provider, sizeof f.provider, field[0]);
-        str_copy(f.name, sizeof f.name, field[1]);
-        str_copy(f.dialect, sizeof f.dialect, field[2]);
-        str_copy(f.mode, sizeof f.mode, field[3]);
-        str_copy(f.file, sizeof f.file, field[6]);
-        f.status = (int)strtol(field[4].p ? field[4].p : "0", NULL, 10);
+    while (exchange_next(&x)) {
+        struct fixture f = {.dir = x.dir};
+        int64_t status = 0;
+        (void)str_to_i64(column(x.line, 4), &status);
+        str_copy(f.provider, sizeof f.provider, x.provider);
+        str_copy(f.name, sizeof f.name, x.name);
+        str_copy(f.dialect, sizeof f.dialect, column(x.line, 2));
+        str_copy(f.mode, sizeof f.mode, column(x.line, 3));
+        str_copy(f.file, sizeof f.file, column(x.line, 6));
+        f.status = (int)status;
         if (strcmp(f.dialect, dialect) || (mode && strcmp(f.mode, mode)))
             continue;
-        snprintf(dir, sizeof dir, "%s/%s/%s", root, f.provider, f.name);
         fn(&f, ctx);
         n++;
     }
-    free((char *)all.p);
+    assert_true(n > 0); /* the repository's own, at least */
     return n;
 }
 

@@ -72,7 +72,7 @@ struct fixture {
     const char *dir;
 };
 
-/* Calls fn for each row of that dialect; returns how many. */
+/* Calls fn for each row of that dialect, the repository's own and the collection's; returns how many. */
 unsigned each_fixture(const char *dialect, const char *mode,
     void (*fn)(const struct fixture *f, void *ctx), void *ctx);
 

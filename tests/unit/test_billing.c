@@ -312,28 +312,28 @@ static void prices_without_a_meaning_here_are_named(void **state)
 static void the_whole_lists_are_carried(void **state)
 {
     (void)state;
-    static const char *const names[] = {"litellm_model_prices_2026-08-01.json", "models_dev_2026-07-02.json"};
+    static const char *const names[] = {"litellm_model_prices", "models_dev"};
     static const char *const known[] = {"input_cost_per_video_per_second",
         "input_cost_per_video_per_second_above_15s_interval",
         "input_cost_per_video_per_second_above_8s_interval", "output_cost_per_character",
         "output_cost_per_second_1080p"};
-    const char *dir = shared_dir("prices");
-    if (!dir)
-        skip();
-    for (size_t n = 0; n < ARRAY_LEN(names); n++) {
-        struct str json = shared_read(dir, names[n]);
+    for (size_t n = 0; n < 2 * ARRAY_LEN(names); n++) {
+        const char *dir = data_dir((int)(n / 2), "prices"), *name = names[n % 2];
+        if (!dir)
+            break;
+        struct str json = shared_read_like(dir, name);
         struct price_import d;
         struct err e = {0};
         struct price_list *l = price_list_new(NULL);
         if (price_import(l, json, &d, &e) < 0)
-            fail_msg("%s: %s", names[n], e.text);
-        printf("# %s: %zu taken, %zu without a price\n", names[n], d.taken, d.skipped);
+            fail_msg("%s/%s: %s", dir, name, e.text);
+        printf("# %s: %zu taken, %zu without a price\n", name, d.taken, d.skipped);
         for (size_t i = 0; i < d.not_carried_count; i++) {
             bool expected = false;
             for (size_t k = 0; k < ARRAY_LEN(known); k++)
                 expected |= strcmp(known[k], d.not_carried[i].field) == 0;
             if (!expected)
-                fail_msg("%s: %s of %zu models bills nothing", names[n], d.not_carried[i].field,
+                fail_msg("%s: %s of %zu models bills nothing", name, d.not_carried[i].field,
                     d.not_carried[i].models);
         }
         free((char *)json.p);
@@ -368,11 +368,9 @@ static void prices_are_shown_whole(void **state)
     size_t n = 0;
     price_list_each(price_list_builtin(), same_again, &n);
     assert_true(n > 200);
-    const char *dir = shared_dir("prices");
-    if (!dir)
-        return;
-    for (int i = 0; i < 2; i++) {
-        struct str json = shared_read(dir, i ? "models_dev_2026-07-02.json" : "litellm_model_prices_2026-08-01.json");
+    const char *dir;
+    for (int i = 0; (dir = data_dir(i / 2, "prices")) != NULL; i++) {
+        struct str json = shared_read_like(dir, i % 2 ? "models_dev" : "litellm_model_prices");
         struct price_import d;
         struct price_list *l = price_list_new(NULL);
         assert_int_equal(price_import(l, json, &d, NULL), 0);

@@ -7,8 +7,7 @@ static void a_recorded_request_comes_back_as_it_was(void **state)
     struct request_check chat = {.wire = WIRE_CHAT, .base_url = "https://api.openai.com/v1"};
     struct request_check messages = {.wire = WIRE_MESSAGES, .base_url = "https://api.openai.com/v1"};
     (void)state;
-    if (!each_fixture("openai-chat", NULL, check_request_comes_back, &chat))
-        skip();
+    each_fixture("openai-chat", NULL, check_request_comes_back, &chat);
     each_fixture("anthropic-messages", NULL, check_request_comes_back, &messages);
 }
 

@@ -37,23 +37,19 @@ static void a_request_comes_back_as_it_was(void **state)
 {
     struct request_check c = {.wire = WIRE_GENERATE, .model = "gemini-2.5-flash", .all = true};
     (void)state;
-    if (each_fixture("gemini-generate", NULL, check_request_comes_back, &c) == 0)
-        skip();
+    each_fixture("gemini-generate", NULL, check_request_comes_back, &c);
 }
 
 static void a_request_survives_the_way_over_other_dialects(void **state)
 {
     struct request_check c = {.wire = WIRE_GENERATE, .model = "gemini-3-flash-preview"};
     static const enum wire others[] = {WIRE_CHAT, WIRE_MESSAGES, WIRE_RESPONSES};
-    unsigned n = 0;
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         c.over = others[i];
         c.over_model = others[i] == WIRE_MESSAGES ? "claude-sonnet-4-5" : "some-model";
-        n += each_fixture("gemini-generate", NULL, check_request_over, &c);
+        each_fixture("gemini-generate", NULL, check_request_over, &c);
     }
-    if (!n)
-        skip();
 }
 
 /* --- answers -------------------------------------------------------------------------------- */
@@ -134,8 +130,7 @@ static void same_answer(const struct fixture *f, void *ctx)
 static void an_answer_comes_back_as_it_was(void **state)
 {
     (void)state;
-    if (each_fixture("gemini-generate", "json", same_answer, NULL) == 0)
-        skip();
+    each_fixture("gemini-generate", "json", same_answer, NULL);
 }
 
 static void answer_over(const struct fixture *f, void *ctx)
@@ -181,13 +176,10 @@ static void answer_over(const struct fixture *f, void *ctx)
 static void an_answer_reads_the_same_in_other_dialects(void **state)
 {
     enum wire others[] = {WIRE_CHAT, WIRE_MESSAGES, WIRE_RESPONSES};
-    unsigned n = 0;
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         if (spoke_of(others[i]))
-            n += each_fixture("gemini-generate", "json", answer_over, &others[i]);
-    if (!n)
-        skip();
+            each_fixture("gemini-generate", "json", answer_over, &others[i]);
 }
 
 /* --- streams -------------------------------------------------------------------------------- */
@@ -301,8 +293,7 @@ static void a_stream_comes_back_as_it_was_at_any_cuts(void **state)
 {
     (void)state;
     srand(7);
-    if (each_fixture("gemini-generate", "stream", same_stream, NULL) == 0)
-        skip();
+    each_fixture("gemini-generate", "stream", same_stream, NULL);
 }
 
 static void stream_over(const struct fixture *f, void *ctx)
@@ -336,13 +327,10 @@ static void stream_over(const struct fixture *f, void *ctx)
 static void a_stream_reads_the_same_in_other_dialects(void **state)
 {
     enum wire others[] = {WIRE_CHAT, WIRE_MESSAGES, WIRE_RESPONSES};
-    unsigned n = 0;
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         if (spoke_of(others[i]))
-            n += each_fixture("gemini-generate", "stream", stream_over, &others[i]);
-    if (!n)
-        skip();
+            each_fixture("gemini-generate", "stream", stream_over, &others[i]);
 }
 
 static void without_alt_sse_a_stream_is_one_array(void **state)

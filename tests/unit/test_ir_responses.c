@@ -164,9 +164,7 @@ static void every_stream_is_in_the_order_that_the_official_client_takes(void **s
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wires); i++)
         n += each_fixture(dialects[i], "stream", judge_fixture, (void *)&wires[i]);
-    if (!n)
-        skip();
-    assert_true(n > 100);
+    assert_true(n >= (data_dir(1, "fixtures") ? 100 : 6));
 }
 
 /* --- requests ------------------------------------------------------------------------------- */
@@ -183,23 +181,19 @@ static void a_request_comes_back_as_it_was(void **state)
 {
     struct request_check c = {.wire = WIRE_RESPONSES, .all = true};
     (void)state;
-    if (each_fixture("openai-responses", NULL, check_request_comes_back, &c) == 0)
-        skip();
+    each_fixture("openai-responses", NULL, check_request_comes_back, &c);
 }
 
 static void a_request_survives_the_way_over_other_dialects(void **state)
 {
     struct request_check c = {.wire = WIRE_RESPONSES, .model = "gpt-4.1"};
     static const enum wire others[] = {WIRE_CHAT, WIRE_MESSAGES, WIRE_GENERATE};
-    unsigned n = 0;
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         c.over = others[i];
         c.over_model = others[i] == WIRE_MESSAGES ? "claude-sonnet-4-5" : "gemini-3-pro-preview";
-        n += each_fixture("openai-responses", NULL, check_request_over, &c);
+        each_fixture("openai-responses", NULL, check_request_over, &c);
     }
-    if (!n)
-        skip();
 }
 
 /* --- made here ------------------------------------------------------------------------------ */

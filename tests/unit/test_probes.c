@@ -1,27 +1,12 @@
-/* The hostile HTTP/1 requests of $POINTSMAN_SHARED/torture/http1 against the http room on a real
- * socket. Always: after a refusal nothing more is answered, the connection ends, and the server
- * lives. Where the collection gives a verdict, it is checked. Skipped where it is absent. */
+/* Hostile HTTP/1 requests (torture/http1 of both places) against the http room on a real socket.
+ * Always: after a refusal nothing more is answered, the connection ends, and the server lives. Where
+ * the collection gives a verdict, it is checked. */
 #include "tests/unit/http_fixture.h"
+#include "tests/unit/shared.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
-
-static char *slurp(const char *name, size_t *n)
-{
-    char path[512];
-    const char *shared = getenv("POINTSMAN_SHARED");
-    snprintf(path, sizeof path, "%s/torture/http1/%s", shared ? shared : "../shared", name);
-    FILE *f = fopen(path, "r");
-    if (!f)
-        return NULL;
-    char *p = calloc(1, 1 << 20);
-    size_t got = fread(p, 1, (1 << 20) - 1, f);
-    if (n)
-        *n = got;
-    fclose(f);
-    return p;
-}
 
 /* Everything is served at once, whatever its path, so that what comes in shows in what goes out. */
 static void answer_all(void *ctx, struct http_request *q)
@@ -89,23 +74,19 @@ static struct outcome send_raw(const char *p, size_t n)
 
 extern const char *MHD_get_version(void);
 
-static void probes_get_the_wanted_verdict(void **state)
+static int probe_all(const char *dir)
 {
-    (void)state;
-    size_t n;
-    char *index = slurp("probes_index.tsv", NULL);
-    if (!index)
-        skip();
-    struct str rest = str_c(index), line, file, name;
+    struct str index = shared_read(dir, "probes_index.tsv"), rest = index, line, file, name;
+    assert_non_null(index.p);
     str_cut(&rest, '\n', &line);
     int seen = 0;
     while (str_cut(&rest, '\n', &line) && line.n) {
         char path[200];
         assert_true(str_cut(&line, '\t', &file) && str_cut(&line, '\t', &name));
         snprintf(path, sizeof path, "probes/" STR_FMT, STR_ARG(file));
-        char *raw = slurp(path, &n);
-        assert_non_null(raw);
-        struct outcome o = send_raw(raw, n);
+        struct str raw = shared_read(dir, path);
+        assert_non_null(raw.p);
+        struct outcome o = send_raw(raw.p, raw.n);
         bool reject = str_starts(line, STR("reject+close"));
         bool limit = str_find(line, STR("known MHD")) >= 0;
         /* `chunked` with a blank behind it is read from libmicrohttpd 1.0 on, which in turn refuses
@@ -119,11 +100,19 @@ static void probes_get_the_wanted_verdict(void **state)
         if (!right && !(limit && o.served <= 1))
             fail_msg(STR_FMT ": %d answers, %d served, first %d, ended %d", STR_ARG(file),
                 o.answers, o.served, o.first, o.ended);
-        free(raw);
+        free((char *)raw.p);
         seen++;
     }
-    assert_true(seen > 30);
-    free(index);
+    free((char *)index.p);
+    return seen;
+}
+
+static void probes_get_the_wanted_verdict(void **state)
+{
+    const char *dir;
+    (void)state;
+    for (int i = 0; (dir = data_dir(i, "torture/http1")) != NULL; i++)
+        assert_true(probe_all(dir) > (i ? 30 : 20));
 }
 
 static size_t unbase64(struct str s, char *out)
@@ -166,18 +155,15 @@ static size_t with_host(const char *raw, size_t n, char *out)
     return n + 17;
 }
 
-static void invalid_requests_are_not_served(void **state)
+static int refuse_all(struct str all)
 {
-    (void)state;
     /* Valid as HTTP, refused there by gunicorn's settings or for what libmicrohttpd has joined
      * before anybody can see it; none of these changes where a request ends. */
     static const char *const fine[] = {"010.http", "017.http", "040.http", "obs_fold_01.http",
         "limit_header_default_01.http", "rfc9110_field_value_ctl_bel_01.http",
         "rfc9110_field_value_ctl_del_01.http"};
-    char *all = slurp("gunicorn_invalid.jsonl", NULL), raw[65536], sent[65536];
-    if (!all)
-        skip();
-    struct str rest = str_c(all), line;
+    char raw[65536], sent[65536];
+    struct str rest = all, line;
     int seen = 0;
     while (str_cut(&rest, '\n', &line) && line.n) {
         struct str name = field(line, STR("\"name\": \"")), b64 = field(line, STR("\"b64\": \""));
@@ -194,17 +180,24 @@ static void invalid_requests_are_not_served(void **state)
         }
         seen++;
     }
-    assert_true(seen > 20);
-    free(all);
+    return seen;
 }
 
-static void valid_requests_never_smuggle(void **state)
+static void invalid_requests_are_not_served(void **state)
 {
+    const char *dir;
     (void)state;
-    char *all = slurp("gunicorn_valid.jsonl", NULL), raw[65536], sent[65536];
-    if (!all)
-        skip();
-    struct str rest = str_c(all), line;
+    for (int i = 0; (dir = data_dir(i, "torture/http1")) != NULL; i++) {
+        struct str all = shared_read(dir, i ? "gunicorn_invalid.jsonl" : "invalid.jsonl");
+        assert_true(refuse_all(all) > (i ? 20 : 8));
+        free((char *)all.p);
+    }
+}
+
+static int serve_all(struct str all)
+{
+    char raw[65536], sent[65536];
+    struct str rest = all, line;
     int served = 0;
     while (str_cut(&rest, '\n', &line) && line.n) {
         struct str b64 = field(line, STR("\"b64\": \""));
@@ -213,8 +206,18 @@ static void valid_requests_never_smuggle(void **state)
         send_raw(raw, n);
         served += send_raw(sent, with_host(raw, n, sent)).served > 0;
     }
-    assert_true(served > 10);
-    free(all);
+    return served;
+}
+
+static void valid_requests_never_smuggle(void **state)
+{
+    const char *dir;
+    (void)state;
+    for (int i = 0; (dir = data_dir(i, "torture/http1")) != NULL; i++) {
+        struct str all = shared_read(dir, i ? "gunicorn_valid.jsonl" : "valid.jsonl");
+        assert_true(serve_all(all) > (i ? 10 : 5));
+        free((char *)all.p);
+    }
 }
 
 /* ```http blocks; a line's end stands for CRLF unless \r or \n are spelled out. */
@@ -238,42 +241,50 @@ static size_t unmark(struct str block, char *out)
     return n;
 }
 
+/* What stands below a block says what a strict parser makes of it. */
+static int check_spec(const char *path, struct str text)
+{
+    char raw[65536], sent[65536];
+    struct str rest = text;
+    ptrdiff_t at;
+    int seen = 0;
+    while ((at = str_find(rest, STR("```http\n"))) >= 0) {
+        rest = str_from(rest, (size_t)at + 8);
+        ptrdiff_t end = str_find(rest, STR("\n```"));
+        struct str block = str_first(rest, (size_t)(end < 0 ? 0 : end + 1));
+        struct str log = str_from(rest, block.n);
+        ptrdiff_t next = str_find(log, STR("```http\n"));
+        log = next < 0 ? log : str_first(log, (size_t)next);
+        bool wrong = str_find(log, STR(" error code=")) >= 0 && str_find(log, STR("Pause on")) < 0 &&
+                     str_find(log, STR("message complete")) < 0;
+        size_t n = unmark(block, raw);
+        for (int host = 0; host < 2; host++) {
+            struct outcome o = send_raw(host ? sent : raw, host ? with_host(raw, n, sent) : n);
+            if (wrong && o.served && !memmem(raw, n, "\n\n", 2))
+                fail_msg("%s: a strict parser refuses: %.*s", path, (int)MIN(n, (size_t)120), raw);
+        }
+        seen++;
+    }
+    return seen;
+}
+
 static void parser_specs_never_smuggle(void **state)
 {
     (void)state;
-    static const char *const files[] = {"connection", "content-length", "finish", "method",
-        "pausing", "pipelining", "sample", "uri"};
-    char path[100], raw[65536], sent[65536];
-    int seen = 0;
-    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-        snprintf(path, sizeof path, "llhttp/request/%s.md", files[i]);
-        char *text = slurp(path, NULL);
-        if (!text)
-            skip();
-        struct str rest = str_c(text);
-        ptrdiff_t at;
-        while ((at = str_find(rest, STR("```http\n"))) >= 0) {
-            rest = str_from(rest, (size_t)at + 8);
-            ptrdiff_t end = str_find(rest, STR("\n```"));
-            struct str block = str_first(rest, (size_t)(end < 0 ? 0 : end + 1));
-            struct str log = str_from(rest, block.n);
-            ptrdiff_t next = str_find(log, STR("```http\n"));
-            log = next < 0 ? log : str_first(log, (size_t)next);
-            bool wrong = str_find(log, STR(" error code=")) >= 0 &&
-                         str_find(log, STR("Pause on")) < 0 &&
-                         str_find(log, STR("message complete")) < 0;
-            size_t n = unmark(block, raw);
-            for (int host = 0; host < 2; host++) {
-                struct outcome o = send_raw(host ? sent : raw, host ? with_host(raw, n, sent) : n);
-                if (wrong && o.served && !memmem(raw, n, "\n\n", 2))
-                    fail_msg("%s: a strict parser refuses: %.*s", path, (int)MIN(n, (size_t)120),
-                        raw);
-            }
-            seen++;
+    static const char *const files[] = {"requests.md", "llhttp/request/connection.md",
+        "llhttp/request/content-length.md", "llhttp/request/finish.md", "llhttp/request/method.md",
+        "llhttp/request/pausing.md", "llhttp/request/pipelining.md", "llhttp/request/sample.md",
+        "llhttp/request/uri.md"};
+    const char *dir;
+    for (int i = 0; (dir = data_dir(i, "torture/http1")) != NULL; i++) {
+        int seen = 0;
+        for (size_t k = 0; k < ARRAY_LEN(files); k++) {
+            struct str text = shared_read(dir, files[k]);
+            seen += check_spec(files[k], text);
+            free((char *)text.p);
         }
-        free(text);
+        assert_true(seen > (i ? 90 : 12));
     }
-    assert_true(seen > 90);
 }
 
 /* Random damage to sound requests: whatever comes, one connection never harms the next. */

@@ -3,6 +3,7 @@
 #include "proxy/sse.h"
 
 #include "store/base/err.h"
+#include "tests/unit/shared.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -103,20 +104,6 @@ static void check_all_cuts(struct str in, struct str wanted)
     free(each);
 }
 
-static char *read_file(const char *folder, const char *name, size_t *n)
-{
-    char path[600];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return NULL;
-    char *p = malloc(1 << 20);
-    *n = fread(p, 1, (1 << 20) - 1, f);
-    p[*n] = '\0';
-    fclose(f);
-    return p;
-}
-
 /* The expectations were written through JSON, where a byte that is not UTF-8 became U+FFFD and NUL
  * is \u0000; cJSON can't hold a NUL, so both sides are compared with NUL as U+FFFD too. */
 static void put_as_text(struct buf *b, struct str s)
@@ -163,32 +150,27 @@ static void check_file(const char *name, struct str in, const cJSON *events)
 static void the_torture_set_reads_the_same_at_every_cut(void **state)
 {
     (void)state;
-    const char *shared = getenv("POINTSMAN_SHARED");
-    char folder[512];
-    snprintf(folder, sizeof folder, "%s/torture/sse", shared ? shared : "");
-    size_t n;
-    char *json = shared ? read_file(folder, "expect.json", &n) : NULL;
-    if (!json) {
-        print_message("the torture set is not here\n");
-        skip();
+    const char *folder;
+    for (int i = 0; (folder = data_dir(i, "torture/sse")) != NULL; i++) {
+        char *json = (char *)shared_read(folder, "expect.json").p;
+        assert_non_null(json);
+        replace_escaped_nul(json);
+        cJSON *all = cJSON_Parse(json);
+        assert_non_null(all);
+        size_t files = 0;
+        const cJSON *one;
+        cJSON_ArrayForEach(one, all) {
+            struct str bytes = shared_read(folder, one->string);
+            if (!bytes.p)
+                continue;
+            files++;
+            check_file(one->string, bytes, cJSON_GetObjectItemCaseSensitive(one, "events"));
+            free((char *)bytes.p);
+        }
+        assert_true(files >= (i ? 20 : 8));
+        cJSON_Delete(all);
+        free(json);
     }
-    replace_escaped_nul(json);
-    cJSON *all = cJSON_Parse(json);
-    assert_non_null(all);
-    size_t files = 0;
-    const cJSON *one;
-    cJSON_ArrayForEach(one, all) {
-        char *bytes = read_file(folder, one->string, &n);
-        if (!bytes)
-            continue;
-        files++;
-        check_file(one->string, str_n(bytes, n),
-            cJSON_GetObjectItemCaseSensitive(one, "events"));
-        free(bytes);
-    }
-    assert_true(files >= 20);
-    cJSON_Delete(all);
-    free(json);
 }
 
 static void line_ends_may_mix_and_be_cut(void **state)
