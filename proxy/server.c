@@ -314,7 +314,7 @@ static int listen_all(struct server *s, int *fds, struct err *e)
     size_t colon = address.n;
     while (colon && address.p[colon - 1] != ':')
         colon--;
-    char text[96];
+    char text[264]; /* a name of 255 characters and a port */
     snprintf(text, sizeof text, STR_FMT, STR_ARG(address));
     for (unsigned i = 0; i < s->worker_count; i++) {
         fds[i] = http_listen_tcp(str_c(text), true, &s->port, e);

@@ -36,7 +36,7 @@ struct server {
     bool admin_runs;
     unsigned threads_run;
     int port;
-    char listen_url[96];
+    char listen_url[272];
     char binary[4096];            /* where this program lay at the start: `restart` looks there */
     _Atomic bool restart_wanted, stop_now;
 };

@@ -77,13 +77,13 @@ struct account_set {
     struct account *buckets[BUCKETS];
 };
 
-struct account_set *account_set_new(struct str timezone)
+struct account_set *account_set_new(struct str zone)
 {
     struct account_set *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
     pthread_mutex_init(&s->lock, NULL);
-    str_copy(s->timezone, sizeof s->timezone, timezone);
+    str_copy(s->timezone, sizeof s->timezone, zone);
     for (int w = 0; w < WINDOW_COUNT; w++)
         s->span[w] = (struct span){INT64_MAX, INT64_MIN}; /* holds no moment yet */
     s->wall_ms = INT64_MIN;
@@ -287,11 +287,11 @@ static void roll(const struct account_set *s, struct account *a)
     }
 }
 
-void account_set_timezone(struct account_set *s, struct str timezone)
+void account_set_timezone(struct account_set *s, struct str zone)
 {
     pthread_mutex_lock(&s->lock);
-    bool same = str_eq(str_c(s->timezone), timezone);
-    str_copy(s->timezone, sizeof s->timezone, timezone);
+    bool same = str_eq(str_c(s->timezone), zone);
+    str_copy(s->timezone, sizeof s->timezone, zone);
     struct span before[WINDOW_COUNT];
     memcpy(before, s->span, sizeof before);
     for (int w = 0; w < WINDOW_COUNT && !same && s->wall_ms != INT64_MIN; w++)

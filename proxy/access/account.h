@@ -19,7 +19,7 @@ enum { ACCOUNTS_MAX = 12 }; /* of one request: key, team, its tags, and the rout
 struct account;      /* counters of one name */
 struct account_set;  /* all of them, and the lock */
 
-struct account_set *account_set_new(struct str timezone);
+struct account_set *account_set_new(struct str zone);
 void account_set_free(struct account_set *s);
 
 enum account_kind { ACCOUNT_KEY, ACCOUNT_TEAM, ACCOUNT_ROUTE, ACCOUNT_TAG };
@@ -28,7 +28,7 @@ struct account *account_get(struct account_set *s, enum account_kind kind, struc
 
 /* From now on windows begin and end in that zone: those that run keep what was spent and end where
  * the new zone ends them. */
-void account_set_timezone(struct account_set *s, struct str timezone);
+void account_set_timezone(struct account_set *s, struct str zone);
 
 /* Limits are those of the newest snapshot; changing them keeps what was spent. */
 void account_set_limits(struct account_set *s, struct account *a, const struct budget_limit *limits,
@@ -116,7 +116,7 @@ const char *window_budget_name(enum window w); /* "daily budget" */
 
 /* Start and end (wall ms) of the calendar window that holds `wall_ms` in a time zone. Weeks begin
  * on Monday; WINDOW_TOTAL spans everything. */
-void window_bounds(enum window w, const char *timezone, int64_t wall_ms, int64_t *start,
+void window_bounds(enum window w, const char *zone, int64_t wall_ms, int64_t *start,
     int64_t *end);
 
 #endif

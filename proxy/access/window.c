@@ -20,7 +20,7 @@ static void hour_bounds(const struct tz *tz, int64_t wall_ms, int64_t *start, in
     *end = *start + 60 * MINUTE_MS;
 }
 
-void window_bounds(enum window w, const char *timezone, int64_t wall_ms, int64_t *start,
+void window_bounds(enum window w, const char *zone, int64_t wall_ms, int64_t *start,
     int64_t *end)
 {
     if (w == WINDOW_TOTAL) {
@@ -33,7 +33,7 @@ void window_bounds(enum window w, const char *timezone, int64_t wall_ms, int64_t
         *end = *start + MINUTE_MS;
         return;
     }
-    const struct tz *tz = tz_get(str_c(timezone), NULL);
+    const struct tz *tz = tz_get(str_c(zone), NULL);
     if (w == WINDOW_HOUR) {
         hour_bounds(tz, wall_ms, start, end);
         return;

@@ -152,11 +152,11 @@ static void days_answered(struct call *c, struct store_answer *a)
 static void ask_days(struct call *c, struct store_query *q)
 {
     struct days *d = arena_zalloc(&c->arena, sizeof *d);
-    char timezone[64];
-    str_copy(timezone, sizeof timezone, live_config(c->admin->live)->timezone);
+    char zone[64];
+    str_copy(zone, sizeof zone, live_config(c->admin->live)->timezone);
     int64_t at = q->from_ms, end;
     while (d && at < q->to_ms && d->n < STORE_BUCKETS_MAX) {
-        window_bounds(WINDOW_DAY, timezone, at, &d->starts[d->n], &end);
+        window_bounds(WINDOW_DAY, zone, at, &d->starts[d->n], &end);
         q->bucket_starts[d->n] = MAX(d->starts[d->n], q->from_ms);
         d->n++;
         at = end;
@@ -188,14 +188,14 @@ static int dimension_of(struct str by)
 static bool set_span(struct call *c, struct store_query *q)
 {
     int64_t now = clock_wall_ms(), end;
-    char timezone[64];
+    char zone[64];
     q->from_ms = call_time(c, "since");
     q->to_ms = q->from_ms < 0 ? 0 : call_time(c, "until");
     if (q->from_ms < 0 || q->to_ms < 0)
         return false;
-    str_copy(timezone, sizeof timezone, live_config(c->admin->live)->timezone);
+    str_copy(zone, sizeof zone, live_config(c->admin->live)->timezone);
     if (q->from_ms == 0)
-        window_bounds(WINDOW_MONTH, timezone, now, &q->from_ms, &end);
+        window_bounds(WINDOW_MONTH, zone, now, &q->from_ms, &end);
     if (q->to_ms == 0)
         q->to_ms = now / 60000 * 60000 + 60000;
     if (q->to_ms > q->from_ms)

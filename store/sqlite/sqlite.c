@@ -87,15 +87,15 @@ static void lite_close(struct db *db)
 }
 
 static const char *const settings[] = {
-    [DB_WRITER] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
-                  "PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-8000;"
-                  "PRAGMA trusted_schema=0; PRAGMA temp_store=MEMORY;",
-    [DB_BODIES] = "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
-                  "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA secure_delete=1;"
-                  "PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-2000;"
-                  "PRAGMA trusted_schema=0; PRAGMA temp_store=MEMORY;",
-    [DB_READER] = "PRAGMA query_only=1; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-4000;"
-                  "PRAGMA trusted_schema=0; PRAGMA temp_store=MEMORY;",
+    [DB_WRITER] = ("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
+                   "PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-8000;"
+                   "PRAGMA trusted_schema=0; PRAGMA temp_store=MEMORY;"),
+    [DB_BODIES] = ("PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
+                   "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; PRAGMA secure_delete=1;"
+                   "PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-2000;"
+                   "PRAGMA trusted_schema=0; PRAGMA temp_store=MEMORY;"),
+    [DB_READER] = ("PRAGMA query_only=1; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-4000;"
+                   "PRAGMA trusted_schema=0; PRAGMA temp_store=MEMORY;"),
 };
 
 /* Counting every allocation behind one lock is of no use to us. */
