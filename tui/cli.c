@@ -341,7 +341,7 @@ int cli_help(struct cli *c)
     else if (cli_option(c, "bash"))
         cli_write_completion(&out);
     else if (first && !one && !help_of_group(str_c(first), &out)) {
-        fprintf(stderr, "pointsman: no verb \"%s\"\n", first);
+        cli_complain("no verb \"%s\"", first);
         status = CLI_USAGE;
     } else if (one || !first) {
         cli_write_help(one, &out);
@@ -373,7 +373,7 @@ int cli_main(int argc, char **argv, const struct cli_hooks *hooks)
     struct cli c = {.hooks = hooks};
     struct err e = {0};
     if (cli_parse(&c, argc, argv, &e) < 0) {
-        fprintf(stderr, "pointsman: %s\n", e.text);
+        cli_complain("%s", e.text);
         return CLI_USAGE;
     }
     if (c.wants_help) {

@@ -13,14 +13,29 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What the gateway says may quote what came from outside. */
-int cli_fail(const struct err *e)
+/* Without an escape, whoever made the text. */
+static void put_clean(FILE *to, const char *front, const char *fmt, va_list ap)
 {
+    char raw[2048];
+    vsnprintf(raw, sizeof raw, fmt, ap);
     struct buf out;
     buf_init(&out, 1 << 16);
-    clean_put(&out, str_c(e->text), false);
-    fprintf(stderr, "pointsman: %s\n", buf_c(&out) ? buf_c(&out) : "");
+    clean_put(&out, str_c(raw), false);
+    fprintf(to, "%s%s\n", front, buf_c(&out) ? buf_c(&out) : "");
     buf_fini(&out);
+}
+
+void cli_complain(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    put_clean(stderr, "pointsman: ", fmt, ap);
+    va_end(ap);
+}
+
+int cli_fail(const struct err *e)
+{
+    cli_complain("%s", e->text);
     return CLI_FAILED;
 }
 
@@ -43,7 +58,7 @@ int cli_connect(struct cli *c, bool start)
         rc = err_set(&e, ERR_NOMEM, "out of memory");
     if (rc == 0)
         return CLI_DONE;
-    fprintf(stderr, "pointsman: %s\n", e.text);
+    cli_complain("%s", e.text);
     return rc == -ERR_NOT_FOUND ? CLI_NO_GATEWAY : CLI_FAILED;
 }
 
@@ -58,8 +73,7 @@ static int ask(
     buf_init(&r->text, LINK_REPLY_MAX);
     int rc = link_call(c->link, method, path, body, &status, &r->text, &e);
     if (rc < 0) {
-        fprintf(
-            stderr, "pointsman: the gateway at %s does not answer: %s\n", c->socket_path, e.text);
+        cli_complain("the gateway at %s does not answer: %s", c->socket_path, e.text);
         buf_fini(&r->text);
         return CLI_NO_GATEWAY;
     }
@@ -69,7 +83,7 @@ static int ask(
         err_context(&e, 0, "the gateway's answer");
     const char *late = json_string(r->json, "not_stored", "");
     if (*late)
-        fprintf(stderr, "pointsman: in force, but not stored yet: %s\n", late);
+        cli_complain("in force, but not stored yet: %s", late);
     if (r->json)
         return CLI_DONE;
     buf_fini(&r->text);
@@ -138,8 +152,7 @@ int64_t cli_duration(const char *option, const char *text)
     int64_t ms;
     if (format_read_duration(text, &ms))
         return ms;
-    fprintf(
-        stderr, "pointsman: --%s: \"%s\" is no time such as 30s, 15m, 2h or 7d\n", option, text);
+    cli_complain("--%s: \"%s\" is no time such as 30s, 15m, 2h or 7d", option, text);
     return -1;
 }
 
@@ -180,16 +193,10 @@ bool cli_colors(const struct cli *c)
 void cli_say(const struct cli *c, const char *fmt, ...)
 {
     (void)c;
-    char raw[2048];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(raw, sizeof raw, fmt, ap);
+    put_clean(stdout, "", fmt, ap);
     va_end(ap);
-    struct buf out;
-    buf_init(&out, 1 << 16);
-    clean_put(&out, str_c(raw), false);
-    printf("%s\n", buf_c(&out) ? buf_c(&out) : "");
-    buf_fini(&out);
 }
 
 struct cell {

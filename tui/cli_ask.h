@@ -34,6 +34,8 @@ bool cli_connect_quietly(struct cli *c);
 int cli_get(struct cli *c, struct reply *r, const char *path);
 int cli_post(struct cli *c, struct reply *r, const char *path, struct str body);
 void reply_free(struct reply *r);
+/* A line "pointsman: …" on stderr: it may quote what was typed, or what came from outside. */
+void cli_complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* Says why on stderr; returns CLI_FAILED. */
 int cli_fail(const struct err *e);
 

@@ -19,7 +19,7 @@ static bool put_time(struct cli *c, struct buf *path, const char *option)
         return true;
     int64_t ms = cli_time(text, clock_wall_ms());
     if (ms < 0) {
-        fprintf(stderr, "pointsman: --%s: \"%s\" is no time: 2h, 7d, today, 2026-11-23\n", option, text);
+        cli_complain("--%s: \"%s\" is no time: 2h, 7d, today, 2026-11-23", option, text);
         return false;
     }
     buf_printf(path, "&%s=%lld", option, (long long)ms);
@@ -260,7 +260,7 @@ int cli_prices_reprice(struct cli *c)
     int64_t since = 0;
     struct reply r;
     if (cli_option(c, "since") && (since = cli_time(cli_option(c, "since"), clock_wall_ms())) < 0) {
-        fprintf(stderr, "pointsman: --since: \"%s\" is no time\n", cli_option(c, "since"));
+        cli_complain("--since: \"%s\" is no time", cli_option(c, "since"));
         return CLI_USAGE;
     }
     snprintf(body, sizeof body, "{\"since_ms\":%lld,\"write\":%s}", (long long)since,

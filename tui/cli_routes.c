@@ -136,7 +136,7 @@ int cli_route_show(struct cli *c)
         break;
     }
     if (!route) {
-        fprintf(stderr, "pointsman: no route \"%s\"; see: pointsman route list\n", c->words[0]);
+        cli_complain("no route \"%s\"; see: pointsman route list", c->words[0]);
         status = CLI_FAILED;
     } else if (!c->json) {
         struct table t;
@@ -261,7 +261,7 @@ int cli_route_undo(struct cli *c)
     int64_t rev = 0;
     const char *text = cli_option(c, "rev");
     if (text && (!str_to_i64(str_c(text), &rev) || rev <= 0)) {
-        fprintf(stderr, "pointsman: --rev: \"%s\" is no revision\n", text);
+        cli_complain("--rev: \"%s\" is no revision", text);
         return CLI_USAGE;
     }
     buf_init(&path, 64);
@@ -291,7 +291,7 @@ int cli_read_file(const char *name, struct buf *out)
         fclose(f);
     if (!bad)
         return CLI_DONE;
-    fprintf(stderr, "pointsman: %s: can't be read, or larger than %zu MiB\n", name, out->max >> 20);
+    cli_complain("%s: can't be read, or larger than %zu MiB", name, out->max >> 20);
     return CLI_FAILED;
 }
 
@@ -301,14 +301,14 @@ int cli_route_set(struct cli *c)
     int64_t revision = -1;
     const char *seen = cli_option(c, "revision");
     if (seen && !str_to_i64(str_c(seen), &revision)) {
-        fprintf(stderr, "pointsman: --revision: \"%s\" is no number\n", seen);
+        cli_complain("--revision: \"%s\" is no number", seen);
         return CLI_USAGE;
     }
     buf_init(&file, FILE_MAX_BYTES);
     int status = cli_read_file(c->words[1], &file);
     size_t at = 0;
     if (status == CLI_DONE && json_check(buf_str(&file), &at) < 0) {
-        fprintf(stderr, "pointsman: %s: no valid JSON at byte %zu\n", c->words[1], at);
+        cli_complain("%s: no valid JSON at byte %zu", c->words[1], at);
         status = CLI_FAILED;
     }
     if (status != CLI_DONE) {

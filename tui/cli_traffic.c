@@ -67,14 +67,14 @@ static void warn_unfinished(const struct cli *c, const struct json *reply, int64
     const char *back = json_string(reply, "searched_back_to", "");
     if (!c->quiet && !json_bool(reply, "done", true) && back[0] &&
         (int64_t)json_size(json_member(reply, "rows")) < limit)
-        fprintf(stderr, "pointsman: searched back to %s\n", back);
+        cli_complain("searched back to %s", back);
 }
 
 static bool bad_number(const char *option, const char *text, int64_t *out)
 {
     if (!text || (str_to_i64(str_c(text), out) && *out > 0))
         return false;
-    fprintf(stderr, "pointsman: --%s: \"%s\" is no number above 0\n", option, text);
+    cli_complain("--%s: \"%s\" is no number above 0", option, text);
     return true;
 }
 
@@ -299,8 +299,7 @@ static int since_text(struct cli *c, char out[32])
         return CLI_DONE;
     int64_t ms = cli_time(since, clock_wall_ms());
     if (ms < 0) {
-        fprintf(
-            stderr, "pointsman: --since: \"%s\" is no time: 2h, today, 2026-11-23T14:00\n", since);
+        cli_complain("--since: \"%s\" is no time: 2h, today, 2026-11-23T14:00", since);
         return CLI_USAGE;
     }
     snprintf(out, 32, "%lld", (long long)ms);
@@ -478,7 +477,7 @@ static int export_curl(struct cli *c, const struct json *j)
     const struct json *request = json_member(j, "request");
     const char *body = json_string(request, "body", "");
     if (json_string(j, "denied", "")[0] || !body[0]) {
-        fprintf(stderr, "pointsman: no body is kept of this request: %s\n",
+        cli_complain("no body is kept of this request: %s",
             json_string(j, "denied", "see capture in the configuration"));
         return CLI_FAILED;
     }
@@ -526,7 +525,7 @@ int cli_export(struct cli *c)
     const char *format = cli_option(c, "format");
     bool curl = format && strcmp(format, "curl") == 0;
     if (format && !curl && strcmp(format, "jsonl") != 0) {
-        fprintf(stderr, "pointsman: --format: \"%s\" is neither jsonl nor curl\n", format);
+        cli_complain("--format: \"%s\" is neither jsonl nor curl", format);
         return CLI_USAGE;
     }
     if (c->word_count)

@@ -29,7 +29,7 @@ static int put_json(struct json_writer *w, const char *member, const char *what,
     size_t at = 0;
     json = str_trim(json);
     if (json_check(json, &at) < 0 || json.p[0] != '{') {
-        fprintf(stderr, "pointsman: %s: no valid JSON object at byte %zu\n", what, at);
+        cli_complain("%s: no valid JSON object at byte %zu", what, at);
         return CLI_FAILED;
     }
     json_put_raw(w, member, json);
@@ -62,7 +62,7 @@ static bool put_time(struct cli *c, struct json_writer *w, const char *option, c
     const char *text = cli_option(c, option);
     int64_t ms = text ? cli_time(text, clock_wall_ms()) : 0;
     if (text && ms < 0)
-        fprintf(stderr, "pointsman: --%s: \"%s\" is no time\n", option, text);
+        cli_complain("--%s: \"%s\" is no time", option, text);
     else if (text)
         json_put_int(w, member, ms);
     return ms >= 0;

@@ -150,8 +150,8 @@ static int read_budget(struct cli *c, struct json_writer *w)
     if (!text)
         return CLI_DONE;
     if (!cli_amount(text, &nano) || nano < 0) {
-        fprintf(stderr, "pointsman: --budget: \"%s\" is no amount above zero: 5 or 0.5 (in a shell $5 "
-            "is a variable and becomes nothing)\n", text);
+        cli_complain("--budget: \"%s\" is no amount above zero: 5 or 0.5 (in a shell $5 is a variable "
+            "and becomes nothing)", text);
         return CLI_USAGE;
     }
     json_put_int(w, "budget_nano", nano);
@@ -297,7 +297,7 @@ static void become(const struct run_setup *s)
     for (size_t i = 0; i < s->variable_count; i++)
         setenv(s->variables[i].name, s->variables[i].value, 1);
     execvp(s->argv[0], s->argv);
-    fprintf(stderr, "pointsman: %s: %s\n", s->argv[0], strerror(errno));
+    cli_complain("%s: %s", s->argv[0], strerror(errno));
     _exit(errno == ENOENT ? 127 : 126);
 }
 

@@ -133,6 +133,18 @@ size_t headers_to_provider(struct exchange *x, const struct provider *p, struct 
     return n;
 }
 
+/* A provider that asks to wait for years means "no": some clients would wait. A day is what we say. */
+static struct str wait_at_most_a_day(struct str value)
+{
+    struct str digits = str_trim(value);
+    size_t n = 0;
+    while (n < digits.n && digits.p[n] >= '0' && digits.p[n] <= '9')
+        n++;
+    int64_t seconds = 0;
+    bool number = n > 0 && n == digits.n;
+    return number && (!str_to_i64(digits, &seconds) || seconds > 86400) ? STR("86400") : value;
+}
+
 size_t headers_to_client(struct exchange *x, const struct http_header *in, size_t count,
     struct http_header *out, size_t max)
 {
@@ -147,6 +159,8 @@ size_t headers_to_client(struct exchange *x, const struct http_header *in, size_
                 !str_eq_nocase(in[i].name, STR("x-pointsman-demo"))))
             continue;
         out[n++] = in[i];
+        if (str_eq_nocase(in[i].name, STR("retry-after")))
+            out[n - 1].value = wait_at_most_a_day(in[i].value);
     }
     if (translating(x) && n + LIMIT_HEADERS + 8 < max)
         n += limits_to_client(x, in, count, out + n);
