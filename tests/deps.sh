@@ -1,7 +1,7 @@
 #!/bin/sh
 # deps.sh run|test|ci LIB...: finds missing libraries with pkg-config and installs them with apt-get
 # when root or sudo is there (saying what, first); else prints the command to type and stops. `test`
-# adds what the tests drive, `ci` also clang (fuzzing) and node (real SDKs).
+# adds what the tests drive, `ci` also clang (fuzzing), node and pip (real SDKs), and what single tests use.
 set -eu
 kind=$1
 shift
@@ -53,6 +53,8 @@ if [ "$kind" != run ]; then
     # Debian has a python3-minimal without most of the library
     python3 -c "import concurrent.futures" 2>/dev/null || add python3 python3 python
     command -v tmux >/dev/null 2>&1 || add tmux tmux tmux
+    command -v openssl >/dev/null 2>&1 || add openssl openssl openssl
+    [ -e /usr/share/zoneinfo/Europe/Berlin ] || add tzdata tzdata tzdata
 fi
 if [ "$kind" = ci ]; then
     command -v clang >/dev/null 2>&1 || add clang clang clang
@@ -60,6 +62,11 @@ if [ "$kind" = ci ]; then
         add libclang-rt-dev compiler-rt compiler-rt
     command -v node >/dev/null 2>&1 || add nodejs nodejs nodejs
     command -v npm >/dev/null 2>&1 || add npm npm npm
+    # without these some tests skip
+    command -v valgrind >/dev/null 2>&1 || add valgrind valgrind valgrind
+    command -v ip >/dev/null 2>&1 || add iproute2 iproute iproute2
+    PATH=$PATH:/usr/sbin command -v nginx >/dev/null 2>&1 || add nginx nginx nginx
+    python3 -c "import ensurepip" 2>/dev/null || add python3-venv python3 python
 fi
 [ -z "$apt" ] && exit 0
 
@@ -73,7 +80,8 @@ if command -v apt-get >/dev/null 2>&1; then
     fi
     if [ "$sudo" != none ]; then
         echo "installing:$apt"
-        $sudo apt-get update -qq
+        # a source of somebody else that is gone matters only if the packages can't be had
+        $sudo apt-get update -qq || echo "apt-get update failed; trying with the lists that are there"
         # shellcheck disable=SC2086
         $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $apt >/dev/null
         exit 0
