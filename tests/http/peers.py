@@ -347,8 +347,8 @@ def gzipped(data):
     return gzip.compress(data, mtime=0)
 
 
-def shared(path):
-    """A file of the shared test data, or None."""
-    root = os.environ.get("POINTSMAN_SHARED", "")
-    full = os.path.join(root, path)
-    return full if root and os.path.exists(full) else None
+def data(path):
+    """Where this part of the test data lies: in the repository, and in the larger collection where it is."""
+    own = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures")
+    found = [os.path.join(root, path) for root in (own, os.environ.get("POINTSMAN_SHARED", "")) if root]
+    return [full for full in found if os.path.exists(full)]

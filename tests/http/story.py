@@ -3,7 +3,7 @@
 A story is a title (its first comment line) and blocks; a block is a line at the margin and the
 indented lines under it. Texts know \\r \\n \\t \\\\ \\xNN and ${...}; a text of `<<` is the more deeply
 indented lines that follow, joined by newlines. Words of ${...}: NAME.url, NAME.key, NAME.port of a
-provider; NAME.id, NAME.body of a client's last answer; running.id of a request without an answer yet; dir; port; shared; free (a port nobody has); big (20 kB).
+provider; NAME.id, NAME.body of a client's last answer; running.id of a request without an answer yet; dir; port; free (a port nobody has); big (20 kB).
 
 provider NAME [speaks DIALECT]       a scripted provider that lists the model NAME-m
     with YAML                        more of its configuration, such as `timeouts: { idle: 200ms }`
@@ -38,7 +38,6 @@ check PROVIDER                       requests = N | connections = N | request N 
 command WORDS                        pointsman WORDS: exits N | prints has T | says has T (stderr) | json PATH = V
 signal NAME | waits 50ms | ends with N      | restarts
 may log errors                       the story means to provoke one
-needs shared PATH                    skips where that file is absent
 """
 import json
 import os
@@ -50,7 +49,7 @@ import time
 
 import tap
 from gateway import Gateway
-from peers import Client, Fault, Provider, post, shared
+from peers import Client, Fault, Provider, post
 
 
 class Done(Exception):
@@ -214,8 +213,6 @@ class Story:
                 return "x" * 20000
             if name == "free":
                 return str(self.free_port)
-            if name == "shared":
-                return os.environ.get("POINTSMAN_SHARED", "")
             if name in self.providers:
                 return str(getattr(self.providers[name], field or "url"))
             if name in self.clients and field == "id":
@@ -395,11 +392,6 @@ class Story:
 
     def do_may(self, line):
         self.errors_allowed = True
-
-    def do_needs(self, line):
-        path = line.words()[-1]
-        if not shared(path):
-            raise tap.Skip(f"{path} is not here")
 
     def do_waits(self, line):
         time.sleep(seconds(line.words()[1]))
@@ -632,7 +624,7 @@ class Story:
             raise Fault(text if text.startswith("line ") else f"line {line.number}: {line.text}: {text}") from None
 
     def run(self):
-        """A list of faults; empty when the story came true. Raises Skip."""
+        """A list of faults; empty when the story came true."""
         faults = []
         try:
             for line in parse(self.source):

@@ -130,8 +130,22 @@ def check_sizes():
                 yield f"{path}:{number}: {len(line)} columns"
 
 
+def check_fixtures():
+    """Small, and every exchange is listed."""
+    top = os.path.join(ROOT, "tests", "fixtures")
+    size = sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(top) for name in names)
+    if size > 300_000:
+        yield f"tests/fixtures holds {size} bytes; what is larger belongs elsewhere"
+    with open(os.path.join(top, "exchanges", "manifest.tsv"), encoding="utf-8") as f:
+        listed = {"/".join(line.split("\t")[:2]) for line in f.read().splitlines()[1:]}
+    there = {os.path.relpath(folder, os.path.join(top, "exchanges")) for folder, _, names in os.walk(top)
+             if "expected.json" in names}
+    for one in sorted(listed ^ there):
+        yield f"tests/fixtures/exchanges/{one}: either its row in manifest.tsv or its folder is missing"
+
+
 def check_readmes():
-    for folder in ("store", "proxy", "tui", "tests", "themes"):
+    for folder in ("store", "proxy", "tui", "tests", "tests/fixtures", "themes"):
         path = os.path.join(ROOT, folder, "README.md")
         if not os.path.exists(path):
             yield f"{folder}/README.md is missing"
@@ -161,7 +175,8 @@ def check_headers_alone():
 
 CHECKS = [("only allowed includes", check_includes), ("no banned calls", check_banned),
           ("SQL is bound, never formatted", check_sql), ("no promises without a date", check_words),
-          ("files keep to their size", check_sizes), ("folders explain themselves", check_readmes),
+          ("files keep to their size", check_sizes), ("the tests' data is small and listed", check_fixtures),
+          ("folders explain themselves", check_readmes),
           ("each header compiles alone", check_headers_alone)]
 
 

@@ -8,6 +8,7 @@ What a console sends (switch, undo, …) is appended to SOCKET.log, one JSON obj
 """
 import argparse
 import base64
+import glob
 import json
 import os
 import socketserver
@@ -107,12 +108,12 @@ def traffic(now):
 def hostile(now):
     """Every text field carries what a terminal must never get."""
     rows = []
+    own = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures")
     shared = os.environ.get("POINTSMAN_SHARED", "")
     texts = ["\x1b]0;owned\x07", "\x9b31m", "\u202egnp.exe", "a\u0300\u0300\u0300\u0300\u0300\u0300b", "\ufeffx\u200by",
              "\x1b[2J\x1b[H", "\x1bP+q544e\x1b\\", "tab\there", "line\nbreak", "\U000e0041\U000e0042", "\x7f\x08\x08\x08"]
-    folder = os.path.join(shared, "torture/ansi/inject")
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-        with open(os.path.join(folder, name), "rb") as f:
+    for path in sorted(glob.glob(own + "/torture/ansi/inject/*") + glob.glob(shared + "/torture/ansi/inject/*")):
+        with open(path, "rb") as f:
             texts.append(f.read(200).decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode())
     path = os.path.join(shared, "torture/ansi/xterm_js.jsonl")
     for line in open(path, encoding="utf-8") if os.path.exists(path) else []:
