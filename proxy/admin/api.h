@@ -31,7 +31,9 @@
  * GET  exchanges?filter=E&limit=N&before=C&since=T&until=T&oldest_first=1&live=1
  *                            → {rows:[record], cursor, searched_back_to, done}; live=1: running ones first
  * GET  exchanges/ID          → record + {request:{headers, body, body_cut}, response:{headers, body,
- *                               body_cut}, events:[{us, name, data}] (streams), sentence (timing)}
+ *                               body_cut}, events:[{us, name, data}] (streams), sentence (timing),
+ *                               usual:{ttft_p50_us, ttft_p95_us} (same target, the hour before),
+ *                               context_tokens}
  *                               bodies only where `access.bodies` lets the caller; else "denied": text
  * GET  exchanges/ID/messages → {messages:[{role, parts:[{type, text, …}], same_as_before}], cache_note}
  * GET  exchanges/ID/as/openai|anthropic|gemini|responses → {request, response, dropped}
@@ -42,7 +44,8 @@
  * GET  models?window=5m|1h|24h → {models:[{model, provider, requests, errors, limited, server_errors,
  *                               timeouts, ttft_p50_us, ttft_p95_us, ttft_p99_us, total_p95_us,
  *                               tokens_per_second, input_tokens, output_tokens, cost_nano, history:[…],
- *                               price:{input, output (USD per M, text)}, context_tokens}], window}
+ *                               ttft_spread:[ppm; 12 from under 0.1 s to over 10 s, logarithmic],
+ *                               price:{input, output, cached (USD per M, text), besides}, context_tokens}], window}
  * GET  routes                → {revision, routes:[{name, pattern, live, goal, policy, expands_to,
  *                               targets:[{target, weight, health, share_ppm, requests_per_min, err_ppm,
  *                               ttft_p95_us, open_for_us, in_flight}], fallback:[target], rules:[{name,

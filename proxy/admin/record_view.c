@@ -31,6 +31,27 @@ static struct str event_name(struct str bytes)
     return STR("");
 }
 
+/* What an event says: its data lines, without the field's name; the bytes as they are where there is none
+ * (an element of Gemini's array). `room` holds what had to be joined. */
+static struct str event_data(struct str bytes, struct buf *room)
+{
+    struct str rest = bytes, line, one = STR_NULL;
+    size_t lines = 0;
+    buf_reset(room);
+    while (rest.n && str_cut(&rest, '\n', &line)) {
+        if (!str_starts(line, STR("data:")))
+            continue;
+        one = str_trim(str_from(line, strlen("data:")));
+        if (lines++)
+            buf_putc(room, '\n');
+        buf_put_str(room, one);
+    }
+    if (lines > 1)
+        return buf_str(room);
+    bool comment = str_starts(bytes, STR(":")) || str_starts(bytes, STR("event:"));
+    return lines ? one : comment ? STR("") : str_trim(bytes);
+}
+
 static bool read_mark(struct json_iter *it, int64_t *us, int64_t *at)
 {
     struct json_span key, pair, first, second;
@@ -47,6 +68,8 @@ static void put_events(struct json_writer *w, struct str marks, struct str respo
     struct json_iter it = json_iter(marks);
     int64_t us = 0, at = 0, next_us = 0, next_at = 0;
     bool more = marks.n && read_mark(&it, &us, &at);
+    struct buf room;
+    buf_init(&room, response.n + 1);
     json_array_begin(w, "events");
     while (more && (size_t)at < response.n) {
         more = read_mark(&it, &next_us, &next_at);
@@ -55,12 +78,13 @@ static void put_events(struct json_writer *w, struct str marks, struct str respo
         json_object_begin(w, NULL);
         json_put_int(w, "us", us);
         json_put_str(w, "name", event_name(bytes));
-        json_put_str(w, "data", str_trim(bytes));
+        json_put_str(w, "data", event_data(bytes, &room));
         json_object_end(w);
         us = next_us;
         at = next_at;
     }
     json_array_end(w);
+    buf_fini(&room);
 }
 
 void body_json(const struct store_body *b, struct json_writer *w)

@@ -262,6 +262,21 @@ static int64_t percentile(const struct histogram *h, int64_t ppm)
     return h ? histogram_percentile(h, ppm) : 0;
 }
 
+/* How the first tokens spread from under 0.1 s to over 10 s: shares in ppm, evenly on a logarithmic scale. */
+static void put_spread(struct json_writer *w, const struct histogram *h)
+{
+    static const int64_t upper_us[] = {100000, 158000, 251000, 398000, 631000, 1000000, 1580000, 2510000,
+        3980000, 6310000, 10000000};
+    int64_t below = 0;
+    json_array_begin(w, "ttft_spread");
+    for (size_t i = 0; h && histogram_total(h) > 0 && i <= ARRAY_LEN(upper_us); i++) {
+        int64_t rank = i < ARRAY_LEN(upper_us) ? histogram_rank(h, upper_us[i]) : 1000000;
+        json_put_int(w, NULL, rank - below);
+        below = rank;
+    }
+    json_array_end(w);
+}
+
 static void put_model(struct call *c, struct json_writer *w, const struct store_sum *s)
 {
     struct str rest = s->name, provider = STR_NULL;
@@ -296,6 +311,7 @@ static void put_model(struct call *c, struct json_writer *w, const struct store_
     for (unsigned i = 0; s->points && i < HISTORY_POINTS; i++)
         json_put_int(w, NULL, s->points[i].ttft_p95_us);
     json_array_end(w);
+    put_spread(w, s->ttft);
     price_json(w, config->prices ? price_find(config->prices, provider, rest) : NULL);
     json_object_end(w);
 }

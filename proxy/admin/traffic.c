@@ -8,7 +8,9 @@
 #include "proxy/admin/filter.h"
 #include "proxy/admin/keeper.h"
 #include "proxy/admin/record_view.h"
+#include "proxy/meter/price.h"
 #include "store/base/clock.h"
+#include "store/base/histogram.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -314,6 +316,7 @@ struct one {
     struct record record;
     struct str previous; /* messages.c */
     struct str sentence; /* where the time went */
+    int64_t usual_p50_us, usual_p95_us; /* first token at the same target, in the hour before */
     call_fn *then;
 };
 
@@ -404,8 +407,16 @@ bool call_may_read(struct call *c, const struct record *r)
 static void write_record(struct call *c, struct json_writer *w)
 {
     const struct record *r = call_record(c);
+    const struct one *one = c->state;
+    const struct config *config = live_config(c->admin->live);
+    const struct price *p = config->prices ? price_find(config->prices, r->provider, r->model) : NULL;
     record_json_members(r, w);
-    json_put_str(w, "sentence", ((struct one *)c->state)->sentence);
+    json_put_str(w, "sentence", one->sentence);
+    json_object_begin(w, "usual");
+    json_put_int(w, "ttft_p50_us", one->usual_p50_us);
+    json_put_int(w, "ttft_p95_us", one->usual_p95_us);
+    json_object_end(w);
+    json_put_int(w, "context_tokens", p ? p->context_tokens : 0);
 }
 
 static void body_answered(struct call *c, struct store_answer *a)
@@ -438,9 +449,12 @@ static void hour_answered(struct call *c, struct store_answer *a)
 {
     const struct store_sum *s = a && a->rc == 0 && a->n ? &a->sums[0] : NULL;
     char text[200] = "";
+    struct one *one = c->state;
     if (!record_sentence(call_record(c), s ? s->ttft : NULL, s ? s->total : NULL, text, sizeof text))
         text[0] = '\0';
-    ((struct one *)c->state)->sentence = arena_str(&c->arena, str_c(text));
+    one->sentence = arena_str(&c->arena, str_c(text));
+    one->usual_p50_us = s && s->ttft ? histogram_percentile(s->ttft, 500000) : 0;
+    one->usual_p95_us = s && s->ttft ? histogram_percentile(s->ttft, 950000) : 0;
     show_bodies(c);
 }
 
@@ -450,7 +464,7 @@ static void show_record(struct call *c)
     enum { HOUR_MS = 3600000, MINUTE_MS = 60000 };
     const struct record *r = call_record(c);
     char target[300];
-    if (!c->admin->start.store || r->state != STATE_DONE || !r->provider.n) {
+    if (!c->admin->start.store || !r->provider.n) {
         hour_answered(c, NULL);
         return;
     }

@@ -306,6 +306,7 @@ def the_events_of_a_stream_have_their_times(g):
     events = wait_for(lambda: g.json("show", row["id"]).get("events"))
     assert len(events) >= 40, len(events)
     assert "w1 " in events[1]["data"] and events[10]["us"] > events[1]["us"], events[:2]
+    assert json.loads(events[1]["data"])["choices"] and events[-1]["data"] == "[DONE]", events[-2:]
 
 
 def explain_knows_what_the_request_had(g):

@@ -4,6 +4,7 @@
  * the sentence on timing) when its answer is there. */
 #include "tui/screens/inspector.h"
 
+#include "store/base/utf8.h"
 #include "tui/format.h"
 #include "tui/screens/columns.h"
 #include "tui/screens/why.h"
@@ -49,6 +50,23 @@ static void pair_str(struct text *t, const char *name, struct str value)
 }
 
 /* ---- Summary ---- */
+
+enum { CONTEXT_BAR = 10, BAR_WIDTH = 36, BAR_LEAST = 6, BAR_BYTES = BAR_WIDTH * 4, BAR_AT = 43 };
+
+/* One bar over all lines, `width` columns: each part begins where the one above it ended. A part that
+ * is there at all is seen. */
+static const char *bar(char out[BAR_BYTES], int width, int64_t before, int64_t part, int64_t whole)
+{
+    size_t at = 0;
+    out[0] = '\0';
+    if (whole <= 0 || part <= 0)
+        return out;
+    int from = (int)MIN(before * width / whole, width - 1);
+    int to = (int)MIN((before + part) * width / whole, width);
+    for (int i = 0; i < MAX(to, from + 1); i++)
+        at += (size_t)snprintf(out + at, BAR_BYTES - at, "%s", i < from ? " " : "█");
+    return out;
+}
 
 static void lay_way(struct text *t, const struct row *row)
 {
@@ -108,14 +126,59 @@ static void lay_use(struct text *t, const struct row *row)
     }
 }
 
-static void lay_speed(struct text *t, const struct row *row, int64_t now)
+/* A number of the gateway's answer; 0 as long as that is not there. */
+static int64_t told(const struct inspector *i, const char *path)
+{
+    int64_t n;
+    return json_i64(json_path(detail(i), path), &n) == 0 ? n : 0;
+}
+
+/* How full the model's window is. */
+static void lay_context(struct inspector *i)
+{
+    int64_t used = i->row->r.input_tokens, most = told(i, "context_tokens");
+    char line[200], a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], blocks[BAR_BYTES];
+    if (!most || !used)
+        return;
+    bar(blocks, CONTEXT_BAR, 0, MIN(used, most), most);
+    snprintf(line, sizeof line, "%s/%s  %s%%  ▏%s%*s▏", format_count(a, used), format_count(b, most),
+        format_share(c, used * 1000000 / most), blocks,
+        CONTEXT_BAR - (int)utf8_columns(str_c(blocks)), "");
+    pair(&i->text, "context", line);
+}
+
+/* The first token stands beside what is usual at this target, when the gateway has said so. */
+static void lay_speed(struct inspector *i, int64_t now)
+{
+    const struct record *r = &i->row->r;
+    char line[300], usual[2 * FORMAT_MAX + 16] = "", a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
+    int64_t p50 = told(i, "usual.ttft_p50_us"), p95 = told(i, "usual.ttft_p95_us");
+    if (p50)
+        snprintf(usual, sizeof usual, " (p50 %s p95 %s)", format_seconds(a, p50),
+            format_seconds(b, p95));
+    snprintf(line, sizeof line, "first token %s s%s   whole %s s   longest gap %s s",
+        format_seconds(a, r->ttft_us), usual, format_seconds(b, row_total_us(i->row, now)),
+        format_seconds(c, r->max_gap_us));
+    pair(&i->text, "time", line);
+}
+
+/* When what happened: the way of the request on one line. */
+static void lay_course(struct text *t, const struct row *row)
 {
     const struct record *r = &row->r;
-    char line[300], a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX];
-    snprintf(line, sizeof line, "first token %s s   whole %s s   longest gap %s s",
-        format_seconds(a, r->ttft_us), format_seconds(b, row_total_us(row, now)),
-        format_seconds(c, r->max_gap_us));
-    pair(t, "time", line);
+    char line[400], bytes[FORMAT_MAX];
+    int64_t sent_us = r->queue_us + r->retry_us + r->connect_us + r->overhead_us;
+    int n = snprintf(line, sizeof line, "0.000 accepted");
+    if (r->provider.n && r->state != STATE_QUEUED)
+        n += snprintf(line + n, sizeof line - (size_t)n, "  %.3f sent %s", (double)sent_us / 1e6,
+            format_bytes(bytes, r->request_bytes));
+    if (r->ttft_us)
+        n += snprintf(line + n, sizeof line - (size_t)n, "  %.3f first token",
+            (double)r->ttft_us / 1e6);
+    if (!row_is_live(row))
+        snprintf(line + n, sizeof line - (size_t)n, "  %.3f end %s", (double)r->total_us / 1e6,
+            format_bytes(bytes, r->response_bytes));
+    pair(t, "course", line);
 }
 
 static void lay_summary(struct inspector *i, struct app *a)
@@ -136,7 +199,9 @@ static void lay_summary(struct inspector *i, struct app *a)
     }
     lay_way(t, i->row);
     lay_use(t, i->row);
-    lay_speed(t, i->row, app_now_ms(a));
+    lay_context(i);
+    lay_speed(i, app_now_ms(a));
+    lay_course(t, i->row);
     struct arena mem;
     arena_init(&mem, 1024, 65536);
     pair_str(t, "why that long", json_get_str(detail(i), STR("sentence"), &mem));
@@ -261,23 +326,6 @@ static void lay_stream(struct inspector *i)
 
 /* ---- Timing ---- */
 
-enum { BAR_WIDTH = 36, BAR_BYTES = BAR_WIDTH * 4 };
-
-/* One bar over all lines: each part begins where the one above it ended. A part that is there at
- * all is seen. */
-static const char *bar(char out[BAR_BYTES], int64_t before, int64_t part, int64_t whole)
-{
-    size_t at = 0;
-    out[0] = '\0';
-    if (whole <= 0 || part <= 0)
-        return out;
-    int from = (int)MIN(before * BAR_WIDTH / whole, BAR_WIDTH - 1);
-    int to = (int)MIN((before + part) * BAR_WIDTH / whole, BAR_WIDTH);
-    for (int i = 0; i < MAX(to, from + 1); i++)
-        at += (size_t)snprintf(out + at, BAR_BYTES - at, "%s", i < from ? " " : "█");
-    return out;
-}
-
 static void lay_timing(struct inspector *i, struct app *a)
 {
     const struct record *r = &i->row->r;
@@ -294,6 +342,7 @@ static void lay_timing(struct inspector *i, struct app *a)
     struct arena mem;
     char line[300], blocks[BAR_BYTES];
     int64_t before = 0;
+    int room = MAX(BAR_LEAST, MIN(i->width - BAR_AT, BAR_WIDTH));
     arena_init(&mem, 1024, 65536);
     struct str sentence = json_get_str(detail(i), STR("sentence"), &mem);
     if (sentence.n)
@@ -302,7 +351,9 @@ static void lay_timing(struct inspector *i, struct app *a)
     for (size_t n = 0; n < ARRAY_LEN(parts); n++) {
         snprintf(line, sizeof line, "%-19s %10.3f s  %5.1f %%  %s", parts[n].name,
             (double)parts[n].us / 1e6, total ? 100.0 * (double)parts[n].us / (double)total : 0.0,
-            bar(blocks, before, parts[n].us, total));
+            bar(blocks, room, before, parts[n].us, total));
+        if (i->width < BAR_AT + BAR_LEAST)
+            line[32] = '\0'; /* the seconds */
         before += parts[n].us;
         text_add(&i->text, parts[n].us ? ROLE_TEXT : ROLE_DIM, line);
     }

@@ -342,7 +342,7 @@ void inspector_draw(struct inspector *i, struct app *a, struct rect r, bool focu
     draw_title(i, a, r);
     draw_tabs(i, (struct rect){r.y + 1, r.x, 1, r.w});
     struct rect body = {r.y + 2, r.x + 1, r.h - 2, r.w - 2};
-    if (i->width != body.w && i->tab == TAB_MESSAGES)
+    if (i->width != body.w && (i->tab == TAB_MESSAGES || i->tab == TAB_TIMING))
         i->laid = false;
     i->width = body.w;
     if (!i->laid || i->tab == TAB_STREAM ||

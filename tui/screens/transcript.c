@@ -45,13 +45,18 @@ static void push(struct transcript *s, struct transcript_event e)
     s->events[s->count++] = e;
 }
 
+/* With the fields' names around them, so that the raw form reads as what came. */
 void transcript_add(struct transcript *s, int64_t us, struct str name, struct str data)
 {
-    struct transcript_event e = {.us = us, .name_at = s->bytes.n, .name_n = name.n};
+    struct transcript_event e = {.us = us, .name_n = name.n, .data_n = data.n};
+    if (name.n)
+        buf_puts(&s->bytes, "event: ");
+    e.name_at = s->bytes.n;
     buf_put_str(&s->bytes, name);
+    buf_puts(&s->bytes, name.n ? "\ndata: " : "data: ");
     e.data_at = s->bytes.n;
-    e.data_n = data.n;
     buf_put_str(&s->bytes, data);
+    buf_puts(&s->bytes, "\n\n");
     s->full = s->full || s->bytes.err;
     push(s, e);
     s->parsed = s->bytes.n;
