@@ -23,8 +23,9 @@ static const char *chosen(const struct app *a)
 void looks_marks(struct app *a)
 {
     const char *said = settings_text(&a->settings, setting_rows[SETTING_PLAIN].key);
+    bool set = settings_on(&a->settings, SETTING_PLAIN);
     bool wide = settings_on(&a->settings, SETTING_WIDE);
-    bool plain = *said ? strcmp(said, "on") == 0 : terminal_poor_marks();
+    bool plain = *said ? set : terminal_poor_marks();
     utf8_ambiguous_wide(wide);
     clean_plain_marks(plain || wide);
 }

@@ -11,7 +11,7 @@
 enum { FILE_MAX = 1 << 20 };
 
 const struct setting_row setting_rows[SETTING_COUNT] = {
-#define X(name, key, by_default, help) {key, help, by_default},
+#define X(name, key, off, on, by_default, help) {key, help, off, on, by_default},
 #include "tui/settings.def"
 #undef X
 };
@@ -77,14 +77,15 @@ static int check(struct str key, struct str value, struct err *e)
     if (str_starts(key, STR("filter ")) || str_starts(key, STR("columns ")) ||
         str_eq(key, STR("theme")))
         return 0;
-    if (!find_row(key))
+    const struct setting_row *row = find_row(key);
+    if (!row)
         return err_set(e, ERR_UNKNOWN,
             "\"" STR_FMT
             "\" is no setting (F2 lists them; also theme, columns SCREEN, filter NAME)",
             STR_ARG(key));
-    if (!str_eq(value, STR("on")) && !str_eq(value, STR("off")))
-        return err_set(e, ERR_SYNTAX, STR_FMT " is on or off, not \"" STR_FMT "\"", STR_ARG(key),
-            STR_ARG(value));
+    if (!str_eq(value, str_c(row->on)) && !str_eq(value, str_c(row->off)))
+        return err_set(e, ERR_SYNTAX, STR_FMT " is %s or %s, not \"" STR_FMT "\"", STR_ARG(key),
+            row->on, row->off, STR_ARG(value));
     return 0;
 }
 
@@ -153,7 +154,8 @@ const char *settings_text(const struct settings *s, const char *key)
 bool settings_on(const struct settings *s, enum setting setting)
 {
     const char *text = settings_text(s, setting_rows[setting].key);
-    return *text ? strcmp(text, "on") == 0 : setting_rows[setting].by_default;
+    const struct setting_row *row = &setting_rows[setting];
+    return *text ? strcmp(text, row->on) == 0 : row->by_default;
 }
 
 const struct settings_entry *settings_find(const struct settings *s, const char *prefix, size_t i)

@@ -20,14 +20,14 @@
 enum { SETTINGS_MAX = 200, SETTING_BYTES_MAX = 1000 };
 
 enum setting {
-#define X(name, key, by_default, help) SETTING_##name,
+#define X(name, key, off, on, by_default, help) SETTING_##name,
 #include "tui/settings.def"
 #undef X
     SETTING_COUNT
 };
 
 struct setting_row {
-    const char *key, *help;
+    const char *key, *help, *off, *on;
     bool by_default;
 };
 extern const struct setting_row setting_rows[SETTING_COUNT];

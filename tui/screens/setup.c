@@ -61,7 +61,8 @@ static bool key(struct app *a, void *state, int key)
     if (did != PICK_TAKEN)
         return did != PICK_NOTHING;
     enum setting i = (enum setting)s->pick.selected;
-    app_set(a, setting_rows[i].key, settings_on(&a->settings, i) ? "off" : "on");
+    const struct setting_row *row = &setting_rows[i];
+    app_set(a, row->key, settings_on(&a->settings, i) ? row->off : row->on);
     return true;
 }
 
