@@ -21,7 +21,8 @@
 
 enum {
     FRAME_US = 100000,      /* data frames and questions for what is new: ten a second */
-    SLOW_FRAME_US = 500000, /* on a slow line two */
+    SLOW_FRAME_US = 500000,  /* on a slow line two */
+    AWAY_FRAME_US = 1000000, /* one while the keyboard is in another window: somebody may still look */
     LATE_MOST = 3,          /* so many frames left out within LATE_US: the line is slow, */
     LATE_US = 10000000,
     SLOW_US = 60000000, /* until none was left out for so long */
@@ -66,9 +67,14 @@ bool app_slow(const struct app *a)
     return a->options.slow || a->slow_until_us || settings_on(&a->settings, SETTING_SLOW);
 }
 
+bool app_away(const struct app *a)
+{
+    return a->away;
+}
+
 static int64_t frame_gap_us(const struct app *a)
 {
-    return app_slow(a) ? SLOW_FRAME_US : FRAME_US;
+    return a->away ? AWAY_FRAME_US : app_slow(a) ? SLOW_FRAME_US : FRAME_US;
 }
 
 /* The terminal has not taken the last frame when the next one is due. */
@@ -370,11 +376,15 @@ static void read_keys(struct app *a)
 {
     int key;
     while (!a->leaving && terminal_key(&key)) {
-        if (key == KEY_N_PASTE_BEGIN)
+        bool focus = key == KEY_N_FOCUS_IN || key == KEY_N_FOCUS_OUT;
+        a->away = key == KEY_N_FOCUS_OUT; /* a key is pressed where one looks */
+        if (focus)
+            a->urgent = true;
+        else if (key == KEY_N_PASTE_BEGIN)
             a->pasting = true;
         else if (a->pasting)
             paste_key(a, key);
-        else if (key != KEY_N_FOCUS_IN && key != KEY_N_FOCUS_OUT && key != KEY_N_PASTE_END)
+        else if (key != KEY_N_PASTE_END)
             one_key(a, key);
     }
     if (terminal_gone())

@@ -446,20 +446,26 @@ static void take_trouble(struct model *m, struct str v)
     GET_TEXT(v, "text", t->text);
 }
 
+void event_read(struct str json, struct console_event *out)
+{
+    *out = (struct console_event){.seq = get_i64(json, "seq"),
+        .time_ms = get_i64(json, "time_ms"),
+        .repeated = get_i64(json, "repeated")};
+    GET_TEXT(json, "level", out->level);
+    GET_TEXT(json, "kind", out->kind);
+    GET_TEXT(json, "text", out->text);
+    GET_TEXT(json, "request_id", out->request_id);
+}
+
 static void take_event(struct model *m, struct str v)
 {
-    struct console_event fresh = {.seq = get_i64(v, "seq"),
-        .time_ms = get_i64(v, "time_ms"),
-        .repeated = get_i64(v, "repeated")};
+    struct console_event fresh;
+    event_read(v, &fresh);
     if (!m->events && !(m->events = calloc(MODEL_EVENTS_MAX, sizeof *m->events)))
         return;
     for (size_t i = m->event_count; i-- > 0 && m->events[i].seq >= fresh.seq;)
         if (m->events[i].seq == fresh.seq)
             return;
-    GET_TEXT(v, "level", fresh.level);
-    GET_TEXT(v, "kind", fresh.kind);
-    GET_TEXT(v, "text", fresh.text);
-    GET_TEXT(v, "request_id", fresh.request_id);
     if (m->event_count == MODEL_EVENTS_MAX) {
         m->event_count -= MODEL_EVENTS_MAX / 8;
         memmove(m->events, m->events + MODEL_EVENTS_MAX / 8, m->event_count * sizeof *m->events);

@@ -103,6 +103,8 @@ struct row *row_get(struct row *row);
 void row_put(struct row *row);
 
 struct row *model_row(const struct model *m, struct str id); /* NULL when it is not there */
+void event_read(struct str json, struct console_event *out);
+
 bool row_is_live(const struct row *row);
 bool row_is_problem(const struct row *row);
 int64_t row_total_us(const struct row *row, int64_t now_ms); /* so far, when in flight */

@@ -51,8 +51,10 @@ static void tell_events(struct app *a)
         for (size_t k = 0; seen && k < ARRAY_LEN(kinds); k++) {
             if (!str_eq_nocase(str_c(e->kind), str_c(kinds[k])) || alarm_was_told(n, e))
                 continue;
-            app_say(a, ROLE_WARN, "%s   (8 shows it%s)", e->text,
-                str_eq(str_c(kinds[k]), STR("looping")) ? ", X there ends it" : "");
+            bool loops = strcmp(kinds[k], "looping") == 0; /* what to do follows its colon */
+            app_say(a, ROLE_WARN, "%.*s   (8 shows it%s)",
+                (int)(loops ? strcspn(e->text, ":") : strlen(e->text)), e->text,
+                loops ? ", X there ends it" : "");
             notify(a, e->text);
         }
     }
@@ -75,8 +77,9 @@ static void tell_trouble(struct app *a, bool first)
     str_copy(n->trouble, sizeof n->trouble, str_c(t->provider));
     if (first)
         return; /* the header shows it to who comes */
-    snprintf(line, sizeof line, "%s is in trouble: %s, %s %% errors", t->provider, t->state,
-        format_share(share, t->err_ppm));
+    bool named = strcmp(t->state, "errors") != 0; /* the share says that already */
+    snprintf(line, sizeof line, "%s is in trouble: %s%s%s %% errors", t->provider,
+        named ? t->state : "", named ? ", " : "", format_share(share, t->err_ppm));
     app_say(a, ROLE_WARN, "%s   (! shows it)", line);
     notify(a, line);
 }

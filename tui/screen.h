@@ -20,6 +20,7 @@
 #include "tui/terminal.h"
 
 struct app;
+struct list_frame;
 struct settings;
 
 /* What the cursor is on, in terms of what can be done with it: s, y, X and D ask for it. */
@@ -47,6 +48,7 @@ struct screen {
     const char *brief;            /* "Req": tabs of narrow terminals */
     char digit;                   /* '1' to '8'; 0 for sheets */
     bool full;                    /* a sheet that covers the screen: what is below is not drawn */
+    const struct list_frame *list; /* of a LIST_SCREEN (screens/list_screen.h), else NULL */
     size_t size;                  /* bytes of state, zeroed before open() */
     const enum context *contexts; /* ends with CONTEXT_END; NULL: only the global keys */
     const enum context *(*place)(
@@ -75,6 +77,7 @@ int64_t app_now_ms(struct app *a); /* wall clock of the gateway's machine */
 void app_dirty(struct app *a);     /* draw soon */
 void app_say(struct app *a, enum role role, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+const struct screen *app_screen_of(struct app *a, const void *state);
 void app_show(struct app *a, const char *screen);
 void *app_state(struct app *a, const char *screen); /* NULL when never opened */
 void app_push(struct app *a, const struct screen *sheet, const void *arg);
@@ -90,6 +93,9 @@ void app_cursor(struct app *a, int y, int x);
 
 /* A slow line: no graphs, and nothing that changes without news. */
 bool app_slow(const struct app *a);
+
+/* The keyboard is in another window: what counts up may do so in larger steps. */
+bool app_away(const struct app *a);
 
 /* So little room that a screen leaves out its own line of counts. */
 bool app_compact(struct app *a);
@@ -112,6 +118,9 @@ bool app_may_change(struct app *a);
 
 /* To the clipboard by the best way there is, and to a file; says where it went. */
 void app_copy(struct app *a, struct str text, const char *what);
+
+/* Writes a file that is not there yet into the folder the console was started in; says how it went. */
+void app_save(struct app *a, const char *name, const struct buf *bytes);
 
 bool app_set_theme(struct app *a, const char *name); /* for now; app_set(a, "theme", …) keeps it */
 const struct theme *app_theme(struct app *a);

@@ -3,9 +3,12 @@
 
 #include "store/base/clock.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { MESSAGE_US = 5000000 };
 
@@ -65,6 +68,17 @@ void *app_state(struct app *a, const char *name)
     for (size_t i = 0; i < a->screen_count; i++)
         if (strcmp(a->screens[i].screen->name, name) == 0)
             return a->screens[i].state;
+    return NULL;
+}
+
+const struct screen *app_screen_of(struct app *a, const void *state)
+{
+    for (size_t i = 0; i < a->sheet_count; i++)
+        if (a->sheets[i].state == state)
+            return a->sheets[i].screen;
+    for (size_t i = 0; i < a->screen_count; i++)
+        if (a->screens[i].state == state)
+            return a->screens[i].screen;
     return NULL;
 }
 
@@ -266,4 +280,29 @@ void app_copy(struct app *a, struct str text, const char *what)
         app_say(a, ROLE_MESSAGE, "%s copied: %s", what, how);
     else
         app_say(a, ROLE_BAD, "%s not copied: %s", what, how);
+}
+
+static bool write_all(int fd, struct str s)
+{
+    while (s.n) {
+        ssize_t n = write(fd, s.p, s.n);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        s = str_from(s, (size_t)n);
+    }
+    return true;
+}
+
+void app_save(struct app *a, const char *name, const struct buf *bytes)
+{
+    int fd = bytes->err ? -1 : openat(AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool ok = fd >= 0 && write_all(fd, buf_str(bytes));
+    if (fd >= 0)
+        ok = close(fd) == 0 && ok;
+    if (ok)
+        app_say(a, ROLE_MESSAGE, "written to %s", name);
+    else
+        app_say(a, ROLE_BAD, "%s: %s", name, bytes->err ? "too much for one file" : strerror(errno));
 }

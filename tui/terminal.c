@@ -206,7 +206,7 @@ static void enter(void)
     if (t.lent >= 0)
         fcntl(t.fd, F_SETFL, t.lent | O_NONBLOCK);
     if (t.extras)
-        put_now("\033[?2004h", 8);
+        put_now("\033[?2004h\033[?1004h", 16);
 }
 
 int terminal_open(const struct terminal_options *o, struct err *e)

@@ -199,6 +199,20 @@ class Gateway:
             {"seq": 4, "time_ms": now - 900, "level": "WARN", "kind": "UPSTREAM_FAILED", "repeated": 1,
              "text": "upstream lab: connection refused (retry in 8 s)", "request_id": self.rows[-1]["id"]}]
 
+    def past_events(self, before):
+        """What the store has: two pages, the second of the day before."""
+        if self.args.data == "empty":
+            return {"events": [], "cursor": "", "done": True}
+        first = before.startswith("t")
+        at = self.now() - (200000 if first else 50000000)
+        rows = [{"seq": 40 - n if first else 20 - n, "time_ms": at - n * 61000,
+                 "level": "WARN" if n % 3 else "INFO", "kind": "BREAKER_OPEN" if n % 3 else "ATTACHED",
+                 "repeated": 1, "request_id": "",
+                 "text": "anthropic is not asked for a while: half of its last 20 answers were errors "
+                         "(429 too many requests); it is tried again in 30 s" if n % 3 else f"console {n} attached"}
+                for n in range(12)]
+        return {"events": rows, "cursor": "older" if first else "", "done": not first}
+
     def status(self):
         return {"version": "0.1.0", "api": 1, "pid": 4121, "owner": "alice", "owner_uid": 1000,
                 "you": {"user": "alice", "uid": 1000, "role": "admin"}, "listen": ["http://127.0.0.1:4141"],
@@ -218,7 +232,8 @@ class Gateway:
                             response={"headers": {"content-type": "text/event-stream"},
                                       "body": "data: {}\n\n", "body_cut": False},
                             events=[{"us": ms * 1000, "name": n, "data": d} for ms, n, d in STREAM],
-                            sentence="slow by 3.1 s: provider's first token, p97 of 212")
+                            sentence="slow by 3.1 s: provider's first token, p97 of 212",
+                            usual={"ttft_p50_us": 610000, "ttft_p95_us": 1900000}, context_tokens=200000)
         return None
 
     def messages(self):
@@ -298,6 +313,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, g.messages())
         elif parts[0] == "exchanges" and parts[2] == "stream":
             self.stream()
+        elif path == "events":
+            self.answer(200, g.past_events(query.get("before", "")))
         elif path in g.extra:
             self.answer(200, g.extra[path])
         else:

@@ -356,6 +356,7 @@ static const struct {
     {"order", {"o", NULL}},
     {"sessions", {"2", NULL}},
     {"models", {"3", NULL}},
+    {"price", {"3", "p", NULL}},
     {"routes", {"4", NULL}},
     {"why", {"4", "T", NULL}},
     {"rules", {"4", "j", "e", NULL}},
@@ -366,6 +367,7 @@ static const struct {
     {"drain", {"6", "j", "D", NULL}},
     {"cost", {"7", NULL}},
     {"events", {"8", NULL}},
+    {"events-before", {"8", "k", "g", "j", "j", NULL}},
     {"profiles", {"S", NULL}},
     {"people", {":", "people", "\r", NULL}},
     {"sideways", {"l", "l", "l", NULL}},
@@ -855,7 +857,8 @@ static void a_switch_is_taken_by_the_next_request_and_undone(void **state)
 static size_t allowed_sequence(const char *p, size_t n)
 {
     static const char *const private[] = {"?1049h", "?1049l", "?1h", "?1l", "?25h", "?25l", "?12l",
-        "?12h", "?7h", "?7l", "?2004h", "?2004l", "?2026h", "?2026l", "?1006l", "?1000l", "?1004l"};
+        "?12h", "?7h", "?7l", "?2004h", "?2004l", "?2026h", "?2026l", "?1006l", "?1000l", "?1004l",
+        "?1004h"};
     if (n > 2 && p[1] == '(' && (p[2] == 'B' || p[2] == '0'))
         return 3;
     if (n > 1 && strchr("=>78M", p[1]))

@@ -9,6 +9,7 @@
 #include "tui/screens/transcript.h"
 #include "tui/screens/welcome.h"
 #include "tui/widgets/menu.h"
+#include "tui/widgets/pick.h"
 
 #include <stdio.h>
 
@@ -33,7 +34,8 @@ struct option {
 struct state {
     struct subject subject;
     struct option options[12];
-    size_t count, selected;
+    size_t count;
+    struct pick pick;
     enum what asked;
 };
 
@@ -65,23 +67,20 @@ static void open(struct app *a, void *state, const void *arg)
     add(s, COPY_URL, 'b', "base URL of this gateway");
 }
 
+static void draw_option(void *ctx, size_t i, int y, int x, int width)
+{
+    const struct option *o = &((const struct state *)ctx)->options[i];
+    ui_printf(y, x, 2, ROLE_BAR_KEY, "%c", (char)o->key);
+    ui_put(y, x + 3, width - 3, ROLE_TEXT, o->text);
+}
+
 static void draw(struct app *a, void *state, struct rect r)
 {
     struct state *s = state;
     struct rect box = sheet_rect(r, (int)s->count + 2, 44);
     ui_box(box, "Copy");
-    for (size_t i = 0; i < s->count && (int)i < box.h - 2; i++) {
-        bool on = i == s->selected;
-        int y = box.y + 1 + (int)i;
-        ui_under(on ? ROLE_SELECTED : ROLE_NONE);
-        if (on)
-            ui_fill((struct rect){y, box.x + 1, 1, box.w - 2}, ROLE_TEXT);
-        ui_printf(y, box.x + 2, 3, ROLE_BAR_KEY, "%c", (char)s->options[i].key);
-        ui_put(y, box.x + 5, box.w - 7, ROLE_TEXT, s->options[i].text);
-        ui_under(ROLE_NONE);
-        if (on)
-            app_cursor(a, y, box.x + 2);
-    }
+    pick_draw(&s->pick, (struct rect){box.y + 1, box.x + 2, box.h - 2, box.w - 4}, s->count,
+        draw_option, s, a);
 }
 
 static void on_detail(struct app *a, void *state, int status, struct str reply)
@@ -151,21 +150,15 @@ static void choose(struct app *a, struct state *s, const struct option *o)
 static bool key(struct app *a, void *state, int key)
 {
     struct state *s = state;
-    key = keymap_latin(key);
     for (size_t i = 0; i < s->count; i++)
-        if (s->options[i].key == key) {
+        if (s->options[i].key == keymap_latin(key)) {
             choose(a, s, &s->options[i]);
             return true;
         }
-    if (key == '\r')
-        choose(a, s, &s->options[s->selected]);
-    else if ((key == 'j' || key == KEY_N_DOWN) && s->selected + 1 < s->count)
-        s->selected++;
-    else if ((key == 'k' || key == KEY_N_UP) && s->selected)
-        s->selected--;
-    else
-        return false;
-    return true;
+    enum pick_did did = pick_key(&s->pick, key, s->count);
+    if (did == PICK_TAKEN)
+        choose(a, s, &s->options[s->pick.selected]);
+    return did != PICK_NOTHING;
 }
 
 const struct screen sheet_copy = {.name = "copy",

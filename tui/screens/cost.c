@@ -2,18 +2,17 @@
  * an hour, today, a week, a month; and what that is an hour.
  *
  * The share that is not priced, estimated or told by the provider stands beside the sum. */
-#include "tui/screen.h"
+#include "tui/screens/list_screen.h"
 
 #include "tui/format.h"
 #include "tui/screens/requests.h"
 #include "tui/widgets/chart.h"
-#include "tui/widgets/listing.h"
 
 #include <stdio.h>
 #include <time.h>
 
 struct state {
-    struct listing list; /* first: listing_close(), listing_tick() */
+    struct listing list; /* first */
     int by, window;
     int64_t since; /* wall ms: where the time on show begins */
 };
@@ -90,18 +89,7 @@ static const struct listing_column columns[] = {
     {{"without a price", "Unpriced", 8, 15, true, 0}, "unpriced_requests", CELL_COUNT},
 };
 
-static const struct listing_def def = {.path = "cost",
-    .member = "rows",
-    .id = "name",
-    .columns = columns,
-    .count = ARRAY_LEN(columns),
-    .empty = "nothing was spent in this time: + shows a longer one",
-    .order = "cost",
-    .refresh_ms = 5000,
-    .own = own,
-    .own_key = own_key};
-
-static const enum context place[] = {CONTEXT_COST, CONTEXT_LIST, CONTEXT_END};
+static const enum context place[] = {CONTEXT_COST, CONTEXT_LIST, CONTEXT_SORT, CONTEXT_END};
 
 static int64_t since_ms(struct app *a, int window)
 {
@@ -116,41 +104,34 @@ static int64_t since_ms(struct app *a, int window)
 }
 
 /* The time on show moves on with the clock. */
-static void put_query(struct app *a, struct state *s)
+static void prepare(struct listing *l)
 {
-    s->since = since_ms(a, s->window);
-    snprintf(s->list.query, sizeof s->list.query, "?by=%s&since=%lld", dimensions[s->by].name,
+    struct state *s = CONTAINER_OF(l, struct state, list);
+    s->since = since_ms(l->app, s->window);
+    snprintf(l->query, sizeof l->query, "?by=%s&since=%lld", dimensions[s->by].name,
         (long long)s->since);
 }
 
-static int tick(struct app *a, void *state)
-{
-    put_query(a, state);
-    return listing_tick(a, state);
-}
-
-static void set(struct app *a, struct state *s, int by, int window)
+static void set(struct state *s, int by, int window)
 {
     int n = (int)ARRAY_LEN(dimensions);
     s->by = (by + n) % n;
     s->window = MAX(0, MIN(window, (int)ARRAY_LEN(windows) - 1));
-    put_query(a, s);
-    app_forget(a, &s->list);
+    app_forget(s->list.app, &s->list);
     s->list.asked = false;
     listing_refresh(&s->list);
 }
 
-static void open(struct app *a, void *state, const void *arg)
+static int foot(int height)
 {
-    struct state *s = state;
-    (void)arg;
-    listing_init(&s->list, a, &def);
-    set(a, s, 0, 0);
+    (void)height;
+    return 1;
 }
 
-static void draw_total(const struct state *s, int y, int width)
+static void draw_foot(struct listing *l, struct rect r)
 {
-    struct str reply = buf_str(&s->list.reply);
+    struct str reply = buf_str(&l->reply);
+    int y = r.y, width = r.w;
     char a[FORMAT_MAX], b[FORMAT_MAX], c[FORMAT_MAX], d[FORMAT_MAX];
     int64_t unpriced = listing_i64(reply, "unpriced_requests"), all = listing_i64(reply, "requests");
     ui_printf(y, 1, width - (unpriced ? 23 : 2), ROLE_MONEY,
@@ -164,55 +145,53 @@ static void draw_total(const struct state *s, int y, int width)
             format_count(a, unpriced), format_share(b, all > 0 ? unpriced * 1000000 / all : 0));
 }
 
-static void draw(struct app *a, void *state, struct rect r)
+static void head(struct listing *l, int y, int width)
 {
-    struct state *s = state;
+    const struct state *s = CONTAINER_OF(l, const struct state, list);
     int x = 1;
-    (void)a;
     for (size_t i = 0; i < ARRAY_LEN(dimensions); i++) {
-        x += ui_put(r.y, x, r.w - x, (int)i == s->by ? ROLE_TAB_ON : ROLE_TAB, dimensions[i].name);
-        x += ui_put(r.y, x, 1, ROLE_TAB, " ");
+        x += ui_put(y, x, width - x, (int)i == s->by ? ROLE_TAB_ON : ROLE_TAB, dimensions[i].name);
+        x += ui_put(y, x, 1, ROLE_TAB, " ");
     }
-    ui_printf(r.y, x + 2, r.w - x - 2, ROLE_DIM, "%s (+ -)", windows[s->window].text);
-    listing_draw(&s->list, (struct rect){r.y + 1, r.x, r.h - 2, r.w});
-    draw_total(s, r.y + r.h - 1, r.w);
+    ui_printf(y, x + 2, width - x - 2, ROLE_DIM, "%s (+ -)", windows[s->window].text);
 }
 
-static bool action(struct app *a, void *state, enum action action)
+static bool act(struct listing *l, struct str row, enum action action)
 {
-    struct state *s = state;
-    if (listing_action(&s->list, action))
-        return true;
-    switch (action) {
-    case ACTION_TAB_NEXT:
-    case ACTION_TAB_BEFORE:
-        set(a, s, s->by + (action == ACTION_TAB_NEXT ? 1 : -1), s->window);
-        return true;
-    case ACTION_GROW:
-    case ACTION_SHRINK:
-        set(a, s, s->by, s->window + (action == ACTION_GROW ? 1 : -1));
-        return true;
-    case ACTION_OPEN:
-        if (!dimensions[s->by].term)
-            return true;
-        requests_of(a, listing_row(&s->list), dimensions[s->by].term, "name");
-        return true;
-    default:
+    struct state *s = CONTAINER_OF(l, struct state, list);
+    if (action == ACTION_TAB_NEXT || action == ACTION_TAB_BEFORE)
+        set(s, s->by + (action == ACTION_TAB_NEXT ? 1 : -1), s->window);
+    else if (action == ACTION_GROW || action == ACTION_SHRINK)
+        set(s, s->by, s->window + (action == ACTION_GROW ? 1 : -1));
+    else if (action != ACTION_OPEN)
         return false;
-    }
+    else if (dimensions[s->by].term)
+        requests_of(l->app, row, dimensions[s->by].term, "name");
+    return true;
 }
 
-const struct screen screen_cost = {.name = "cost",
+static const struct list_frame frame = {
+    .def = {.path = "cost",
+        .member = "rows",
+        .id = "name",
+        .columns = columns,
+        .count = ARRAY_LEN(columns),
+        .empty = "nothing was spent in this time: + shows a longer one",
+        .order = "cost",
+        .refresh_ms = 5000,
+        .prepare = prepare,
+        .own = own,
+        .own_key = own_key},
+    .head = head,
+    .foot = foot,
+    .draw_foot = draw_foot,
+    .act = act};
+
+const struct screen screen_cost = {LIST_SCREEN,
+    .list = &frame,
+    .name = "cost",
     .title = "Cost",
     .brief = "Cost",
     .digit = '7',
     .size = sizeof(struct state),
-    .contexts = place,
-    .open = open,
-    .close = listing_close,
-    .draw = draw,
-    .action = action,
-    .columns = listing_columns,
-    .key = listing_key,
-    .typing = listing_typing,
-    .tick = tick};
+    .contexts = place};

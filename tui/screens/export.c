@@ -11,10 +11,7 @@
 #include "tui/widgets/menu.h"
 #include "tui/widgets/pick.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
 struct state {
     char ids[REQUEST_MARKS_MAX][40];
@@ -23,19 +20,6 @@ struct state {
     bool asking;
     struct buf out;
 };
-
-static bool write_all(int fd, struct str s)
-{
-    while (s.n) {
-        ssize_t n = write(fd, s.p, s.n);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        s = str_from(s, (size_t)n);
-    }
-    return true;
-}
 
 static void file_name(const struct state *s, char out[120])
 {
@@ -49,16 +33,7 @@ static void finish(struct app *a, struct state *s)
     enum export_kind kind = (enum export_kind)s->pick.selected;
     file_name(s, name);
     export_end(&s->out, kind);
-    int fd =
-        s->out.err ? -1 : openat(AT_FDCWD, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool ok = fd >= 0 && write_all(fd, buf_str(&s->out));
-    if (fd >= 0)
-        ok = close(fd) == 0 && ok;
-    if (ok)
-        app_say(a, ROLE_MESSAGE, "written to %s", name);
-    else
-        app_say(
-            a, ROLE_BAD, "%s: %s", name, s->out.err ? "too much for one file" : strerror(errno));
+    app_save(a, name, &s->out);
     app_pop(a, s);
 }
 

@@ -2,15 +2,14 @@
 #include "tui/screens/keys.h"
 
 #include "tui/format.h"
-#include "tui/screens/requests.h"
+#include "tui/screens/list_screen.h"
 #include "tui/widgets/chart.h"
-#include "tui/widgets/listing.h"
 #include "tui/widgets/menu.h"
 
 #include <stdio.h>
 
 struct state {
-    struct listing list; /* first: listing_close(), listing_tick() */
+    struct listing list; /* first */
     char acting[80];     /* the key that the menu is about */
 };
 
@@ -149,35 +148,15 @@ static const struct listing_column columns[] = {
     {{"running", "Live", 4, 15, true, 0}, "running", CELL_COUNT},
 };
 
-static const struct listing_def def = {.path = "keys",
-    .member = "keys",
-    .id = "name",
-    .columns = columns,
-    .count = ARRAY_LEN(columns),
-    .empty = "no key yet: a makes one",
-    .order = "cost an hour",
-    .own = own,
-    .own_key = own_key};
+static const enum context place[] = {CONTEXT_KEYS, CONTEXT_LIST, CONTEXT_SORT, CONTEXT_END};
 
-static const enum context place[] = {CONTEXT_KEYS, CONTEXT_LIST, CONTEXT_END};
-
-static void open(struct app *a, void *state, const void *arg)
+static void head(struct listing *l, int y, int width)
 {
-    struct state *s = state;
-    (void)arg;
-    listing_init(&s->list, a, &def);
-}
-
-static void draw(struct app *a, void *state, struct rect r)
-{
-    struct state *s = state;
     size_t near = 0;
-    (void)a;
-    for (size_t i = 0; i < s->list.count; i++)
-        near += used_ppm(s->list.rows[i]) >= 800000 || listing_i64(s->list.rows[i], "debt_nano") > 0;
-    ui_printf(r.y, 1, r.w - 2, near ? ROLE_WARN : ROLE_DIM, near ? "%zu key%s, %zu near %s limit"
-        : "%zu key%s", s->list.count, s->list.count == 1 ? "" : "s", near, near == 1 ? "its" : "their");
-    listing_draw(&s->list, (struct rect){r.y + 1, r.x, r.h - 1, r.w});
+    for (size_t i = 0; i < l->count; i++)
+        near += used_ppm(l->rows[i]) >= 800000 || listing_i64(l->rows[i], "debt_nano") > 0;
+    ui_printf(y, 1, width - 2, near ? ROLE_WARN : ROLE_DIM, near ? "%zu key%s, %zu near %s limit"
+        : "%zu key%s", l->count, l->count == 1 ? "" : "s", near, near == 1 ? "its" : "their");
 }
 
 static void on_done(struct app *a, void *state, int status, struct str reply)
@@ -194,16 +173,7 @@ static void on_done(struct app *a, void *state, int status, struct str reply)
 
 static void ask(struct app *a, struct state *s, const char *verb, const char *body)
 {
-    struct buf path;
-    if (!app_may_change(a))
-        return;
-    buf_init(&path, 400);
-    buf_puts(&path, "keys/");
-    link_path(&path, str_c(s->acting));
-    buf_printf(&path, "/%s", verb);
-    if (!path.err)
-        app_ask(a, s, "POST", buf_c(&path), str_c(body), on_done);
-    buf_fini(&path);
+    list_post(a, &s->list, "keys", s->acting, verb, body, on_done);
 }
 
 /* Half as much again of the window that is nearest to its end, until that is over. */
@@ -249,57 +219,53 @@ static void on_choice(struct app *a, void *ctx, size_t i)
     }
 }
 
-static bool action(struct app *a, void *state, enum action action)
+static bool act(struct listing *l, struct str row, enum action action)
 {
     static const struct menu_item items[] = {{'l', "limits: change them on one line"},
         {'n', "raise once: half as much again, until its window ends"}, {'g', "grant credit…"},
         {'p', "pause: refuse its requests"}, {'r', "resume"},
         {'o', "rotate: a new secret, the old one works for a day"}, {'x', "revoke for ever…"}};
-    struct state *s = state;
+    struct state *s = CONTAINER_OF(l, struct state, list);
     if (action == ACTION_KEY_ADD) {
-        if (app_may_change(a))
-            key_form_open(a, NULL);
+        if (app_may_change(l->app))
+            key_form_open(l->app, NULL);
         return true;
     }
-    if (listing_action(&s->list, action))
-        return true;
-    listing_text(listing_row(&s->list), "name", s->acting, sizeof s->acting);
-    if (!s->acting[0])
+    if (action != ACTION_KEY_MENU || !row.n)
         return false;
-    if (action == ACTION_OPEN) {
-        requests_of(a, listing_row(&s->list), "key:=", "name");
-        return true;
-    }
-    if (action == ACTION_KEY_MENU) {
-        menu_open(a, &(struct menu_arg){s->acting, items, ARRAY_LEN(items), 0, on_choice, s});
-        return true;
-    }
-    return false;
-}
-
-static bool subject(struct app *a, void *state, struct subject *out)
-{
-    struct str row = listing_row(state);
-    (void)a;
-    if (!row.n)
-        return false;
-    out->kind = SUBJECT_KEY;
-    listing_text(row, "name", out->key, sizeof out->key);
+    listing_text(row, "name", s->acting, sizeof s->acting);
+    menu_open(l->app, &(struct menu_arg){s->acting, items, ARRAY_LEN(items), 0, on_choice, s});
     return true;
 }
 
-const struct screen screen_keys = {.name = "keys",
+static void subject(struct listing *l, struct str row, struct subject *out)
+{
+    (void)l;
+    out->kind = SUBJECT_KEY;
+    listing_text(row, "name", out->key, sizeof out->key);
+}
+
+static const struct list_frame frame = {
+    .def = {.path = "keys",
+        .member = "keys",
+        .id = "name",
+        .columns = columns,
+        .count = ARRAY_LEN(columns),
+        .empty = "no key yet: a makes one",
+        .order = "cost an hour",
+        .own = own,
+        .own_key = own_key},
+    .term = "key:=",
+    .member = "name",
+    .head = head,
+    .act = act,
+    .subject = subject};
+
+const struct screen screen_keys = {LIST_SCREEN,
+    .list = &frame,
+    .name = "keys",
     .title = "Keys",
     .brief = "Key",
     .digit = '5',
     .size = sizeof(struct state),
-    .contexts = place,
-    .open = open,
-    .close = listing_close,
-    .draw = draw,
-    .action = action,
-    .columns = listing_columns,
-    .key = listing_key,
-    .typing = listing_typing,
-    .tick = listing_tick,
-    .subject = subject};
+    .contexts = place};

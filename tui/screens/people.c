@@ -2,12 +2,8 @@
 #include "tui/app.h"
 
 #include "tui/format.h"
-#include "tui/widgets/listing.h"
+#include "tui/screens/list_screen.h"
 #include "tui/widgets/menu.h"
-
-struct state {
-    struct listing list; /* first: listing_close(), listing_tick() */
-};
 
 static const struct listing_column columns[] = {
     {{"user", "Who", 12, 1, false, 24}, "user", CELL_ACCENT},
@@ -19,45 +15,27 @@ static const struct listing_column columns[] = {
     {{"seen", "Seen", 5, 7, true, 0}, "seen_ms", CELL_AGE},
 };
 
-static const struct listing_def def = {.path = "people",
-    .member = "people",
-    .id = "user",
-    .columns = columns,
-    .count = ARRAY_LEN(columns),
-    .empty = "nobody but you"};
+static const struct list_frame frame = {.def = {.path = "people",
+                                            .member = "people",
+                                            .id = "user",
+                                            .columns = columns,
+                                            .count = ARRAY_LEN(columns),
+                                            .empty = "nobody but you"}};
 
-static const enum context place[] = {CONTEXT_LIST, CONTEXT_END};
-
-static void open(struct app *a, void *state, const void *arg)
-{
-    (void)arg;
-    listing_init(state, a, &def);
-}
+static const enum context place[] = {CONTEXT_LIST, CONTEXT_SORT, CONTEXT_END};
 
 static void draw(struct app *a, void *state, struct rect r)
 {
-    struct state *s = state;
-    struct rect box = sheet_rect(r, MAX((int)s->list.count + 4, 6), MIN(r.w, 96));
-    (void)a;
+    const struct listing *l = state;
+    struct rect box = sheet_rect(r, MAX((int)l->count + 4, 6), MIN(r.w, 96));
     ui_box(box, "People");
-    listing_draw(&s->list, (struct rect){box.y + 1, box.x + 1, box.h - 2, box.w - 2});
+    list_draw(a, state, (struct rect){box.y + 1, box.x + 1, box.h - 2, box.w - 2});
 }
 
-static bool action(struct app *a, void *state, enum action action)
-{
-    (void)a;
-    return listing_action(state, action);
-}
-
-const struct screen sheet_people = {.name = "people",
-    .size = sizeof(struct state),
-    .contexts = place,
-    .open = open,
-    .close = listing_close,
+const struct screen sheet_people = {LIST_SCREEN_BUT_DRAW,
     .draw = draw,
-    .action = action,
-    .columns = listing_columns,
-    .key = listing_key,
-    .typing = listing_typing,
-    .tick = listing_tick,
-    .line = "each has a filter, order and cursor of their own   Esc close"};
+    .list = &frame,
+    .name = "people",
+    .size = sizeof(struct listing),
+    .contexts = place,
+    .line = "each has a filter, order and cursor of their own   x CSV   Esc close"};

@@ -1,18 +1,12 @@
 /* providers.c: health, breaker, queue, limits seen and latency of each provider; what a person can
  * do. */
-#include "tui/screen.h"
+#include "tui/screens/list_screen.h"
 
 #include "tui/format.h"
-#include "tui/screens/requests.h"
 #include "tui/screens/sheets.h"
-#include "tui/widgets/listing.h"
 #include "tui/widgets/menu.h"
 
 #include <stdio.h>
-
-struct state {
-    struct listing list; /* first: listing_close(), listing_tick() */
-};
 
 enum { COL_NAME, COL_STATE, COL_BREAKER, COL_ERR, COL_P95, COL_SPARK, COL_RUN, COL_QUEUE };
 
@@ -57,21 +51,8 @@ static const struct listing_column columns[] = {
     {{"base URL", "Base URL", 20, 14, false, 50}, "base_url", CELL_TEXT},
 };
 
-static const struct listing_def def = {.path = "providers",
-    .member = "providers",
-    .id = "name",
-    .columns = columns,
-    .count = ARRAY_LEN(columns),
-    .empty = "no provider: set OPENAI_API_KEY or another, or write pointsman.yaml",
-    .own = own};
-
-static const enum context place[] = {CONTEXT_PROVIDERS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_END};
-
-static void open(struct app *a, void *state, const void *arg)
-{
-    (void)arg;
-    listing_init(state, a, &def);
-}
+static const enum context place[] = {
+    CONTEXT_PROVIDERS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_SORT, CONTEXT_END};
 
 static void list_line(struct str list, char *out, size_t size)
 {
@@ -128,40 +109,38 @@ static bool keys_line(struct str list, char *out, size_t size)
     return locked;
 }
 
-/* Four lines on the selected one: what uses it, its models, its keys, what went wrong last. */
-static void draw_detail(struct state *s, int y, int width)
+static void head(struct listing *l, int y, int width)
 {
-    struct str row = listing_row(&s->list);
+    ui_printf(y, 1, width - 2, ROLE_DIM, "%zu providers", l->count);
+}
+
+static int foot(int height)
+{
+    return height >= 11 ? 5 : 0;
+}
+
+/* On the selected one: what uses it, its models, its keys, what went wrong last. */
+static void draw_foot(struct listing *l, struct rect r)
+{
+    struct str row = listing_row(l);
     char text[800];
+    int y = r.y;
+    ui_hline(y++, r.x, r.w, ROLE_RULE);
     if (!row.n)
         return;
     list_line(json_get(row, STR("used_by")).raw, text, sizeof text);
-    ui_printf(y, 1, width - 2, ROLE_TEXT, "used by  %s", text[0] ? text : "no route by name");
-    draw_models(row, y + 1, width);
+    ui_printf(y++, 1, r.w - 2, ROLE_TEXT, "used by  %s", text[0] ? text : "no route by name");
+    draw_models(row, y++, r.w);
     bool locked = keys_line(json_get(row, STR("keys")).raw, text, sizeof text);
-    ui_printf(y + 2, 1, width - 2, locked ? ROLE_BAD : ROLE_DIM, "keys     %s",
+    ui_printf(y++, 1, r.w - 2, locked ? ROLE_BAD : ROLE_DIM, "keys     %s",
         text[0] ? text : "none");
     listing_text(row, "last_error", text, sizeof text);
-    ui_printf(y + 3, 1, width - 2, text[0] ? ROLE_WARN : ROLE_DIM, "last error  %s",
+    ui_printf(y, 1, r.w - 2, text[0] ? ROLE_WARN : ROLE_DIM, "last error  %s",
         text[0] ? text : "none");
-}
-
-static void draw(struct app *a, void *state, struct rect r)
-{
-    struct state *s = state;
-    int detail = r.h >= 11 ? 5 : 0;
-    (void)a;
-    ui_printf(r.y, 1, r.w - 2, ROLE_DIM, "%zu providers", s->list.count);
-    listing_draw(&s->list, (struct rect){r.y + 1, r.x, r.h - 1 - detail, r.w});
-    if (detail) {
-        ui_hline(r.y + r.h - detail, r.x, r.w, ROLE_RULE);
-        draw_detail(s, r.y + r.h - detail + 1, r.w);
-    }
 }
 
 static void on_done(struct app *a, void *state, int status, struct str reply)
 {
-    struct state *s = state;
     char text[300], error[200];
     if (status != 200)
         return;
@@ -177,23 +156,7 @@ static void on_done(struct app *a, void *state, int status, struct str reply)
     } else {
         app_say(a, ROLE_SWITCH, "%s", text[0] ? text : "done");
     }
-    listing_refresh(&s->list);
-}
-
-static void ask(struct app *a, struct state *s, const char *verb, const char *body)
-{
-    struct buf path;
-    char name[64];
-    listing_text(listing_row(&s->list), "name", name, sizeof name);
-    if (!name[0] || !app_may_change(a))
-        return;
-    buf_init(&path, 400);
-    buf_puts(&path, "providers/");
-    link_path(&path, str_c(name));
-    buf_printf(&path, "/%s", verb);
-    if (!path.err)
-        app_ask(a, s, "POST", buf_c(&path), str_c(body), on_done);
-    buf_fini(&path);
+    listing_refresh(state);
 }
 
 static void chosen(struct app *a, void *ctx, size_t i)
@@ -202,78 +165,74 @@ static void chosen(struct app *a, void *ctx, size_t i)
         const char *verb, *body;
     } verbs[] = {
         {"test", "{}"}, {"trip", "{\"for_ms\":300000}"}, {"clear", "{}"}, {"undrain", "{}"}};
-    if (i < ARRAY_LEN(verbs))
-        ask(a, ctx, verbs[i].verb, verbs[i].body);
+    char name[64];
+    listing_text(listing_row(ctx), "name", name, sizeof name);
+    if (i < ARRAY_LEN(verbs) && name[0])
+        list_post(a, ctx, "providers", name, verbs[i].verb, verbs[i].body, on_done);
 }
 
-static bool action(struct app *a, void *state, enum action action)
+static bool act(struct listing *l, struct str row, enum action action)
 {
     static const struct menu_item items[] = {{'t', "test: ask it for its models"},
         {'p', "trip the breaker for 5 min"}, {'c', "clear the breaker: use it again"},
         {'b', "bring it back from a drain"}};
-    struct state *s = state;
     char name[64];
-    if (listing_action(&s->list, action))
-        return true;
-    listing_text(listing_row(&s->list), "name", name, sizeof name);
-    if (!name[0])
+    listing_text(row, "name", name, sizeof name);
+    if (action == ACTION_SWITCH && name[0])
+        app_push(l->app, &sheet_drain, name);
+    else if (action == ACTION_PROVIDER_MENU && name[0])
+        menu_open(l->app, &(struct menu_arg){name, items, ARRAY_LEN(items), 0, chosen, l});
+    else
         return false;
-    switch (action) {
-    case ACTION_OPEN:
-        requests_of(a, listing_row(&s->list), "provider:=", "name");
-        return true;
-    case ACTION_SWITCH:
-        app_push(a, &sheet_drain, name);
-        return true;
-    case ACTION_PROVIDER_MENU:
-        menu_open(a, &(struct menu_arg){name, items, ARRAY_LEN(items), 0, chosen, s});
-        return true;
-    default:
-        return false;
-    }
+    return true;
 }
 
 /* The header's trouble mark leads here. */
 static void show(struct app *a, void *state)
 {
     const struct model *m = app_model(a);
-    struct state *s = state;
-    if (m->trouble_count && !s->list.loaded)
-        listing_select(&s->list, m->trouble[0].provider);
+    struct listing *l = state;
+    if (m->trouble_count && !l->loaded)
+        listing_select(l, m->trouble[0].provider);
 }
 
-static bool subject(struct app *a, void *state, struct subject *out)
+static void subject(struct listing *l, struct str row, struct subject *out)
 {
-    struct str row = listing_row(state);
-    (void)a;
-    if (!row.n)
-        return false;
+    (void)l;
     out->kind = SUBJECT_PROVIDER;
     listing_text(row, "name", out->provider, sizeof out->provider);
-    return true;
 }
 
 void providers_select(struct app *a, const char *provider)
 {
     app_show(a, "providers");
-    struct state *s = app_state(a, "providers");
-    if (s)
-        listing_select(&s->list, provider);
+    struct listing *l = app_state(a, "providers");
+    if (l)
+        listing_select(l, provider);
 }
 
-const struct screen screen_providers = {.name = "providers",
+static const struct list_frame frame = {
+    .def = {.path = "providers",
+        .member = "providers",
+        .id = "name",
+        .columns = columns,
+        .count = ARRAY_LEN(columns),
+        .empty = "no provider: set OPENAI_API_KEY or another, or write pointsman.yaml",
+        .own = own},
+    .term = "provider:=",
+    .member = "name",
+    .head = head,
+    .foot = foot,
+    .draw_foot = draw_foot,
+    .act = act,
+    .subject = subject};
+
+const struct screen screen_providers = {LIST_SCREEN,
+    .list = &frame,
+    .name = "providers",
     .title = "Providers",
     .brief = "Prv",
     .digit = '6',
-    .size = sizeof(struct state),
+    .size = sizeof(struct listing),
     .contexts = place,
-    .open = open,
-    .close = listing_close,
-    .show = show,
-    .draw = draw,
-    .action = action,
-    .columns = listing_columns,
-    .key = listing_key,
-    .typing = listing_typing,
-    .tick = listing_tick,
-    .subject = subject};
+    .show = show};

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RESORT_US = 1000000, LIVE_TICK_MS = 250, COLUMN_TIME = 0 };
+enum { RESORT_US = 1000000, LIVE_TICK_MS = 250, AWAY_TICK_MS = 1000, COLUMN_TIME = 0 };
 
 /* ---- which rows ---- */
 
@@ -185,9 +185,10 @@ int request_list_tick(struct request_list *l)
     look_further(l);
     if (l->paused || !app_model(l->app)->now.live || app_slow(l->app))
         return -1;
-    if (app_now_ms(l->app) - l->now_ms >= LIVE_TICK_MS)
+    int every_ms = app_away(l->app) ? AWAY_TICK_MS : LIVE_TICK_MS;
+    if (app_now_ms(l->app) - l->now_ms >= every_ms)
         app_dirty(l->app);
-    return LIVE_TICK_MS;
+    return every_ms;
 }
 
 bool request_list_stop(struct request_list *l)

@@ -22,7 +22,7 @@ struct state {
 };
 
 static const enum context list_place[] = {
-    CONTEXT_REQUESTS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_END};
+    CONTEXT_REQUESTS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_SORT, CONTEXT_END};
 static const enum context pane_place[] = {
     CONTEXT_INSPECT, CONTEXT_SUBJECT, CONTEXT_TEXT, CONTEXT_END};
 

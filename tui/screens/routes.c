@@ -1,17 +1,15 @@
 /* routes.c: what the names mean: routes, patterns and names that only a switch defines, with the
  * targets of the selected one and its rules below. A switch (`s`) starts at everyone here. */
-#include "tui/screen.h"
+#include "tui/screens/list_screen.h"
 
 #include "tui/format.h"
-#include "tui/screens/requests.h"
 #include "tui/screens/route_edit.h"
-#include "tui/widgets/listing.h"
 #include "tui/widgets/text.h"
 
 #include <stdio.h>
 
 struct state {
-    struct listing list; /* first: listing_close(), listing_tick() */
+    struct listing list; /* first */
     struct text detail;
 };
 
@@ -123,29 +121,12 @@ static const struct listing_column columns[] = {
     [COL_LIVE] = {{"in flight", "Live", 4, 7, true, 0}, "name", CELL_OWN},
 };
 
-static const struct listing_def def = {.path = "routes",
-    .member = "routes",
-    .id = "name",
-    .columns = columns,
-    .count = ARRAY_LEN(columns),
-    .empty = "no route: names go to the provider that lists them; "
-             "s on any request makes one",
-    .own = own,
-    .own_key = own_key};
+static const enum context place[] = {
+    CONTEXT_ROUTES, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_SORT, CONTEXT_END};
 
-static const enum context place[] = {CONTEXT_ROUTES, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_END};
-
-static void open(struct app *a, void *state, const void *arg)
+static void closed(struct listing *l)
 {
-    (void)arg;
-    listing_init(state, a, &def);
-}
-
-static void close(struct app *a, void *state)
-{
-    struct state *s = state;
-    listing_close(a, s);
-    text_fini(&s->detail);
+    text_fini(&CONTAINER_OF(l, struct state, list)->detail);
 }
 
 /* ---- the selected one ---- */
@@ -159,8 +140,9 @@ static void lay_target(struct text *t, struct str v)
     listing_text(v, "health", health, sizeof health);
     bool ok = strcmp(health, "ok") == 0;
     text_printf(t, ok ? ROLE_TEXT : ROLE_BAD,
-        "%s %-30s w%-3lld %4s%% %5s/m err %4s%% p95 %5s%s%s%s%s", ok ? "✓" : "✗", to,
-        (long long)listing_i64(v, "weight"), format_share(share, listing_i64(v, "share_ppm")),
+        "%s %-*s w%-3lld %4s%% %5s/m err %4s%% p95 %5s%s%s%s%s", ok ? "✓" : "✗",
+        t->width && t->width < 90 ? 22 : 30, to, (long long)listing_i64(v, "weight"),
+        format_share(share, listing_i64(v, "share_ppm")),
         format_rate(rate, listing_double(v, "requests_per_min")),
         format_share(err, listing_i64(v, "err_ppm")),
         format_seconds(p95, listing_i64(v, "ttft_p95_us")), ok ? "" : "  ", ok ? "" : health,
@@ -267,42 +249,34 @@ static void lay_detail(struct state *s)
     }
 }
 
-static void draw(struct app *a, void *state, struct rect r)
+static void head(struct listing *l, int y, int width)
 {
-    struct state *s = state;
-    int cursor_y = r.y + 2 + s->list.table.selected - s->list.table.top;
-    int detail = r.h >= 14 ? MAX(r.h * 2 / 5, 6) : 0;
-    ui_printf(r.y, 1, r.w - 2, ROLE_DIM, "rev %lld   %zu routes",
-        (long long)listing_i64(buf_str(&s->list.reply), "revision"), s->list.count);
-    listing_draw(&s->list, (struct rect){r.y + 1, r.x, r.h - 1 - detail, r.w});
-    if (!detail)
-        return;
-    ui_hline(r.y + r.h - detail, r.x, r.w, ROLE_RULE);
-    lay_detail(s);
-    text_draw(&s->detail, (struct rect){r.y + r.h - detail + 1, r.x + 1, detail - 1, r.w - 2}, a);
-    app_cursor(a, cursor_y, r.x);
+    ui_printf(y, 1, width - 2, ROLE_DIM, "rev %lld   %zu routes",
+        (long long)listing_i64(buf_str(&l->reply), "revision"), l->count);
 }
 
-static bool action(struct app *a, void *state, enum action action)
+static int foot(int height)
 {
-    struct state *s = state;
-    struct str row = listing_row(&s->list);
+    return height >= 14 ? MAX(height * 2 / 5, 6) : 0;
+}
+
+static void draw_foot(struct listing *l, struct rect r)
+{
+    struct state *s = CONTAINER_OF(l, struct state, list);
+    ui_hline(r.y, r.x, r.w, ROLE_RULE);
+    lay_detail(s);
+    text_draw(&s->detail, (struct rect){r.y + 1, r.x + 1, r.h - 1, r.w - 2}, l->app);
+}
+
+static bool act(struct listing *l, struct str row, enum action action)
+{
     char name[200];
-    if (listing_action(&s->list, action))
-        return true;
-    if (!row.n)
+    if (action != ACTION_EDIT || !row.n)
         return false;
-    if (action == ACTION_OPEN) {
-        requests_of(a, row, "route:=", "name");
-        return true;
-    }
-    if (action == ACTION_EDIT) {
-        listing_text(row, "name", name, sizeof name);
-        rules_open(a, name, json_get(row, STR("object")).raw,
-            listing_i64(buf_str(&s->list.reply), "revision"));
-        return true;
-    }
-    return false;
+    listing_text(row, "name", name, sizeof name);
+    rules_open(l->app, name, json_get(row, STR("object")).raw,
+        listing_i64(buf_str(&l->reply), "revision"));
+    return true;
 }
 
 static void data(struct app *a, void *state)
@@ -315,34 +289,42 @@ static void data(struct app *a, void *state)
     s->list.total = last;
 }
 
-static bool subject(struct app *a, void *state, struct subject *out)
+static void subject(struct listing *l, struct str row, struct subject *out)
 {
-    struct str row = listing_row(state);
-    (void)a;
-    if (!row.n)
-        return false;
+    (void)l;
     out->kind = SUBJECT_ROUTE;
     listing_text(row, "name", out->asked, sizeof out->asked);
     listing_text(row, "name", out->route, sizeof out->route);
     listing_text(row, "override.to", out->target, sizeof out->target);
     if (!out->target[0])
         listing_text(row, "targets.0.target", out->target, sizeof out->target);
-    return true;
 }
 
-const struct screen screen_routes = {.name = "routes",
+static const struct list_frame frame = {
+    .def = {.path = "routes",
+        .member = "routes",
+        .id = "name",
+        .columns = columns,
+        .count = ARRAY_LEN(columns),
+        .empty = "no route: names go to the provider that lists them; "
+                 "s on any request makes one",
+        .own = own,
+        .own_key = own_key},
+    .term = "route:=",
+    .member = "name",
+    .closed = closed,
+    .head = head,
+    .foot = foot,
+    .draw_foot = draw_foot,
+    .act = act,
+    .subject = subject};
+
+const struct screen screen_routes = {LIST_SCREEN,
+    .list = &frame,
+    .name = "routes",
     .title = "Routes",
     .brief = "Rt",
     .digit = '4',
     .size = sizeof(struct state),
     .contexts = place,
-    .open = open,
-    .close = close,
-    .draw = draw,
-    .action = action,
-    .data = data,
-    .columns = listing_columns,
-    .key = listing_key,
-    .typing = listing_typing,
-    .tick = listing_tick,
-    .subject = subject};
+    .data = data};

@@ -1,15 +1,10 @@
 /* sessions.c: one row per agent run or conversation; Enter follows it from turn to turn. */
-#include "tui/screen.h"
+#include "tui/screens/list_screen.h"
 
 #include "tui/format.h"
 #include "tui/screens/requests.h"
-#include "tui/widgets/listing.h"
 
 #include <stdio.h>
-
-struct state {
-    struct listing list; /* first: listing_close(), listing_tick() */
-};
 
 enum { COL_CTX = 4, COL_CACHE = 5 };
 
@@ -71,49 +66,25 @@ static const struct listing_column columns[] = {
     {{"errors", "Err", 4, 12, true, 0}, "errors", CELL_COUNT},
 };
 
-static const struct listing_def def = {.path = "sessions",
-    .member = "sessions",
-    .id = "session",
-    .columns = columns,
-    .count = ARRAY_LEN(columns),
-    .empty = "no session yet: agents name theirs, /s/NAME/v1 in the base URL "
-             "or x-pointsman-session does it too",
-    .order = "last",
-    .own = own,
-    .own_key = own_key};
+static const enum context place[] = {
+    CONTEXT_SESSIONS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_SORT, CONTEXT_END};
 
-static const enum context place[] = {CONTEXT_SESSIONS, CONTEXT_SUBJECT, CONTEXT_LIST, CONTEXT_END};
-
-static void open(struct app *a, void *state, const void *arg)
+static void head(struct listing *l, int y, int width)
 {
-    (void)arg;
-    listing_init(state, a, &def);
+    ui_printf(y, 1, width - 2, ROLE_DIM, "%zu sessions", l->count);
 }
 
-static void draw(struct app *a, void *state, struct rect r)
+static bool act(struct listing *l, struct str row, enum action action)
 {
-    struct state *s = state;
-    (void)a;
-    ui_printf(r.y, 1, r.w - 2, ROLE_DIM, "%zu sessions", s->list.count);
-    listing_draw(&s->list, (struct rect){r.y + 1, r.x, r.h - 1, r.w});
-}
-
-static bool action(struct app *a, void *state, enum action action)
-{
-    struct state *s = state;
     char session[200];
-    if (listing_action(&s->list, action))
-        return true;
-    listing_text(listing_row(&s->list), "session", session, sizeof session);
-    if (action == ACTION_OPEN && session[0]) {
-        requests_follow(a, str_c(session));
-        return true;
-    }
-    if (action == ACTION_FILTER_ADD && session[0]) {
-        requests_of(a, listing_row(&s->list), "session:=", "session");
-        return true;
-    }
-    return false;
+    listing_text(row, "session", session, sizeof session);
+    if (action == ACTION_OPEN && session[0])
+        requests_follow(l->app, str_c(session));
+    else if (action == ACTION_FILTER_ADD && session[0])
+        requests_of(l->app, row, "session:=", "session");
+    else
+        return false;
+    return true;
 }
 
 /* What the session asks for now: its newest request knows. */
@@ -130,35 +101,39 @@ static void newest_asked(struct app *a, struct subject *out)
         }
 }
 
-static bool subject(struct app *a, void *state, struct subject *out)
+static void subject(struct listing *l, struct str row, struct subject *out)
 {
-    struct str row = listing_row(state);
-    if (!row.n)
-        return false;
     out->kind = SUBJECT_SESSION;
     listing_text(row, "session", out->session, sizeof out->session);
     listing_text(row, "key", out->key, sizeof out->key);
     listing_text(row, "asked", out->asked, sizeof out->asked);
     if (!out->asked[0])
-        newest_asked(a, out);
+        newest_asked(l->app, out);
     if (!out->asked[0])
         listing_text(row, "model", out->asked, sizeof out->asked);
     out->live = listing_i64(row, "live") > 0;
-    return true;
 }
 
-const struct screen screen_sessions = {.name = "sessions",
+static const struct list_frame frame = {
+    .def = {.path = "sessions",
+        .member = "sessions",
+        .id = "session",
+        .columns = columns,
+        .count = ARRAY_LEN(columns),
+        .empty = "no session yet: agents name theirs, /s/NAME/v1 in the base URL "
+                 "or x-pointsman-session does it too",
+        .order = "last",
+        .own = own,
+        .own_key = own_key},
+    .head = head,
+    .act = act,
+    .subject = subject};
+
+const struct screen screen_sessions = {LIST_SCREEN,
+    .list = &frame,
+    .name = "sessions",
     .title = "Sessions",
     .brief = "Ses",
     .digit = '2',
-    .size = sizeof(struct state),
-    .contexts = place,
-    .open = open,
-    .close = listing_close,
-    .draw = draw,
-    .action = action,
-    .columns = listing_columns,
-    .key = listing_key,
-    .typing = listing_typing,
-    .tick = listing_tick,
-    .subject = subject};
+    .size = sizeof(struct listing),
+    .contexts = place};

@@ -204,6 +204,8 @@ void listing_refresh(struct listing *l)
     char path[400];
     if (l->asked)
         return;
+    if (l->def->prepare)
+        l->def->prepare(l);
     snprintf(path, sizeof path, "%s%s", l->def->path, l->query);
     l->asked_us = clock_mono_us();
     l->asked = app_ask(l->app, l, "GET", path, STR_NULL, on_rows);
@@ -275,7 +277,7 @@ static void number_cell(
     char b[FORMAT_MAX] = "-";
     int64_t v = listing_i64(row, c->path);
     enum role role = ROLE_NUMBER;
-    if (c->kind == CELL_COUNT)
+    if (c->kind == CELL_COUNT && v >= 0) /* below: not known */
         format_count(b, v);
     else if (c->kind == CELL_SECONDS)
         format_seconds(b, v);

@@ -59,6 +59,7 @@ struct listing_def {
     const char *empty;
     const char *order; /* name of the column that orders at first, the largest on top; NULL: none */
     int refresh_ms;    /* 0: 2 s */
+    void (*prepare)(struct listing *l); /* before each question: its query moves with the clock; or NULL */
     void (*own)(struct listing *l, struct str row, int column, int y, int x, int width);
     int64_t (*own_key)(
         struct listing *l, struct str row, int column); /* orders CELL_OWN; may be NULL */

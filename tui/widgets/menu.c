@@ -1,13 +1,14 @@
 /* menu.c: see menu.h. */
 #include "tui/widgets/menu.h"
 
-#include <stdlib.h>
+#include "tui/widgets/pick.h"
 
 struct state {
     char title[64];
     char text[MENU_ITEMS_MAX][80];
     int key[MENU_ITEMS_MAX];
-    size_t count, selected, top;
+    size_t count;
+    struct pick pick;
     void (*chosen)(struct app *a, void *ctx, size_t i);
     void *ctx;
 };
@@ -30,9 +31,17 @@ static void open(struct app *a, void *state, const void *arg)
         str_copy(s->text[i], sizeof s->text[i], str_c(m->items[i].text));
         s->key[i] = m->items[i].key;
     }
-    s->selected = m->selected < s->count ? m->selected : 0;
+    s->pick.selected = m->selected < s->count ? m->selected : 0;
     s->chosen = m->chosen;
     s->ctx = m->ctx;
+}
+
+static void draw_item(void *ctx, size_t i, int y, int x, int width)
+{
+    const struct state *s = ctx;
+    char key[2] = {s->key[i] ? (char)s->key[i] : ' ', 0};
+    ui_put(y, x, 1, ROLE_BAR_KEY, key);
+    ui_put(y, x + 2, width - 2, ROLE_TEXT, s->text[i]);
 }
 
 static void draw(struct app *a, void *state, struct rect r)
@@ -42,26 +51,9 @@ static void draw(struct app *a, void *state, struct rect r)
     for (size_t i = 0; i < s->count; i++)
         w = MAX(w, (int)strlen(s->text[i]) + 10);
     struct rect box = sheet_rect(r, (int)s->count + 2, w);
-    size_t page = (size_t)MAX(box.h - 2, 1);
-    if (s->selected < s->top)
-        s->top = s->selected;
-    if (s->selected >= s->top + page)
-        s->top = s->selected - page + 1;
     ui_box(box, s->title);
-    for (size_t i = s->top; i < s->count && i < s->top + page; i++) {
-        int y = box.y + 1 + (int)(i - s->top);
-        char key[2] = {s->key[i] ? (char)s->key[i] : ' ', 0};
-        bool on = i == s->selected;
-        ui_under(on ? ROLE_SELECTED : ROLE_NONE);
-        if (on)
-            ui_fill((struct rect){y, box.x + 1, 1, box.w - 2}, ROLE_TEXT);
-        ui_put(y, box.x + 2, 1, ROLE_ACCENT, on ? "»" : " ");
-        ui_put(y, box.x + 4, 1, ROLE_BAR_KEY, key);
-        ui_put(y, box.x + 6, box.w - 8, ROLE_TEXT, s->text[i]);
-        ui_under(ROLE_NONE);
-        if (on)
-            app_cursor(a, y, box.x + 2);
-    }
+    pick_draw(&s->pick, (struct rect){box.y + 1, box.x + 2, box.h - 2, box.w - 3}, s->count,
+        draw_item, s, a);
 }
 
 static bool choose(struct app *a, struct state *s, size_t i)
@@ -78,15 +70,8 @@ static bool key(struct app *a, void *state, int key)
     for (size_t i = 0; i < s->count; i++)
         if (s->key[i] && s->key[i] == keymap_latin(key))
             return choose(a, s, i);
-    if (key == '\r')
-        return choose(a, s, s->selected);
-    if ((key == 'j' || key == KEY_N_DOWN) && s->selected + 1 < s->count)
-        s->selected++;
-    else if ((key == 'k' || key == KEY_N_UP) && s->selected)
-        s->selected--;
-    else
-        return false;
-    return true;
+    enum pick_did did = pick_key(&s->pick, key, s->count);
+    return did == PICK_TAKEN ? choose(a, s, s->pick.selected) : did != PICK_NOTHING;
 }
 
 static const struct screen sheet_menu = {.name = "menu",
