@@ -93,6 +93,7 @@ static void identify(struct call *c)
 {
     struct admin *a = c->admin;
     int64_t now = clock_wall_ms();
+    c->began_us = loop_now_us(a->loop);
     c->uid = c->q->peer_uid;
     c->role = roles_of(&a->roles, live_config(a->live), c->uid, now);
     c->user = arena_str(&c->arena, str_c(roles_user(&a->roles, c->uid, now)->name));

@@ -56,8 +56,9 @@
  * GET  targets               → {targets:[{target, provider, model, health, ttft_p95_us, price_in, price_out,
  *                               context_tokens, tools, images}], goals:[{name, expands_to}], profiles:[name]}
  * POST routes/NAME/switch    {to, scope, scope_name, for_ms, dry_run}
- *                            → {revision, marker, preview:{keys, live, requests_5min, too_long_ppm,
- *                               tools_ppm, cost_24h_nano, cold_cache_nano, sentence}}
+ *                            → {revision, in_force_us (from its arrival until the next request meets it),
+ *                               marker, preview:{keys, live, requests_5min, too_long_ppm, tools_ppm,
+ *                               cost_24h_nano, cold_cache_nano, sentence}}
  * POST routes/NAME/set       {revision, route:{…as in the configuration…}} → {revision, diff}
  * POST routes/NAME/explain   NAME or a request's id; {model, key, session, …, or route and set: as if that
  *                               staged route were in force} → {asked, plan:{route, rule, override,

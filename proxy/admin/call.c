@@ -137,6 +137,15 @@ struct json_writer *call_begin(struct call *c)
     return &c->writer;
 }
 
+struct json_writer *call_begin_change(struct call *c, int64_t revision, struct str marker)
+{
+    struct json_writer *w = call_begin(c);
+    json_put_int(w, "revision", revision);
+    json_put_int(w, "in_force_us", keeper_published_us() - c->began_us);
+    json_put_str(w, "marker", marker);
+    return w;
+}
+
 static void reply_now(struct call *c, int status)
 {
     static const struct http_header type[] = {

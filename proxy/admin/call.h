@@ -49,6 +49,7 @@ struct call {
     bool storing;                /* answered, and the answer waits until the change is stored */
     int status;                  /* of that answer */
     uint64_t changes, lost;      /* keeper_changes(), keeper_lost() before the handler ran */
+    int64_t began_us;            /* the turn of the loop in which it arrived */
     struct call *next, *previous; /* all calls, or those that wait for news */
     bool waiting;
     struct loop_timer timer;
@@ -78,6 +79,9 @@ bool call_allows(struct call *c, const char *members);
 
 /* The answer: an object is begun; members go to the writer; then call_send(). */
 struct json_writer *call_begin(struct call *c);
+/* What a change of routes answers with, right behind live_apply(): its revision, how long it took from
+ * the arrival until the next request meets it, the line between the rows. */
+struct json_writer *call_begin_change(struct call *c, int64_t revision, struct str marker);
 void call_send(struct call *c);
 /* The same; what was put together from pieces of a conversation may hold a secret that no piece held. */
 void call_send_redacted(struct call *c);

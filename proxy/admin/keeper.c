@@ -23,6 +23,7 @@ static struct {
     struct admin *admin;
     uint64_t changes; /* handed to the store in this life, by calls and by the clockwork */
     uint64_t lost;    /* of these, not taken */
+    int64_t published_us; /* when a snapshot came into force last */
     char *alarms; /* what was said before the start, until alarms.c has read it */
 } keeper; /* one admin thread a process; set before it starts */
 
@@ -34,6 +35,12 @@ static void on_publish(void *ctx, struct snapshot *next)
 {
     (void)ctx;
     snapshot_publish(next);
+    keeper.published_us = clock_mono_us();
+}
+
+int64_t keeper_published_us(void)
+{
+    return keeper.published_us;
 }
 
 void keeper_handed_over(void)

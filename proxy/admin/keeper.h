@@ -19,6 +19,8 @@ void keeper_handed_over(void);
 uint64_t keeper_changes(void);
 /* Of these, what the store did not even take: too much waits already, or there is no memory. */
 uint64_t keeper_lost(void);
+/* When the last change came into force (monotonic). */
+int64_t keeper_published_us(void);
 /* Loads the source's present text and publishes it under the live state; says it in Events. */
 int admin_reload_config(struct admin *a, struct buf *kept, struct err *e) MUST_CHECK;
 

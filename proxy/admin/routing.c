@@ -142,9 +142,7 @@ void apply_and_answer(struct call *c, const struct live_part *parts, size_t n, s
         call_failed(c, rc, &e);
         return;
     }
-    struct json_writer *w = call_begin(c);
-    json_put_int(w, "revision", revision);
-    json_put_str(w, "marker", text);
+    call_begin_change(c, revision, text);
     call_send(c);
 }
 
@@ -222,9 +220,11 @@ static void take_price(struct preview *p, struct str to)
     p->cached_rate = price->base[TIER_DEFAULT].cached;
 }
 
-static void look_around(struct preview *p)
+/* Walks every running request and the latest of each worker: never before a switch is in force. */
+static void look_around(struct preview *p, struct str to)
 {
     struct admin *a = p->call->admin;
+    take_price(p, to);
     p->since_ms = clock_wall_ms() - 300000;
     admin_each_live(a, preview_live, p);
     for (unsigned i = 0; i < a->start.workers; i++)
@@ -350,11 +350,10 @@ void post_switch(struct call *c)
         call_failed(c, rc, &e);
         return;
     }
-    take_price(p, to);
-    look_around(p);
     struct live_part part = {.object = object,
         .after = to.n ? override_json(c, to, until) : STR_NULL};
     if (json_bool(c->body, "dry_run", false)) {
+        look_around(p, to);
         dry_run(c, p, &part);
         return;
     }
@@ -366,9 +365,8 @@ void post_switch(struct call *c)
         call_failed(c, rc, &e);
         return;
     }
-    struct json_writer *w = call_begin(c);
-    json_put_int(w, "revision", revision);
-    json_put_str(w, "marker", text);
+    struct json_writer *w = call_begin_change(c, revision, text);
+    look_around(p, to);
     put_preview(p, w, -1);
     call_send(c);
 }

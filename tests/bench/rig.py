@@ -158,8 +158,8 @@ http {{
         wait_port(port)
         return peer
 
-    def gateway(self, name, upstream, top="", keys=True, core=PROXY_CORE, tls=False):
-        """`top` is more configuration; .headers are what a client of it sends."""
+    def gateway(self, name, upstream, top="", keys=True, core=PROXY_CORE, tls=False, names=("lab",), routes=""):
+        """`top` is more configuration, `routes` more of its routes; .headers are what a client of it sends."""
         folder = os.path.join(self.folder, name)
         os.makedirs(folder, exist_ok=True)
         config = os.path.join(folder, "pointsman.yaml")
@@ -167,10 +167,10 @@ http {{
             "budget: { total: 1000000usd }, rpm: 100000000, tpm: 2000000000, concurrent: 20000 }\n" \
             "prices:\n  lab/plain: { input: 1, output: 2 }\n"
         with open(config, "w", encoding="ascii") as f:
-            f.write("providers:\n  lab: { dialect: openai, base_url: "
+            f.write("providers:\n" + "".join(f"  {n}: {{ dialect: openai, base_url: "
                     f"'{'https' if tls else 'http'}://127.0.0.1:{upstream}/v1', api_key: env:BENCH_KEY, models: [plain]"
-                    + (f", ca_file: {self.certificate()}" if tls else "") + " }\n"
-                    "routes:\n  'stream-*': { targets: ['lab/$model'] }\n" + top
+                    + (f", ca_file: {self.certificate()}" if tls else "") + " }\n" for n in names) +
+                    f"routes:\n  'stream-*': {{ targets: ['{names[0]}/$model'] }}\n" + routes + top
                     + (governed if keys else "open_to: any\n"))
         if "workers:" not in top:
             with open(config, "a", encoding="ascii") as f:
