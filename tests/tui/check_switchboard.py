@@ -266,7 +266,7 @@ def what_if_is_shown_before_anything_is_switched(d):
     d.sit("eve", 100, 30)
     d.press("eve", "s")
     d.sees("eve", "Switch fast", "requests in 5 min")
-    d.press("eve", "w")
+    d.press("eve", "M-w")
     d.sees("eve", "What if: fast", "nothing was sent", "alpha/apple → beta/berry")
     d.escape("eve", "What if: fast")
     d.leave("eve")

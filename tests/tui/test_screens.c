@@ -496,6 +496,73 @@ static void three_presses_switch_a_route(void **state)
     stop_gateway(&g);
 }
 
+/* Does the log of what was sent hold this text? */
+static bool was_sent(const struct gateway *g, const char *text)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s.log", g->socket);
+    char *log = read_whole(path);
+    bool found = log && strstr(log, text);
+    free(log);
+    return found;
+}
+
+static void letters_find_until_the_list_has_the_focus(void **state)
+{
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 100, 30, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    type(&t, "kkk");
+    type(&t, "s");
+    expect(&t, "back: stays");
+    type(&t, "two/w"); /* no command, whatever the first letter is */
+    expect(&t, "to    two/w");
+    expect(&t, "» two/w");
+    type(&t, "\033t"); /* with Alt it is one */
+    expect(&t, "back: 15 min");
+    type(&t, "\025"); /* the field is empty again, and still has the focus */
+    type(&t, "t");
+    expect(&t, "to    t ");
+    expect(&t, "back: 15 min");
+    type(&t, "\025");
+    type(&t, "\016");
+    expect(&t, "w what if");
+    type(&t, "t");
+    expect(&t, "back: 1 h");
+    type(&t, "h"); /* any other letter is text */
+    expect(&t, "to    h ");
+    expect(&t, "M-w what if");
+    type(&t, "\016");
+    type(&t, "w");
+    expect(&t, "What if: fast");
+    stop(&t);
+    stop_gateway(&g);
+}
+
+static void a_drain_that_leaves_some_nowhere_needs_a_word_of_its_own(void **state)
+{
+    static const char drained[] = "\"until_well\": true}";
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 100, 30, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    type(&t, "6");
+    type(&t, "j");
+    type(&t, "D");
+    expect(&t, "nowhere to go");
+    type(&t, "\r");
+    expect(&t, "claude-* would be refused: choose a target, or y all the same");
+    type(&t, "\r"); /* a second Enter is no word of its own: it asks again */
+    settle(&t, 300);
+    expect(&t, "would be refused");
+    assert_false(was_sent(&g, drained));
+    type(&t, "y");
+    expect_sent(&g, drained);
+    stop(&t);
+    stop_gateway(&g);
+}
+
 static void a_paste_outside_a_field_does_nothing(void **state)
 {
     struct gateway g = start_gateway("traffic");
@@ -975,6 +1042,8 @@ int main(void)
         cmocka_unit_test(every_theme_draws),
         cmocka_unit_test(the_first_screen_says_what_to_do),
         cmocka_unit_test(three_presses_switch_a_route),
+        cmocka_unit_test(letters_find_until_the_list_has_the_focus),
+        cmocka_unit_test(a_drain_that_leaves_some_nowhere_needs_a_word_of_its_own),
         cmocka_unit_test(a_switch_is_taken_by_the_next_request_and_undone),
         cmocka_unit_test(a_paste_outside_a_field_does_nothing),
         cmocka_unit_test(a_secret_is_gone_when_its_sheet_closes),

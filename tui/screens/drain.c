@@ -2,7 +2,8 @@
  *
  * Above: every route and switch that uses it, and where each goes by its own fallbacks. Below: one
  * target for those that have nowhere to go. Back when its probes pass for five minutes, or after a
- * time. */
+ * time. Enter waits until the gateway has said where everything goes; what goes nowhere would be
+ * refused from then on, and so that takes a y of its own. */
 #include "tui/app.h"
 
 #include "store/base/clock.h"
@@ -31,7 +32,9 @@ struct state {
     struct pick pick;
     bool chosen; /* a target for those with nowhere to go */
     int back;
-    bool tried, sending;
+    unsigned asked, told; /* how often: where everything would go */
+    bool entered;         /* Enter was pressed before that was told */
+    bool confirming, sending;
     char trouble[480];
 };
 
@@ -95,31 +98,6 @@ static void say_trouble(struct state *s, int status, struct str reply)
     str_copy(s->trouble, sizeof s->trouble, str_c(e.text));
 }
 
-static void on_tried(struct app *a, void *state, int status, struct str reply)
-{
-    struct state *s = state;
-    struct json_iter it = json_iter(json_get(reply, STR("moves")).raw);
-    struct json_span k, v;
-    (void)a;
-    s->trouble[0] = '\0';
-    if (status != 200) {
-        say_trouble(s, status, reply);
-        return;
-    }
-    s->nowhere = listing_i64(reply, "nowhere");
-    for (s->move_count = 0; s->move_count < MOVES_MAX && json_next(&it, &k, &v); s->move_count++) {
-        struct move *m = &s->moves[s->move_count];
-        listing_text(v.raw, "route", m->what, sizeof m->what);
-        listing_text(v.raw, "to", m->to, sizeof m->to);
-        m->by_itself = json_is_true(json_get(v.raw, STR("by_itself")));
-    }
-}
-
-static void try_it(struct app *a, struct state *s)
-{
-    send(a, s, true, on_tried);
-}
-
 static void on_drained(struct app *a, void *state, int status, struct str reply)
 {
     struct state *s = state;
@@ -132,6 +110,66 @@ static void on_drained(struct app *a, void *state, int status, struct str reply)
     listing_text(reply, "marker", marker, sizeof marker);
     app_say(a, ROLE_SWITCH, "%s   (u undoes)", marker[0] ? marker : "drained");
     app_pop(a, s);
+}
+
+static void apply(struct app *a, struct state *s)
+{
+    s->sending = true;
+    send(a, s, false, on_drained);
+}
+
+static const char *first_stuck(const struct state *s)
+{
+    for (size_t i = 0; i < s->move_count; i++)
+        if (!s->moves[i].to[0])
+            return s->moves[i].what;
+    return "";
+}
+
+static void enter(struct app *a, struct state *s)
+{
+    if (s->sending || !app_may_change(a))
+        return;
+    s->entered = s->asked != s->told;
+    if (s->entered)
+        return;
+    if (!s->nowhere) {
+        apply(a, s);
+        return;
+    }
+    s->confirming = true;
+    snprintf(s->trouble, sizeof s->trouble, "%.60s%s would be refused: choose a target, or y all the same",
+        first_stuck(s), s->nowhere > 1 ? " and others" : "");
+}
+
+static void on_tried(struct app *a, void *state, int status, struct str reply)
+{
+    struct state *s = state;
+    struct json_iter it = json_iter(json_get(reply, STR("moves")).raw);
+    struct json_span k, v;
+    s->told++;
+    s->trouble[0] = '\0';
+    s->confirming = false;
+    if (status != 200) {
+        s->entered = false;
+        say_trouble(s, status, reply);
+        return;
+    }
+    s->nowhere = listing_i64(reply, "nowhere");
+    for (s->move_count = 0; s->move_count < MOVES_MAX && json_next(&it, &k, &v); s->move_count++) {
+        struct move *m = &s->moves[s->move_count];
+        listing_text(v.raw, "route", m->what, sizeof m->what);
+        listing_text(v.raw, "to", m->to, sizeof m->to);
+        m->by_itself = json_is_true(json_get(v.raw, STR("by_itself")));
+    }
+    if (s->entered)
+        enter(a, s);
+}
+
+static void try_it(struct app *a, struct state *s)
+{
+    s->asked++;
+    send(a, s, true, on_tried);
 }
 
 static void on_targets(struct app *a, void *state, int status, struct str reply)
@@ -194,23 +232,23 @@ static void draw(struct app *a, void *state, struct rect r)
     }
 }
 
-static void apply(struct app *a, struct state *s)
-{
-    if (s->sending || !app_may_change(a))
-        return;
-    s->sending = true;
-    send(a, s, false, on_drained);
-}
-
 static bool key(struct app *a, void *state, int key)
 {
     struct state *s = state;
-    if (key == KEY_ALT + 't' || (key == 't' && !s->pick.edit.n)) {
+    bool confirmed = s->confirming && key == 'y';
+    if (s->confirming)
+        s->trouble[0] = '\0';
+    s->confirming = false;
+    if (confirmed) {
+        apply(a, s);
+        return true;
+    }
+    if (key == KEY_ALT + 't' || (key == 't' && s->pick.in_list)) {
         s->back = (s->back + 1) % (int)ARRAY_LEN(returns);
         return true;
     }
     if (key == '\r') {
-        apply(a, s);
+        enter(a, s);
         return true;
     }
     switch (pick_key(&s->pick, key, s->found_count)) {
@@ -257,9 +295,12 @@ static bool typing(struct app *a, void *state)
 
 static const char *hint(struct app *a, void *state)
 {
+    const struct state *s = state;
     (void)a;
-    (void)state;
-    return "type or ↑↓: a target for those with nowhere to go  t return  Enter apply  Esc close";
+    if (s->confirming)
+        return "y drain all the same  any other key goes back";
+    return s->nowhere || s->chosen ? "type or ↑↓: a target for the others  M-t back  Enter apply  Esc close"
+                                   : "M-t back  Enter apply  Esc close";
 }
 
 const struct screen sheet_drain = {.name = "drain",

@@ -236,11 +236,19 @@ static void refind(struct state *s)
     s->moved_us = clock_mono_us();
 }
 
-/* The cursor starts on the first target that is not the present one: a switch is a change. */
+static bool is_well(const struct choice *c)
+{
+    return !c->health[0] || strcmp(c->health, "ok") == 0;
+}
+
+/* The cursor starts on the first target that is well and not the present one: a switch is a change. */
 static void first_choice(struct state *s)
 {
-    for (size_t i = 0; i < s->found_count; i++)
-        if (strcmp(s->choices[s->found[i]].to, s->subject.target) != 0) {
+    for (int any = 0; any < 2; any++)
+        for (size_t i = 0; i < s->found_count; i++) {
+            const struct choice *c = &s->choices[s->found[i]];
+            if (strcmp(c->to, s->subject.target) == 0 || (!any && (c->kind > CHOICE_TARGET || !is_well(c))))
+                continue;
             s->pick.selected = i;
             return;
         }
@@ -440,7 +448,7 @@ static void draw_choice(void *ctx, size_t i, int y, int x, int width)
     bool now = strcmp(c->to, s->subject.target) == 0;
     char b[FORMAT_MAX], line[80];
     int w = MAX(18, MIN(46, width - 45));
-    bool ok = !c->health[0] || strcmp(c->health, "ok") == 0;
+    bool ok = is_well(c);
     ui_text_middle(y, x, w, now ? ROLE_DIM : ROLE_TEXT, str_c(c->to));
     x += w + 1;
     width -= w + 1;
@@ -512,7 +520,7 @@ static void draw(struct app *a, void *state, struct rect r)
         &s->pick, (struct rect){y, x, box.y + box.h - 1 - y, w}, s->found_count, draw_choice, s, a);
     if (!s->found_count)
         ui_put(y, x, w, ROLE_DIM, s->loaded ? "nothing is called so" : "asking the gateway…");
-    if (field.n)
+    if (!s->pick.in_list)
         app_cursor(
             a, box.y + 1, x + 6 + (int)clean_columns(str_n(field.text, field.at), ui_ascii()));
 }
@@ -537,11 +545,11 @@ static bool key(struct app *a, void *state, int key)
         next_scope(s, key == '\t' ? 1 : -1);
         return true;
     }
-    if (key == KEY_ALT + 't' || (key == 't' && !s->pick.edit.n)) {
+    if (key == KEY_ALT + 't' || (key == 't' && s->pick.in_list)) {
         s->back = (s->back + 1) % (int)ARRAY_LEN(returns);
         return true;
     }
-    if (key == KEY_ALT + 'w' || (key == 'w' && !s->pick.edit.n)) {
+    if (key == KEY_ALT + 'w' || (key == 'w' && s->pick.in_list)) {
         whatif(a, s);
         return true;
     }
@@ -623,9 +631,9 @@ static const char *hint(struct app *a, void *state)
 {
     const struct state *s = state;
     (void)a;
-    return s->pick.edit.n
-               ? "↑↓ choose  Tab scope  M-t return  Enter apply  Esc close"
-               : "type to find  ↑↓ choose  Tab scope  t return  w what if  Enter apply  Esc close";
+    return s->pick.in_list
+               ? "↑↓ choose  Tab scope  t back  w what if  letters find  Enter apply  Esc close"
+               : "type a name  ↓ list  Tab scope  M-t back  M-w what if  Enter apply  Esc close";
 }
 
 const struct screen sheet_switch = {.name = "switch",

@@ -216,17 +216,10 @@ static void close(struct app *a, void *state)
     buf_fini(&((struct state *)state)->reply);
 }
 
-static const char *hint(struct app *a, void *state)
-{
-    (void)a;
-    (void)state;
-    return "↑↓ choose  Enter undo it  Esc close        − as it is  + as it will be";
-}
-
 const struct screen sheet_undo = {.name = "undo",
     .size = sizeof(struct state),
     .open = open,
     .close = close,
     .draw = draw,
     .key = key,
-    .hint = hint};
+    .line = "↑↓ choose  Enter undo it  Esc close        − as it is  + as it will be"};

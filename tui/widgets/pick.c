@@ -6,6 +6,7 @@ static enum pick_did move(struct pick *p, long by, size_t count)
     long at = (long)p->selected + by;
     if (!count)
         return PICK_NOTHING;
+    p->in_list = at >= 0;
     p->selected = (size_t)MAX(0, MIN(at, (long)count - 1));
     return PICK_MOVED;
 }
@@ -25,6 +26,7 @@ enum pick_did pick_key(struct pick *p, int key, size_t count)
     if (!p->typed || !edit_key(&p->edit, key))
         return PICK_NOTHING;
     p->selected = p->top = 0;
+    p->in_list = false;
     return PICK_TYPED;
 }
 

@@ -5,7 +5,10 @@
  *     case PICK_TAKEN: apply(p.selected); break; ...
  *     pick_draw(&p, r, count, draw_item, me, a);
  *
- * With `typed` false letters are left to the sheet, and j and k move too. */
+ * With `typed` false letters are left to the sheet, and j and k move too. With it true the focus tells
+ * letters from commands: the field has it at first, moving down gives it to the list, typing or moving
+ * up past the first row gives it back. A sheet's own letters count while `in_list` only; its keys with
+ * Alt always. */
 #ifndef POINTSMAN_PICK_H
 #define POINTSMAN_PICK_H
 
@@ -16,7 +19,8 @@ enum pick_did { PICK_NOTHING, PICK_MOVED, PICK_TYPED, PICK_TAKEN };
 struct pick {
     size_t selected, top;
     bool typed;
-    bool idle; /* nothing is chosen yet: no row is marked */
+    bool in_list; /* of a typed one: the list has the focus, not the field */
+    bool idle;    /* nothing is chosen yet: no row is marked */
     struct edit edit;
     int page;
 };
