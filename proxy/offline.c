@@ -104,6 +104,16 @@ static int read_file(const char *path, struct buf *out, struct err *e)
     return bad ? err_set(e, ERR_IO, "%s: can't be read, or too large", path) : 0;
 }
 
+/* An included file lies beside the one that names it. */
+static int read_beside(void *ctx, struct str name, struct buf *text, struct err *e)
+{
+    const char *file = ctx, *slash = strrchr(file, '/');
+    char path[4096];
+    bool beside = slash && !str_starts(name, STR("/"));
+    snprintf(path, sizeof path, "%.*s" STR_FMT, beside ? (int)(slash - file + 1) : 0, file, STR_ARG(name));
+    return read_file(path, text, e);
+}
+
 int offline_config_import(const struct offline *o, const char *format, const char *file)
 {
     struct err e = {0};
@@ -117,7 +127,8 @@ int offline_config_import(const struct offline *o, const char *format, const cha
     buf_init(&left, LINES_MAX);
     int rc = read_file(file, &text, &e);
     if (rc == 0)
-        rc = config_import_litellm(buf_str(&text), NULL, &out, &left, &e);
+        rc = config_import_litellm(&(struct config_foreign){.text = buf_str(&text), .read = read_beside,
+            .ctx = (void *)file}, &out, &left, &e);
     if (rc == 0 && o->json) {
         struct buf json;
         buf_init(&json, 4 * LINES_MAX);

@@ -97,10 +97,17 @@ struct config_live {
 void config_export(const struct config *c, const struct config_live *live, struct buf *out);
 
 /* A LiteLLM proxy configuration as one of ours: providers, routes, keys, budgets, prices. Addresses
- * that stand in variables are looked up in `environment` (NULL: the process's). What has no
- * counterpart is appended to `left_out`, one a line with its place. -ERR_SYNTAX, -ERR_TYPE. */
-int config_import_litellm(struct str text, char **environment, struct buf *yaml,
-    struct buf *left_out, struct err *e) MUST_CHECK;
+ * that stand in variables are looked up in `environment` (NULL: the process's); read() gets the text of
+ * an included file (NULL: such files are named as left out). What has no counterpart is appended to
+ * `left_out`, one a line with its place. -ERR_SYNTAX, -ERR_TYPE, what read() failed with. */
+struct config_foreign {
+    struct str text;
+    char **environment;
+    int (*read)(void *ctx, struct str name, struct buf *text, struct err *e);
+    void *ctx;
+};
+int config_import_litellm(const struct config_foreign *from, struct buf *yaml, struct buf *left_out,
+    struct err *e) MUST_CHECK;
 
 /* From options.def: the reference as Markdown, the table as JSON, a commented sample file. */
 void config_reference(struct buf *out);

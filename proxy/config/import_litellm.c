@@ -1,5 +1,5 @@
-/* import_litellm.c: reads a LiteLLM proxy configuration: the model_list here, the settings in
- * import_settings.c. What has no counterpart is named, with its line, never dropped in silence: a
+/* import_litellm.c: reads a LiteLLM proxy configuration: the model_list here, what a deployment says of
+ * itself in import_params.c, the settings in import_settings.c. What has no counterpart is named, with its line, never dropped in silence: a
  * team must be able to read what will be different.
  *
  * A deployment becomes a target; deployments with the same place and key share a provider; a
@@ -30,6 +30,15 @@ static const struct {
         "FIREWORKS_AI_API_KEY"},
     {"cerebras", "cerebras", "openai", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"},
     {"perplexity", "perplexity", "openai", "https://api.perplexity.ai", "PERPLEXITYAI_API_KEY"},
+    {"moonshot", "moonshot", "openai", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY"},
+    {"nvidia_nim", "nvidia", "openai", "https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"},
+    {"sambanova", "sambanova", "openai", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"},
+    {"deepinfra", "deepinfra", "openai", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"},
+    {"dashscope", "dashscope", "openai", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        "DASHSCOPE_API_KEY"},
+    {"azure_ai", "azure-ai", "openai", "", "AZURE_AI_API_KEY"},
+    {"custom_openai", "custom", "openai", "", ""},
+    {"openai_like", "custom", "openai", "", ""},
     {"ollama", "ollama", "openai", "http://127.0.0.1:11434/v1", ""},
     {"ollama_chat", "ollama", "openai", "http://127.0.0.1:11434/v1", ""},
     {"hosted_vllm", "vllm", "openai", "", ""},
@@ -40,9 +49,9 @@ static const struct {
 void import_leave_out(const struct import *m, const struct yaml *at, const char *where,
     struct str what, const char *why)
 {
-    buf_printf(m->left_out, "%u:%u: %s%s" STR_FMT ": %s\n", at->key_line ? at->key_line : at->line,
-        at->key_column ? at->key_column : at->column, where, *where ? "." : "",
-        STR_ARG(str_first(what, 100)), why);
+    buf_printf(m->left_out, STR_FMT "%s%u:%u: %s%s" STR_FMT ": %s\n", STR_ARG(m->file), m->file.n ? ":" : "",
+        at->key_line ? at->key_line : at->line, at->key_column ? at->key_column : at->column, where,
+        *where ? "." : "", STR_ARG(str_first(what, 100)), why);
 }
 
 struct str import_text(const struct yaml *map, const char *key)
@@ -59,10 +68,23 @@ struct str import_reference(struct import *m, struct str s)
     return arena_printf(m->a, "env:" STR_FMT, STR_ARG(str_from(s, 11)));
 }
 
-/* "azure/gpt-4o-eu" → its row and the model; a bare name by its maker. False when unknown. */
-static bool split_model(struct str model, size_t *row, struct str *rest)
+static bool find_kind(struct str prefix, size_t *row)
+{
+    for (*row = 0; *row < ARRAY_LEN(kinds); ++*row)
+        if (prefix.n && str_eq(prefix, str_c(kinds[*row].prefix)))
+            return true;
+    return false;
+}
+
+/* "azure/gpt-4o-eu" → its row and the model; a bare name by what it is said to be, else by its maker.
+ * False when unknown. */
+static bool split_model(struct str model, struct str said, size_t *row, struct str *rest)
 {
     ptrdiff_t slash = str_chr(model, '/');
+    if (said.n && (slash < 0 || !str_eq(str_first(model, (size_t)slash), said))) {
+        *rest = model;
+        return find_kind(said, row);
+    }
     struct str prefix = slash < 0 ? STR_NULL : str_first(model, (size_t)slash);
     *rest = slash < 0 ? model : str_from(model, (size_t)slash + 1);
     if (slash < 0) {
@@ -74,17 +96,15 @@ static bool split_model(struct str model, size_t *row, struct str *rest)
         if (str_starts(model, STR("claude-")))
             prefix = STR("anthropic");
     }
-    for (*row = 0; *row < ARRAY_LEN(kinds); ++*row)
-        if (prefix.n && str_eq(prefix, str_c(kinds[*row].prefix)))
-            return true;
-    return false;
+    return find_kind(prefix, row);
 }
 
 static bool same_place(const struct import_provider *a, const struct import_provider *b)
 {
     return str_eq(a->kind, b->kind) && str_eq(a->base_url, b->base_url) && str_eq(a->key, b->key) &&
            str_eq(a->api_version, b->api_version) && str_eq(a->organization, b->organization) &&
-           a->headers == b->headers;
+           a->headers == b->headers && a->total_ms == b->total_ms &&
+           a->first_token_ms == b->first_token_ms;
 }
 
 /* The index of the provider, made when new; -1 when there are too many. */
@@ -121,30 +141,8 @@ struct import_route *import_route_of(struct import *m, struct str name)
     if (m->route_count == IMPORT_ROUTES_MAX)
         return NULL;
     m->routes[m->route_count].name = name;
+    m->routes[m->route_count].retries = -1;
     return &m->routes[m->route_count++];
-}
-
-static void read_price(struct import *m, const struct yaml *params, const struct yaml *info,
-    const struct import_provider *p, struct str model)
-{
-    static const char *const names[] = {"input_cost_per_token", "output_cost_per_token",
-        "cache_read_input_token_cost", "cache_creation_input_token_cost"};
-    struct import_price price = {.input = -1, .output = -1, .cached = -1, .cache_write = -1};
-    int64_t *to[] = {&price.input, &price.output, &price.cached, &price.cache_write};
-    bool any = false;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const struct yaml *from = yaml_get(params, names[i]) ? params : info;
-        struct str text = import_text(from, names[i]);
-        struct err e;
-        if (text.n && unit_fee(text, to[i], &e) < 0)
-            import_leave_out(m, yaml_get(from, names[i]), "", str_c(names[i]), e.text);
-        else
-            any = any || text.n;
-    }
-    if (!any || m->price_count == IMPORT_ROUTES_MAX)
-        return;
-    price.key = arena_printf(m->a, STR_FMT "/" STR_FMT, STR_ARG(p->name), STR_ARG(model));
-    m->prices[m->price_count++] = price;
 }
 
 /* What a bare "has no counterpart" would leave open. */
@@ -155,6 +153,27 @@ static const char *why_not(struct str key)
         {"tpm", "no limit per deployment; under simple-shuffle it is taken as the weight"},
         {"cooldown_time", "not carried: each target has a circuit breaker of its own"},
         {"allowed_fails", "not carried: each target has a circuit breaker of its own"},
+        {"allowed_fails_policy", "not carried: each target has a circuit breaker of its own"},
+        {"disable_cooldowns", "not carried: each target has a circuit breaker of its own"},
+        {"retry_after", "needs no setting: Retry-After and jitter decide"},
+        {"routing_strategy_args", "not carried: see what the route's policy has, `latency`, `sticky`"},
+        {"tags", "no tags of deployments: write a rule, `if: { tag: … }`"},
+        {"tag_regex", "no tags of deployments: write a rule, `if: { client: … }`"},
+        {"enable_tag_filtering", "no tags of deployments: write a rule, `if: { tag: … }`"},
+        {"provider_budget_config", "no budget per provider: give routes or keys one"},
+        {"default_internal_user_params", "there are no users here: give keys budgets"},
+        {"default_team_params", "teams are made under `teams`"},
+        {"default_team_settings", "teams are made under `teams`"},
+        {"upperbound_key_generate_params", "who may make keys is said under `access`"},
+        {"model_group_info", "has no counterpart: /v1/models lists every route"},
+        {"mode", "needs no setting: the request's path says it"},
+        {"id", "has no counterpart: a target is called provider/model"},
+        {"set_verbose", "not carried: the log goes to standard error"},
+        {"json_logs", "not carried: the log goes to standard error"},
+        {"success_callback", "has no counterpart: /metrics and `tail --json` tell the same"},
+        {"failure_callback", "has no counterpart: /metrics and `tail --json` tell the same"},
+        {"callbacks", "has no counterpart: /metrics and `tail --json` tell the same"},
+        {"alerting", "not carried: see `notify`"},
         {"enable_pre_call_checks", "needs no switch: context windows are always looked at"},
         {"cache", "has no counterpart: answers are not cached"},
         {"cache_params", "has no counterpart: answers are not cached"},
@@ -182,30 +201,6 @@ void import_name_unknown(
             import_leave_out(m, c, where, c->key, why_not(c->key));
 }
 
-/* Text that may stand in a variable, of the process or of the file's own environment_variables. Our
- * file takes only secrets from the environment: the value itself is written. False: said what
- * lacks. */
-static bool resolve(struct import *m, const struct yaml *params, const char *key, struct str *out)
-{
-    *out = import_text(params, key);
-    if (!str_starts(*out, STR("os.environ/")))
-        return true;
-    struct str name = str_from(*out, 11);
-    *out = environment_get(m->environment, name, false);
-    for (const struct yaml *c = m->variables ? m->variables->first : NULL; c && !out->n;
-         c = c->next)
-        if (str_eq(c->key, name) && c->kind == YAML_TEXT)
-            *out = c->text;
-    if (out->n)
-        return true;
-    struct str why = arena_printf(m->a,
-        "the environment variable " STR_FMT " is not set: set it and import again, or write the "
-        "value; this deployment is left out",
-        STR_ARG(str_first(name, 100)));
-    import_leave_out(m, yaml_get(params, key), "litellm_params", str_c(key), why.n ? why.p : "");
-    return false;
-}
-
 /* Only texts, and none from the environment: it would be sent as it stands. */
 static void read_headers(struct import *m, const struct yaml *headers)
 {
@@ -225,11 +220,12 @@ static bool read_place(
     struct import *m, const struct yaml *params, size_t row, struct import_provider *p)
 {
     struct str base, version, organization;
-    const char *base_key = yaml_get(params, "api_base") ? "api_base" : "base_url";
-    if (!resolve(m, params, base_key, &base) || !resolve(m, params, "api_version", &version) ||
-        !resolve(m, params, "organization", &organization))
+    const char *base_key = import_param(m, params, "api_base") ? "api_base" : "base_url";
+    if (!import_resolve(m, params, base_key, &base) || !import_resolve(m, params, "api_version", &version) ||
+        !import_resolve(m, params, "organization", &organization))
         return false;
-    struct str key = import_text(params, "api_key");
+    const struct yaml *secret = import_param(m, params, "api_key");
+    struct str key = secret && secret->kind == YAML_TEXT ? secret->text : STR_NULL;
     *p = (struct import_provider){.kind = str_c(kinds[row].kind),
         .dialect = str_c(kinds[row].dialect),
         .base_url = base.n ? base : str_c(kinds[row].base_url),
@@ -237,7 +233,9 @@ static bool read_place(
         .api_version = str_eq(str_c(kinds[row].kind), STR("azure")) ? version : STR_NULL,
         .organization = organization,
         .headers = yaml_get(params, "extra_headers"),
-        .most_at_once = import_number(params, "max_parallel_requests", 0)};
+        .most_at_once = import_number(params, "max_parallel_requests", 0),
+        .total_ms = import_seconds(m, params, "litellm_params", "timeout"),
+        .first_token_ms = import_seconds(m, params, "litellm_params", "stream_timeout")};
     if (!key.n && *kinds[row].variable && (!base.n || str_eq(p->kind, STR("azure"))))
         p->key = arena_printf(m->a, "env:%s", kinds[row].variable);
     read_headers(m, p->headers);
@@ -270,7 +268,11 @@ static bool can_be_written(struct import *m, const struct yaml *entry, struct st
     const struct import_provider *p, struct str model)
 {
     struct str why = STR_NULL;
-    if (str_chr(name, '/') >= 0)
+    ptrdiff_t slash = str_chr(name, '/');
+    if (slash > 0 && str_eq(str_first(name, (size_t)slash), p->name) &&
+        str_eq(str_from(name, (size_t)slash + 1), model))
+        return false; /* provider/model is asked for without a route */
+    if (slash >= 0)
         why = arena_printf(m->a,
             "a route's name holds no `/`: ask for " STR_FMT "/" STR_FMT " instead",
             STR_ARG(p->name), STR_ARG(str_first(model, 100)));
@@ -286,14 +288,13 @@ static void add_target(struct import *m, const struct yaml *entry, const struct 
     struct str name, unsigned provider, struct str model)
 {
     bool written = can_be_written(m, entry, name, &m->providers[provider], model);
-    if (!written && str_chr(model, '*') >= 0)
-        return;
+    const char *window = import_window(import_text(params, "budget_duration"));
     struct import_route *route = import_route_of(m, name);
     if (!route || route->target_count == IMPORT_TARGETS_MAX) {
         import_leave_out(m, entry, "model_list", name, "too many routes or targets");
         return;
     }
-    if (str_chr(model, '*') >= 0) {
+    if (written && str_chr(model, '*') >= 0) {
         if (!str_eq(model, name) && !str_eq(model, STR("*"))) {
             import_leave_out(
                 m, entry, "model_list", name, "a pattern that changes the name: list the models");
@@ -302,13 +303,16 @@ static void add_target(struct import *m, const struct yaml *entry, const struct 
         model = STR("$model"); /* "claude-*" → "anthropic/claude-*" keeps the asked name */
     }
     route->unwritten = !written;
+    route->retries = MAX(route->retries, import_number(params, "num_retries", import_number(params, "max_retries", -1)));
     route->targets[route->target_count++] = (struct import_target){.provider = provider,
         .model = model,
         .at = entry,
         .weight = weight_of(m, params, "weight"),
         .rpm = weight_of(m, params, "rpm"),
         .tpm = weight_of(m, params, "tpm"),
-        .order = import_number(params, "order", -1)};
+        .order = import_number(params, "order", -1),
+        .budget_amount = import_text(params, "max_budget"),
+        .budget_window = window ? str_c(window) : STR_NULL};
 }
 
 static void unknown_provider(
@@ -324,12 +328,28 @@ static void unknown_provider(
     import_leave_out(m, entry, "model_list", name, why.n ? why.p : "out of memory");
 }
 
+static bool has_credential(struct import *m, const struct yaml *params)
+{
+    const struct yaml *list = m->credentials, *named = yaml_get(params, "litellm_credential_name");
+    for (const struct yaml *c = list && list->kind == YAML_LIST ? list->first : NULL; c && named; c = c->next)
+        if (str_eq(import_text(c, "credential_name"), named->text))
+            return true;
+    if (named)
+        import_leave_out(m, named, "litellm_params", named->key,
+            "no credential of this name in credential_list: this deployment is left out");
+    return !named;
+}
+
 static void read_deployment(struct import *m, const struct yaml *entry)
 {
     static const char *const known[] = {"model", "api_base", "base_url", "api_key", "api_version",
         "organization", "extra_headers", "max_parallel_requests", "weight", "order",
         "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
-        "cache_creation_input_token_cost", "drop_params"};
+        "cache_creation_input_token_cost", "drop_params", "timeout", "stream_timeout", "num_retries",
+        "max_retries", "max_budget", "budget_duration", "litellm_credential_name", "custom_llm_provider"};
+    static const char *const told[] = {"input_cost_per_token", "output_cost_per_token",
+        "cache_read_input_token_cost", "cache_creation_input_token_cost", "max_tokens", "max_input_tokens",
+        "max_output_tokens"};
     static const char *const parts[] = {"model_name", "litellm_params", "model_info"};
     const struct yaml *params = yaml_get(entry, "litellm_params");
     struct str name = import_text(entry, "model_name"), model = import_text(params, "model"), rest;
@@ -340,56 +360,102 @@ static void read_deployment(struct import *m, const struct yaml *entry)
             m, entry, "model_list", name, "has no model_name or no litellm_params.model");
         return;
     }
-    if (!split_model(model, &row, &rest)) {
+    if (!split_model(model, import_text(params, "custom_llm_provider"), &row, &rest)) {
         unknown_provider(m, entry, name, model);
         return;
     }
     import_name_unknown(m, entry, "model_list", parts, ARRAY_LEN(parts));
     import_name_unknown(m, params, "litellm_params", known, ARRAY_LEN(known));
-    import_name_unknown(m, yaml_get(entry, "model_info"), "model_info", known, ARRAY_LEN(known));
-    if (!read_place(m, params, row, &p))
+    import_name_unknown(m, yaml_get(entry, "model_info"), "model_info", told, ARRAY_LEN(told));
+    if (!has_credential(m, params) || !read_place(m, params, row, &p))
         return;
     int index = provider_of(m, &p);
     if (index < 0) {
         import_leave_out(m, entry, "model_list", name, "too many providers");
         return;
     }
-    read_price(m, params, yaml_get(entry, "model_info"), &m->providers[index], rest);
+    import_price(m, params, yaml_get(entry, "model_info"), &m->providers[index], rest);
     add_target(m, entry, params, name, (unsigned)index, rest);
 }
 
-int config_import_litellm(
-    struct str text, char **environment, struct buf *yaml, struct buf *left_out, struct err *e)
+static void read_models(struct import *m, const struct yaml *list)
+{
+    for (const struct yaml *c = list && list->kind == YAML_LIST ? list->first : NULL; c; c = c->next)
+        read_deployment(m, c);
+}
+
+static int read_root(struct import *m, struct str text, const struct yaml **root, struct err *e)
+{
+    struct yaml_fault f;
+    *root = yaml_read(text, m->a, &f);
+    return *root ? 0 : err_set(e, ERR_SYNTAX, STR_FMT "%s%u:%u: %s", STR_ARG(m->file),
+        m->file.n ? ":" : "", f.line, f.column, f.text);
+}
+
+/* Of an included file only the models are taken; what else it says is named. */
+static int read_included(struct import *m, const struct config_foreign *from, const struct yaml *at,
+    struct err *e)
+{
+    static const char *const taken[] = {"model_list"};
+    struct buf text;
+    const struct yaml *root = NULL;
+    if (at->kind != YAML_TEXT || !from->read) {
+        import_leave_out(m, at, "include", at->text, "is not read: import that file too");
+        return 0;
+    }
+    buf_init(&text, YAML_BYTES_MAX);
+    int rc = from->read(from->ctx, at->text, &text, e);
+    m->file = at->text;
+    struct str kept = rc == 0 ? arena_str(m->a, buf_str(&text)) : STR_NULL;
+    buf_fini(&text);
+    rc = rc == 0 ? read_root(m, kept, &root, e) : rc;
+    if (rc == 0) {
+        read_models(m, yaml_get(root, "model_list"));
+        import_name_unknown(m, root, "", taken, ARRAY_LEN(taken));
+    }
+    m->file = STR_NULL;
+    return rc;
+}
+
+static int read_all(struct import *m, const struct config_foreign *from, struct err *e)
+{
+    const struct yaml *root;
+    int rc = read_root(m, from->text, &root, e);
+    if (rc < 0)
+        return rc;
+    const struct yaml *list = yaml_get(root, "model_list"), *include = yaml_get(root, "include");
+    const struct yaml *variables = yaml_get(root, "environment_variables");
+    if (!include && (!list || list->kind != YAML_LIST))
+        return err_set(e, ERR_TYPE, "no `model_list`: this is not a LiteLLM configuration");
+    m->variables = variables && variables->kind == YAML_MAP ? variables : NULL;
+    m->credentials = yaml_get(root, "credential_list");
+    read_models(m, list);
+    for (const struct yaml *c = include && include->kind == YAML_LIST ? include->first : NULL; c && rc == 0;
+         c = c->next)
+        rc = read_included(m, from, c, e);
+    if (rc == 0)
+        import_settings(m, root);
+    return rc;
+}
+
+int config_import_litellm(const struct config_foreign *from, struct buf *yaml, struct buf *left_out,
+    struct err *e)
 {
     struct arena a;
-    struct yaml_fault f;
     arena_init(&a, 64 << 10, 64 << 20);
     struct import *m = arena_zalloc(&a, sizeof *m);
-    struct yaml *root = yaml_read(text, &a, &f);
-    int rc = 0;
     if (m) {
         *m = (struct import){.a = &a,
             .left_out = left_out,
             .retries = -1,
-            .timeout_s = -1,
-            .environment = environment};
+            .total_ms = -1,
+            .first_token_ms = -1,
+            .environment = from->environment};
         m->routes = arena_zalloc(&a, IMPORT_ROUTES_MAX * sizeof *m->routes);
         m->prices = arena_zalloc(&a, IMPORT_ROUTES_MAX * sizeof *m->prices);
     }
-    const struct yaml *list = root ? yaml_get(root, "model_list") : NULL;
-    if (!m || !m->routes || !m->prices)
-        rc = err_set(e, ERR_NOMEM, "out of memory");
-    else if (!root)
-        rc = err_set(e, ERR_SYNTAX, "%u:%u: %s", f.line, f.column, f.text);
-    else if (!list || list->kind != YAML_LIST)
-        rc = err_set(e, ERR_TYPE, "no `model_list`: this is not a LiteLLM configuration");
-    const struct yaml *variables = root ? yaml_get(root, "environment_variables") : NULL;
-    if (rc == 0 && variables && variables->kind == YAML_MAP)
-        m->variables = variables;
-    for (const struct yaml *c = rc == 0 ? list->first : NULL; c; c = c->next)
-        read_deployment(m, c);
+    int rc = m && m->routes && m->prices ? read_all(m, from, e) : err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0) {
-        import_settings(m, root);
         import_write(m, yaml);
         rc = yaml->err || left_out->err ? err_set(e, ERR_LIMIT, "the configuration is too large")
                                         : 0;

@@ -15,6 +15,20 @@ struct import_route *import_find(const struct import *m, struct str name)
     return NULL;
 }
 
+bool import_find_pattern(struct import *m, struct str name, struct import_target *out)
+{
+    for (size_t i = 0; i < m->route_count; i++) {
+        const struct import_route *r = &m->routes[i];
+        if (!r->unwritten || !str_ends(r->name, STR("/*")) || !r->target_count ||
+            !str_starts(name, str_first(r->name, r->name.n - 1)))
+            continue;
+        *out = r->targets[0];
+        out->model = str_from(name, r->name.n - 1);
+        return out->model.n > 0;
+    }
+    return false;
+}
+
 static void add_fallback(struct import *m, struct import_route *route, const struct yaml *to)
 {
     if (to->kind != YAML_TEXT)
@@ -62,10 +76,51 @@ static void read_fallbacks(
     else if (list && strcmp(kind, "fallbacks") != 0)
         import_leave_out(m, list, where, str_c(kind),
             "carried as fallbacks after every failure, not after this one alone");
+    bool content = strcmp(kind, "content_policy_fallbacks") == 0;
     for (const struct yaml *one = list && list->kind == YAML_LIST ? list->first : NULL; one;
          one = one->next)
-        for (const struct yaml *c = one->kind == YAML_MAP ? one->first : NULL; c; c = c->next)
+        for (const struct yaml *c = one->kind == YAML_MAP ? one->first : NULL; c; c = c->next) {
+            struct import_route *route = content ? import_find(m, c->key) : NULL;
+            if (route)
+                route->on_content = true;
             read_fallbacks_of(m, c);
+        }
+}
+
+/* { RateLimitErrorRetries: 3, … }: here one number counts for all that is tried again. -1: none. */
+static int64_t read_retry_policy(struct import *m, const struct yaml *policy, const char *where)
+{
+    int64_t most = -1, n;
+    bool differ = false;
+    for (const struct yaml *c = policy && policy->kind == YAML_MAP ? policy->first : NULL; c; c = c->next) {
+        if (str_eq(c->key, STR("BadRequestErrorRetries"))) {
+            import_leave_out(m, c, where, c->key, "what a provider calls wrong is never sent again");
+        } else if (c->kind != YAML_TEXT || unit_count(c->text, &n, NULL) < 0) {
+            import_leave_out(m, c, where, c->key, "is no number");
+        } else {
+            differ = differ || (most >= 0 && n != most);
+            most = MAX(most, n);
+        }
+    }
+    if (differ)
+        import_leave_out(m, policy, where, policy->key.n ? policy->key : STR("retry_policy"),
+            "one number counts for all that is tried again: the largest");
+    return most;
+}
+
+static void read_retries(struct import *m, const struct yaml *router)
+{
+    const struct yaml *groups = yaml_get(router, "model_group_retry_policy");
+    int64_t all = read_retry_policy(m, yaml_get(router, "retry_policy"), "router_settings");
+    m->retries = all >= 0 ? all : m->retries;
+    for (const struct yaml *c = groups && groups->kind == YAML_MAP ? groups->first : NULL; c; c = c->next) {
+        struct import_route *route = import_find(m, c->key);
+        int64_t n = read_retry_policy(m, c, "model_group_retry_policy");
+        if (!route || route->unwritten)
+            import_leave_out(m, c, "model_group_retry_policy", c->key, "there is no route of this name");
+        else if (n >= 0)
+            route->retries = n;
+    }
 }
 
 static void read_strategy(struct import *m, const struct yaml *router)
@@ -125,7 +180,7 @@ static void read_aliases(struct import *m, const struct yaml *aliases)
 }
 
 /* "30d", "1h", "7d": the window that it is, or none. */
-static const char *window_of(struct str duration)
+const char *import_window(struct str duration)
 {
     static const char *const map[][2] = {{"1m", "minute"}, {"1h", "hour"}, {"24h", "day"},
         {"1d", "day"}, {"7d", "week"}, {"1w", "week"}, {"30d", "month"}, {"1mo", "month"}};
@@ -138,7 +193,7 @@ static const char *window_of(struct str duration)
 static void read_budget_settings(struct import *m, const struct yaml *settings)
 {
     struct str amount = import_text(settings, "max_budget");
-    const char *window = window_of(import_text(settings, "budget_duration"));
+    const char *window = import_window(import_text(settings, "budget_duration"));
     int64_t nano;
     if (!amount.n)
         return;
@@ -158,13 +213,13 @@ void import_settings(struct import *m, const struct yaml *root)
 {
     static const char *const litellm[] = {"fallbacks", "context_window_fallbacks",
         "content_policy_fallbacks", "default_fallbacks", "num_retries", "request_timeout",
-        "max_budget", "budget_duration", "drop_params"};
+        "max_budget", "budget_duration", "drop_params", "stream_timeout"};
     static const char *const router[] = {"routing_strategy", "model_group_alias", "num_retries",
         "timeout", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks",
-        "default_fallbacks"};
+        "default_fallbacks", "retry_policy", "model_group_retry_policy", "stream_timeout"};
     static const char *const general[] = {"master_key"};
     static const char *const top[] = {
-        "model_list", "litellm_settings", "router_settings", "general_settings"};
+        "model_list", "litellm_settings", "router_settings", "general_settings", "include", "credential_list"};
     static const char *const kinds[] = {
         "fallbacks", "context_window_fallbacks", "content_policy_fallbacks"};
     const struct yaml *l = yaml_get(root, "litellm_settings"),
@@ -188,7 +243,13 @@ void import_settings(struct import *m, const struct yaml *root)
         read_default_fallbacks(m, yaml_get(both[i], "default_fallbacks"));
         m->retries = import_number(both[i], "num_retries", m->retries);
     }
-    m->timeout_s = import_number(r, "timeout", import_number(l, "request_timeout", -1));
+    read_retries(m, r);
+    int64_t router_ms = import_seconds(m, r, "router_settings", "timeout"),
+            router_first_ms = import_seconds(m, r, "router_settings", "stream_timeout"),
+            all_ms = import_seconds(m, l, "litellm_settings", "request_timeout"),
+            first_ms = import_seconds(m, l, "litellm_settings", "stream_timeout");
+    m->total_ms = router_ms > 0 ? router_ms : all_ms;
+    m->first_token_ms = router_first_ms > 0 ? router_first_ms : first_ms;
     m->master_key = import_reference(m, import_text(g, "master_key"));
     if (m->master_key.n && m->master_key.n < 16 && !str_starts(m->master_key, STR("env:"))) {
         import_leave_out(m, yaml_get(g, "master_key"), "general_settings", STR("master_key"),

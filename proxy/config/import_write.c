@@ -12,7 +12,24 @@ static void member(struct buf *out, const char *name, struct str value)
     buf_putc(out, '\n');
 }
 
-static void put_provider(struct buf *out, const struct import_provider *p, int64_t timeout_s)
+static void put_timeouts(struct buf *out, int64_t first_ms, int64_t total_ms)
+{
+    if (first_ms <= 0 && total_ms <= 0)
+        return;
+    buf_puts(out, "    timeouts: { ");
+    if (first_ms > 0) {
+        buf_puts(out, "first_token: ");
+        unit_put_duration(out, first_ms * 1000);
+        buf_puts(out, total_ms > 0 ? ", " : "");
+    }
+    if (total_ms > 0) {
+        buf_puts(out, "total: ");
+        unit_put_duration(out, total_ms * 1000);
+    }
+    buf_puts(out, " }\n");
+}
+
+static void put_provider(struct buf *out, const struct import *m, const struct import_provider *p)
 {
     struct str url = p->base_url;
     while (url.n && url.p[url.n - 1] == '/')
@@ -27,8 +44,8 @@ static void put_provider(struct buf *out, const struct import_provider *p, int64
     member(out, "organization", p->organization);
     if (p->most_at_once > 0)
         buf_printf(out, "    max_concurrent: %lld\n", (long long)p->most_at_once);
-    if (timeout_s > 0)
-        buf_printf(out, "    timeouts: { total: %llds }\n", (long long)timeout_s);
+    put_timeouts(out, p->first_token_ms > 0 ? p->first_token_ms : m->first_token_ms,
+        p->total_ms > 0 ? p->total_ms : m->total_ms);
     if (!p->headers || p->headers->kind != YAML_MAP)
         return;
     buf_puts(out, "    headers:\n");
@@ -69,7 +86,7 @@ static bool is_among(const struct import_target *t, const struct import_target *
 }
 
 /* A fallback names a route there and targets here, each once and none of the route's own. */
-static void put_fallback(const struct import *m, struct buf *out, const struct import_route *t)
+static void put_fallback(struct import *m, struct buf *out, const struct import_route *t)
 {
     struct import_target list[IMPORT_TARGETS_MAX];
     size_t n = 0;
@@ -77,7 +94,9 @@ static void put_fallback(const struct import *m, struct buf *out, const struct i
         const struct import_route *to = import_find(m, t->fallback[i].name);
         if (to && to->alias_of.n)
             to = import_find(m, to->alias_of);
-        if (!to)
+        if (!to && n < IMPORT_TARGETS_MAX && import_find_pattern(m, t->fallback[i].name, &list[n]))
+            n += !is_among(&list[n], list, n) && !is_among(&list[n], t->targets, t->target_count);
+        else if (!to)
             import_leave_out(m, t->fallback[i].at, "fallbacks", t->name,
                 "names a model_name that is not carried");
         for (size_t k = 0; to && k < to->target_count && n < IMPORT_TARGETS_MAX; k++)
@@ -157,7 +176,38 @@ static bool weigh(struct import_target *t, size_t n)
     return common > 0;
 }
 
-static void put_route(const struct import *m, struct buf *out, const struct import_route *from)
+/* A route has a budget, a deployment has none. */
+static void put_route_budget(const struct import *m, struct buf *out, const struct import_route *t)
+{
+    for (size_t i = 0; i < t->target_count; i++) {
+        const struct import_target *one = &t->targets[i];
+        int64_t nano;
+        if (!one->budget_amount.n)
+            continue;
+        if (t->target_count == 1 && one->budget_window.n &&
+            unit_money(one->budget_amount, &nano, NULL) == 0 && nano > 0)
+            buf_printf(out, "    budget: { " STR_FMT ": " STR_FMT " }\n", STR_ARG(one->budget_window),
+                STR_ARG(one->budget_amount));
+        else
+            import_leave_out(m, one->at, "litellm_params", STR("max_budget"),
+                "no budget per deployment, or of this duration: give the route one");
+    }
+}
+
+static void put_retry(const struct import *m, struct buf *out, const struct import_route *t)
+{
+    int64_t retries = t->retries >= 0 ? t->retries : m->retries;
+    if (retries < 0 && !t->on_content)
+        return;
+    buf_puts(out, "    retry: { ");
+    if (retries >= 0)
+        buf_printf(out, "attempts: %lld%s", (long long)MIN(retries + 1, (int64_t)10), t->on_content ? ", " : "");
+    if (t->on_content)
+        buf_puts(out, "on: [429, 5xx, network, timeout, context, content, key]");
+    buf_puts(out, " }\n");
+}
+
+static void put_route(struct import *m, struct buf *out, const struct import_route *from)
 {
     struct import_route t = *from;
     buf_puts(out, "  ");
@@ -185,9 +235,8 @@ static void put_route(const struct import *m, struct buf *out, const struct impo
     }
     buf_puts(out, "]\n");
     put_fallback(m, out, &t);
-    if (m->retries >= 0)
-        buf_printf(
-            out, "    retry: { attempts: %lld }\n", (long long)MIN(m->retries + 1, (int64_t)10));
+    put_retry(m, out, &t);
+    put_route_budget(m, out, &t);
 }
 
 static void put_rate(struct buf *out, const char *name, int64_t femto, bool *any)
@@ -209,6 +258,11 @@ static void put_price(struct buf *out, const struct import_price *p)
     put_rate(out, "output", p->output, &any);
     put_rate(out, "cached", p->cached, &any);
     put_rate(out, "cache_write", p->cache_write, &any);
+    if (p->context > 0)
+        buf_printf(out, "%scontext: %lld", any ? ", " : "", (long long)p->context);
+    any = any || p->context > 0;
+    if (p->most_output > 0)
+        buf_printf(out, "%smax_output: %lld", any ? ", " : "", (long long)p->most_output);
     buf_puts(out, " }\n");
 }
 
@@ -233,7 +287,7 @@ static void put_key(const struct import *m, struct buf *out)
 }
 
 /* Exact names first: a pattern above would take them. */
-static void put_routes(const struct import *m, struct buf *out)
+static void put_routes(struct import *m, struct buf *out)
 {
     static const struct str all = {"*", 1};
     buf_puts(out, m->route_count ? "\nroutes:\n" : "");
@@ -247,13 +301,13 @@ static void put_routes(const struct import *m, struct buf *out)
     }
 }
 
-void import_write(const struct import *m, struct buf *yaml)
+void import_write(struct import *m, struct buf *yaml)
 {
     buf_puts(yaml, "# Imported from a LiteLLM configuration. `pointsman config check` tells what "
                    "is missing.\n");
     buf_puts(yaml, m->provider_count ? "\nproviders:\n" : "");
     for (size_t i = 0; i < m->provider_count; i++)
-        put_provider(yaml, &m->providers[i], m->timeout_s);
+        put_provider(yaml, m, &m->providers[i]);
     put_routes(m, yaml);
     put_key(m, yaml);
     buf_puts(yaml, m->price_count ? "\nprices:\n" : "");

@@ -36,7 +36,7 @@ static void import(struct str text)
     struct buf yaml, left;
     buf_init(&yaml, 4 << 20);
     buf_init(&left, 4 << 20);
-    if (config_import_litellm(text, NULL, &yaml, &left, NULL) == 0) {
+    if (config_import_litellm(&(struct config_foreign){.text = text}, &yaml, &left, NULL) == 0) {
         struct config *c = load(buf_str(&yaml), false); /* faults are told, nothing breaks */
         if (c)
             config_put(c);
