@@ -1,6 +1,6 @@
 /* import_litellm.c: reads a LiteLLM proxy configuration: the model_list here, what a deployment says of
- * itself in import_params.c, the settings in import_settings.c. What has no counterpart is named, with its line, never dropped in silence: a
- * team must be able to read what will be different.
+ * itself in import_params.c, the settings in import_settings.c. What has no counterpart is named, with
+ * its line, never dropped in silence: a team must be able to read what will be different.
  *
  * A deployment becomes a target; deployments with the same place and key share a provider; a
  * model_name becomes a route, unless it only repeats provider/model, which needs none. */
@@ -303,7 +303,8 @@ static void add_target(struct import *m, const struct yaml *entry, const struct 
         model = STR("$model"); /* "claude-*" → "anthropic/claude-*" keeps the asked name */
     }
     route->unwritten = !written;
-    route->retries = MAX(route->retries, import_number(params, "num_retries", import_number(params, "max_retries", -1)));
+    int64_t retries = import_number(params, "max_retries", -1);
+    route->retries = MAX(route->retries, import_number(params, "num_retries", retries));
     route->targets[route->target_count++] = (struct import_target){.provider = provider,
         .model = model,
         .at = entry,
