@@ -46,11 +46,15 @@ def begin_order(suite):
 
 
 def worth_reading(lines):
-    """The failures with what stands below them, and the end."""
+    """The failures with what stands below and, from cmocka, right above them, and the end."""
     wanted = set(range(max(0, len(lines) - 20), len(lines)))
     for n, line in enumerate(map(str.lstrip, lines)):
         if (line.startswith("not ok") and not SKIPPED.match(line)) or "Sanitizer" in line:
             wanted.update(range(n, min(n + 25, len(lines))))
+            above = n
+            while above and n - above < 12 and not lines[above - 1].lstrip().startswith(("ok ", "not ok")):
+                above -= 1
+            wanted.update(range(above, n))
     return [lines[n] for n in sorted(wanted)]
 
 
