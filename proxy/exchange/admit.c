@@ -28,21 +28,36 @@ static enum step_result refuse_body(struct exchange *x, int rc, size_t at, const
     if (rc == -ERR_TYPE)
         return exchange_refuse(x, 400, "invalid_type", -1, "`%s` has the wrong type",
             field ? field : "the body");
+    if (rc == -ERR_DENIED)
+        return exchange_refuse(x, 400, "not_honoured", -1, "`%s` in a body is not honoured here: a "
+            "request can't choose where it goes or with whose key. Leave it out and name a route or a "
+            "model (GET /v1/models lists them); addresses and keys are the operator's", field);
     return exchange_refuse(x, 503, "overloaded", 1000, "out of memory");
 }
 
-/* Paths that we do not read: the model stands in JSON, in a multipart field, or in a header. */
-static void read_raw(struct exchange *x)
+/* Paths that we do not read: the model stands in JSON, in a multipart field, or in a header. What is
+ * said twice is refused here too: the provider might take the other one. */
+static int read_raw(struct exchange *x, size_t *at, const char **field)
 {
-    size_t at;
-    const char *field = NULL;
-    if (x->body.n && str_starts_nocase(x->content_type, STR("application/json")) &&
-        request_read(buf_str(&x->body), WIRE_RAW, &x->arena, &x->facts, &at, &field) == 0)
-        return;
+    static const char *const denied[] = {"api_base", "base_url", "api_key"};
+    struct str body = buf_str(&x->body);
+    bool twice = false;
+    if (body.n && str_starts_nocase(x->content_type, STR("application/json"))) {
+        int rc = request_read(body, WIRE_RAW, &x->arena, &x->facts, at, field);
+        if (rc == 0 || rc == -ERR_DENIED || rc == -ERR_DUPLICATE ||
+            (rc == -ERR_SYNTAX && x->key && x->key->model_count))
+            return rc;
+    }
     x->facts = (struct request_facts){.n = 1};
-    if (str_starts_nocase(x->content_type, STR("multipart/form-data")))
-        x->facts.model = x->facts.model_span =
-            raw_multipart_field(buf_str(&x->body), x->content_type, STR("model"), &x->arena);
+    if (!str_starts_nocase(x->content_type, STR("multipart/form-data")))
+        return 0;
+    *field = raw_multipart_names(body, x->content_type, denied, ARRAY_LEN(denied), &x->arena);
+    if (*field)
+        return -ERR_DENIED;
+    x->facts.model = x->facts.model_span =
+        raw_multipart_field(body, x->content_type, STR("model"), &twice, &x->arena);
+    *field = "model";
+    return twice ? -ERR_DUPLICATE : 0;
 }
 
 enum step_result step_read(struct exchange *x)
@@ -51,18 +66,17 @@ enum step_result step_read(struct exchange *x)
         local_answer(x);
         return STEP_NEXT;
     }
-    if (x->ep.wire == WIRE_RAW) {
-        read_raw(x);
+    size_t at = 0;
+    const char *field = NULL;
+    bool raw = x->ep.wire == WIRE_RAW;
+    int rc = raw ? read_raw(x, &at, &field)
+        : request_read(buf_str(&x->body), x->ep.wire, &x->arena, &x->facts, &at, &field);
+    if (rc < 0)
+        return refuse_body(x, rc, at, field);
+    if (raw)
         raw_work_read(x);
-    } else {
-        size_t at = 0;
-        const char *field = NULL;
-        int rc = request_read(buf_str(&x->body), x->ep.wire, &x->arena, &x->facts, &at, &field);
-        if (rc < 0)
-            return refuse_body(x, rc, at, field);
-        if (x->ep.wire == WIRE_STREAM_GENERATE)
-            x->facts.stream = true;
-    }
+    if (x->ep.wire == WIRE_STREAM_GENERATE)
+        x->facts.stream = true;
     x->asked = x->ep.model.n ? x->ep.model : x->facts.model;
     if (x->ep.wire != WIRE_RAW && x->asked.n == 0)
         return exchange_refuse(x, 400, "missing_model", -1,
@@ -180,26 +194,24 @@ static void fill_slot(struct exchange *x)
 {
     struct slot *s = x->slot;
     slot_write_begin(s);
+    /* what a client wrote is covered as a whole, before any of it lies in a file */
 #define COPY(field, value) str_copy(s->field, sizeof s->field, value)
     COPY(id, str_c(x->id));
     if (x->key) {
         COPY(key, x->key->name);
         COPY(team, x->key->team);
     }
-    COPY(session, x->session);
-    COPY(user_agent, x->user_agent);
+    COPY(session, exchange_covered(x, x->session));
+    COPY(user_agent, exchange_covered(x, x->user_agent));
     COPY(peer, x->peer);
-    COPY(endpoint, x->ep.path);
+    COPY(endpoint, exchange_covered(x, x->ep.path));
     COPY(dialect, str_c(dialect_name(x->ep.dialect)));
-    COPY(model_asked, x->asked);
+    COPY(model_asked, exchange_covered(x, x->asked));
     COPY(route, x->plan.route_name);
     COPY(rule, x->plan.rule_name);
     COPY(override_by, x->plan.override_by);
-    COPY(tags, x->tags);
+    COPY(tags, exchange_covered(x, x->tags));
 #undef COPY
-    char *const theirs[] = {s->session, s->user_agent, s->endpoint, s->model_asked, s->tags};
-    for (size_t i = 0; i < ARRAY_LEN(theirs); i++) /* what a client wrote, on its way to a file */
-        secret_redact(theirs[i], strlen(theirs[i]));
     s->time_ms = x->time_ms;
     s->started_us = x->head_us;
     s->phase = STATE_QUEUED;

@@ -34,8 +34,9 @@ static bool is_multipart(const struct exchange *x)
 static struct str field(struct exchange *x, struct str name)
 {
     struct str body = buf_str(&x->body);
+    bool twice;
     if (is_multipart(x))
-        return raw_multipart_field(body, x->content_type, name, &x->arena);
+        return raw_multipart_field(body, x->content_type, name, &twice, &x->arena);
     struct json_span v = json_get(body, name);
     return v.type == JSON_STRING ? json_text(v, &x->arena) : v.type == JSON_NUMBER ? v.raw : STR_NULL;
 }

@@ -4,9 +4,13 @@
 
 #include "store/base/arena.h"
 
-/* Value of a field (up to 40 characters) of a multipart/form-data body, wherever it stands; empty when
- * absent, given twice with different values, or broken. */
+/* Value of a field of a multipart/form-data body, wherever it stands; empty when absent, broken, or
+ * given twice with different values (then *twice is set: nobody knows which one counts). */
 struct str raw_multipart_field(struct str body, struct str content_type, struct str field,
-    struct arena *a) MUST_CHECK;
+    bool *twice, struct arena *a) MUST_CHECK;
+
+/* The first of these names that the body has a field for; NULL: none. */
+const char *raw_multipart_names(struct str body, struct str content_type, const char *const *names,
+    size_t n, struct arena *a) MUST_CHECK;
 
 #endif

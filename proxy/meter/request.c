@@ -77,9 +77,12 @@ enum field {
     F_SESSION,
     F_CACHE_KEY,
     F_CONFIG,
-    F_TOOL_CALLS
+    F_TOOL_CALLS,
+    F_API_BASE,
+    F_BASE_URL,
+    F_API_KEY
 };
-enum wanted { STRING, BOOLEAN, COUNT, OBJECT, ANYTHING };
+enum wanted { STRING, BOOLEAN, COUNT, OBJECT, ANYTHING, NOTHING };
 
 static const struct policy_row {
     struct str key;
@@ -114,6 +117,10 @@ static const struct policy_row {
     ROW("max_output_tokens", IN_CONFIG, F_MAX_OUTPUT, COUNT)
     ROW("candidateCount", IN_CONFIG, F_N, COUNT)
     ROW("candidate_count", IN_CONFIG, F_N, COUNT)
+    /* what other gateways take from a body: where a request goes, and with whose key */
+    ROW("api_base", IN_OTHER, F_API_BASE, NOTHING)
+    ROW("base_url", IN_OTHER, F_BASE_URL, NOTHING)
+    ROW("api_key", IN_OTHER, F_API_KEY, NOTHING)
 #undef ROW
 };
 
@@ -237,6 +244,10 @@ static int take_policy(struct reading *r, const struct policy_row *row, const st
     case F_CACHE_KEY:
         r->cache_key = json_text(v, r->arena);
         break;
+    case F_API_BASE:
+    case F_BASE_URL:
+    case F_API_KEY:
+        return wrong(r, row, ERR_DENIED);
     case F_STREAM_OPTIONS: /* its extent is known at its end */
     case F_CONFIG:
         break;

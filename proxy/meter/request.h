@@ -51,7 +51,8 @@ struct request_facts {
 
 /* 0; -ERR_SYNTAX not JSON, -ERR_LIMIT nested too deep (offset in *at); -ERR_DUPLICATE a policy
  * field twice, -ERR_TYPE one of the wrong type: model not a string, stream not a boolean, a maximum
- * not a whole number, the body not an object (its name in *field). `null` counts as absent. */
+ * not a whole number, the body not an object; -ERR_DENIED one by which a request would choose an
+ * address or a key itself (its name in *field). `null` counts as absent. */
 int request_read(struct str body, enum wire wire, struct arena *a, struct request_facts *out,
     size_t *at, const char **field) MUST_CHECK;
 

@@ -106,23 +106,81 @@ def t03_a_stored_hash_opens_nothing(g):
     ends_well(g)
 
 
+INBOUND = [(CHAT, {"model": "a-m", "messages": []}),
+           ("/v1/completions", {"model": "a-m", "prompt": "x"}),
+           ("/v1/embeddings", {"model": "a-m", "input": "x"}),
+           ("/v1/responses", {"model": "a-m", "input": "x"}),
+           ("/v1/images/generations", {"model": "a-m", "prompt": "x"}),
+           ("/v1/messages", {"model": "an-m", "max_tokens": 5, "messages": []}),
+           ("/v1/messages/count_tokens", {"model": "an-m", "messages": []}),
+           ("/v1beta/models/ge-m:generateContent", {"contents": []}),
+           ("/v1beta/models/ge-m:streamGenerateContent?alt=sse", {"contents": []})]
+
+
+def refused_in_words(answer, path, member):
+    said = json.loads(answer.body)
+    wish(answer.status == 400 and f"`{member}`" in said["error"]["message"] and "Leave it out" in said["error"]["message"],
+         f"{path} with {member}: {answer.status} {answer.text()}")
+    shape = {"/v1/m": said.get("type") == "error", "/v1be": said["error"].get("status") == "INVALID_ARGUMENT"}
+    wish(shape.get(path[:5], "type" in said["error"]), f"{path}: not in the caller's shape: {answer.text()}")
+
+
 def t09_a_request_names_no_place_for_our_key(g):
-    """T9: neither body nor headers choose where a request, and the provider's key with it, goes."""
-    a, evil = answering("a"), answering("evil")
-    started(g, config([a]))
+    """T9: neither body nor headers choose where a request, and the provider's key with it, goes: as members of a body
+    such names are refused in words, whatever the dialect and spelling; elsewhere they mean nothing."""
+    a, evil, an, ge = answering("a"), answering("evil"), answering("an"), answering("ge")
+    an.dialect, ge.dialect = "anthropic", "gemini"
+    started(g, config([a, an, ge]))
     there = f"http://127.0.0.1:{evil.port}/v1"
-    more = {name: there for name in ("api_base", "base_url", "baseUrl", "api_url", "endpoint", "host", "proxy")}
+    for path, body in INBOUND:
+        for member in ("api_base", "base_url", "api_key"):
+            refused_in_words(ask(g.port, {**body, member: there}, path=path), path, member)
+            hidden = json.dumps({**body, "XXX": there}).replace("XXX", "".join(f"\\u{ord(c):04x}" for c in member))
+            refused_in_words(ask(g.port, hidden.encode(), path=path), path, member)
+            refused_in_words(ask(g.port, ("{\"%s\":1," % member + json.dumps(body)[1:]).encode(), path=path), path, member)
+    for head in ('name="api_base"', "name=api_base", "NAME=\"api_base\"; filename=x", "name*=utf-8''api_base"):
+        form = (f"--B\r\nContent-Disposition: form-data; {head}\r\n\r\n{there}\r\n--B\r\nContent-Disposition: form-data; "
+                "name=\"model\"\r\n\r\na-m\r\n--B--\r\n")
+        refused_in_words(ask(g.port, form.encode(), ["Content-Type: multipart/form-data; boundary=B"], "/v1/audio/transcriptions"),
+                         "/v1/audio/transcriptions", "api_base")
+    wish(not a.requests and not an.requests and not ge.requests, "a refused request reached a provider")
+    more = {name: there for name in ("baseUrl", "api_url", "endpoint", "host", "proxy", "Api_Base")}
+    nested = {name: there for name in ("api_base", "base_url", "api_key", "server_url")}
     headers = [f"{name}: {there}" for name in ("x-base-url", "x-api-base", "helicone-target-url", "x-portkey-custom-host",
                                                "x-forwarded-host", "openai-api-base", "x-pointsman-base-url")]
-    for sent, extra in (({"api_key": "sk-of-the-client-0123456789", **more}, []), ({}, headers),
-                        ({"metadata": more, "extra_body": more}, headers)):
-        answer = ask(g.port, {"model": "a-m", "messages": [], **sent}, extra)
+    for sent, extra in ((more, []), ({"api_key": None}, headers), ({"metadata": nested, "tools": [nested], "extra_body": nested}, headers)):
+        body = json.dumps({"model": "a-m", "messages": [], **sent}).encode()
+        answer = ask(g.port, body, extra)
         wish(answer.status == 200, f"{answer.status} {answer.text()}")
+        wish(a.requests[-1].body == body, f"the body was changed: {a.requests[-1].body}")
         got = a.requests[-1].header("authorization")
         wish(got == f"Bearer {a.key}", f"the provider was sent {got}")
     wish(evil.connections == 0, "a request chose its own upstream")
     answer = ask(g.port, {"model": "a-m", "messages": []}, [f"x-pointsman-route: {there}"])
     wish(answer.status >= 400 and evil.connections == 0, f"a route that is an address: {answer.status}")
+    ends_well(g)
+
+
+def t30_a_model_said_twice_passes_no_list_of_models(g):
+    """T30: a key that may ask for one model can't hide another one in a body that passes unread."""
+    a = answering("a")
+    started(g, config([a], "keys:\n  ci: { secret: the-key-of-ci-0123456789, models: [a-m] }\n"))
+    key = ["Authorization: Bearer the-key-of-ci-0123456789"]
+    part = "--B\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n"
+
+    def form(*fields):
+        body = "".join(part % f for f in fields) + "--B--\r\n"
+        return ask(g.port, body.encode(), key + ["Content-Type: multipart/form-data; boundary=B"], "/v1/audio/transcriptions")
+    right = form(('name="model"', "a-m"), ('name="file"; filename="a;name=model"', "x"))
+    wish(right.status == 200, f"{right.status} {right.text()}")
+    for head in ('name="model"', "name=model", "Name=model", "name*=UTF-8'en'model", 'filename=y; name="model"'):
+        for answer in (form((head, "dear")), form(('name="model"', "a-m"), (head, "dear")), form((head, "dear"), ('name="model"', "a-m"))):
+            wish(answer.status in (400, 403), f"{head}: {answer.status} {answer.text()}")
+    for body in (b'{"model":"a-m","model":"dear","prompt":"x"}', b'{"model":"a-m","mod\\u0065l":"dear","prompt":"x"}',
+                 b'{"model":"dear","prompt":"x",}', b'{"model":"dear","prompt":"x"'):
+        answer = ask(g.port, body, key, "/v1/images/generations")
+        wish(answer.status in (400, 403), f"{body}: {answer.status} {answer.text()}")
+    wish(len(a.requests) == 1, f"{len(a.requests)} requests reached the provider")
     ends_well(g)
 
 

@@ -100,6 +100,11 @@ static void policy_fields_are_refused_twice_or_of_the_wrong_type(void **state)
         {"{\"stream_options\":{\"include_usage\":true,\"include_usage\":false}}", -ERR_DUPLICATE, "include_usage"},
         {"{\"max_tokens\":1,\"max_tokens\":100000}", -ERR_DUPLICATE, "max_tokens"},
         {"{\"n\":1,\"n\":100}", -ERR_DUPLICATE, "n"},
+        {"{\"model\":\"m\",\"api_base\":\"http://x\"}", -ERR_DENIED, "api_base"},
+        {"{\"model\":\"m\",\"base_url\":\"http://x\"}", -ERR_DENIED, "base_url"},
+        {"{\"model\":\"m\",\"api_key\":7}", -ERR_DENIED, "api_key"},
+        {"{\"model\":\"m\",\"api\\u005fkey\":\"x\"}", -ERR_DENIED, "api_key"},
+        {"{\"model\":\"m\",\"\\u0062ase_url\":{}}", -ERR_DENIED, "base_url"},
         {"{\"model\":4}", -ERR_TYPE, "model"},
         {"{\"model\":null}", -ERR_TYPE, "model"},
         {"{\"stream\":\"true\"}", -ERR_TYPE, "stream"},
@@ -116,6 +121,9 @@ static void policy_fields_are_refused_twice_or_of_the_wrong_type(void **state)
     }
     assert_int_equal(result("{\"generationConfig\":{\"maxOutputTokens\":1,\"max_output_tokens\":9}}", WIRE_GENERATE), -ERR_DUPLICATE);
     assert_int_equal(result("{\"generationConfig\":{},\"generation_config\":{}}", WIRE_GENERATE), -ERR_DUPLICATE);
+    /* nested ones (a tool's server) are the provider's to understand; null asks for nothing */
+    assert_int_equal(result("{\"model\":\"m\",\"api_key\":null,\"API_KEY\":1,"
+        "\"tools\":[{\"api_key\":1,\"server_url\":\"x\"}],\"metadata\":{\"base_url\":\"x\"}}", WIRE_CHAT), 0);
     /* other members may come twice, and names are compared exactly */
     assert_str(facts("{\"Model\":\"cheap\",\"model\":\"dear\",\"x\":1,\"x\":2}", WIRE_CHAT).model, "dear");
     assert_int_equal(result("{\"metadata\":{\"model\":1,\"model\":2}}", WIRE_CHAT), 0);
@@ -227,7 +235,7 @@ static void hostile_bodies_are_judged(void **state)
         int rc;
     } t[] = {{"bad_utf8.json", -ERR_SYNTAX}, {"bigint_seed.json", 0}, {"case_model.json", 0},
         {"comments.json", -ERR_SYNTAX}, {"deep_array.json", -ERR_LIMIT}, {"deep_obj.json", -ERR_LIMIT},
-        {"empty.json", -ERR_SYNTAX}, {"key_in_body.json", 0}, {"lone_surrogate.json", 0},
+        {"empty.json", -ERR_SYNTAX}, {"key_in_body.json", -ERR_DENIED}, {"lone_surrogate.json", 0},
         {"model_crlf.json", 0}, {"model_missing.json", 0}, {"model_num.json", -ERR_TYPE},
         {"n_1000.json", 0}, {"nan.json", -ERR_SYNTAX}, {"neg_max.json", 0}, {"ok.json", 0},
         {"proto.json", 0}, {"stream_str.json", -ERR_TYPE}, {"string.json", -ERR_TYPE},
