@@ -2,6 +2,7 @@
 #include "proxy/endpoints.h"
 
 #include "store/base/err.h"
+#include "store/base/secret.h"
 
 struct row {
     const char *methods, *path;
@@ -142,9 +143,9 @@ static int not_found(struct str path, struct err *e)
     }
     if (nearest)
         return err_set(e, ERR_NOT_FOUND, "no such path: " STR_FMT "; did you mean %s?",
-            STR_ARG(str_first(path, 120)), nearest);
+            STR_ARG(secret_first(path, 120)), nearest);
     return err_set(e, ERR_NOT_FOUND, "no such path: " STR_FMT "; this gateway answers below /v1",
-        STR_ARG(str_first(path, 120)));
+        STR_ARG(secret_first(path, 120)));
 }
 
 /* Takes "/s/NAME" off the front. */
@@ -193,6 +194,6 @@ int endpoint_match(struct str method, struct str path, bool anthropic, struct ar
     }
     if (ep->allow)
         return err_set(e, ERR_DENIED, STR_FMT " takes %s, not " STR_FMT,
-            STR_ARG(str_first(path, 120)), ep->allow, STR_ARG(str_first(method, 16)));
+            STR_ARG(secret_first(path, 120)), ep->allow, STR_ARG(str_first(method, 16)));
     return not_found(path, e);
 }

@@ -9,6 +9,7 @@
  * disk has room or the file is back; bodies are shed meanwhile. */
 #include "store/base/clock.h"
 #include "store/base/secret.h"
+#include "store/base/secret_said.h"
 #include "store/store_internal.h"
 
 #include <linux/futex.h>
@@ -248,16 +249,24 @@ static void batch_report(struct store *s, int rc)
         writer_close_main(s, rc); /* what is broken is opened anew */
 }
 
-/* The secrets go before anything reaches the file; the record is marked. */
+/* The secrets go before anything reaches the file, those too that are said piece by piece; the record
+ * is marked. What could not be looked through is not kept. */
 static int body_store(struct store *s, struct body_op *op)
 {
-    size_t found = 0;
-    const struct str parts[] = {op->body.request, op->body.response, op->body.request_headers,
-        op->body.response_headers, op->body.events};
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-        if (parts[i].n)
-            found += secret_redact((char *)parts[i].p, parts[i].n);
-    int rc = bodies_put(s->bodies, str_c(op->id), &op->body);
+    const struct store_body *b = &op->body;
+    const struct str plain[] = {b->request, b->request_headers, b->response_headers, b->events};
+    int said = secret_redact_said((char *)b->response.p, b->response.n, b->response_cut);
+    int asked = said >= 0 && b->request_cut
+        ? secret_redact_said((char *)b->request.p, b->request.n, true) : 0;
+    if (said < 0 || asked < 0) {
+        atomic_fetch_add(&s->bodies_shed, 1);
+        return 0;
+    }
+    size_t found = (size_t)said + (size_t)asked;
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+        if (plain[i].n)
+            found += secret_redact((char *)plain[i].p, plain[i].n);
+    int rc = bodies_put(s->bodies, str_c(op->id), b);
     if (rc == 0 && found)
         op_redacted(s, str_c(op->id));
     return rc;

@@ -13,7 +13,7 @@
 #include "proxy/event/watch.h"
 #include "proxy/route/health.h"
 #include "store/base/clock.h"
-#include "store/base/secret.h"
+#include "store/base/secret_said.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -384,7 +384,7 @@ void get_snapshot(struct call *c)
 struct stream {
     struct watch *watch;
     struct buf out;
-    struct buf held; /* the word that the last piece ended with: it may be half a secret */
+    struct buf held; /* the end of what came: it may be the first part of a secret */
     int64_t held_us;
 };
 
@@ -413,13 +413,14 @@ static void put_chunk(struct buf *out, int64_t us, struct str text, uint64_t mis
     buf_fini(&data);
 }
 
-/* What is held goes out up to its last whole word, or all of it, secrets cut out. */
+/* What is held goes out up to where a secret may have begun, or all of it, secrets covered. */
 static void put_held(struct stream *s, bool all, uint64_t missed)
 {
-    size_t n = all ? s->held.n : secret_whole(buf_str(&s->held));
+    size_t n = all ? s->held.n : secret_redact_passing(s->held.p, s->held.n);
     if (n == 0 && !missed)
         return;
-    secret_redact(s->held.p, n);
+    if (all && secret_redact_said(s->held.p, n, false) < 0)
+        memset(s->held.p, '*', n);
     put_chunk(&s->out, s->held_us, str_n(s->held.p, n), missed);
     memmove(s->held.p, s->held.p + n, s->held.n - n);
     s->held.n -= n;

@@ -163,7 +163,7 @@ void event_say(enum event_kind kind, struct str request_id, const char *fmt, ...
     vsnprintf(e.text, sizeof e.text, fmt, ap);
     va_end(ap);
     make_printable(e.text);
-    secret_redact(e.text, strlen(e.text));
+    secret_redact_cut(e.text, sizeof e.text);
     (void)event_sequence(); /* begun */
     if (keep(&e))
         pass_on(&e);
@@ -241,7 +241,7 @@ void event_refused(struct str peer, int status, struct str reason)
     str_copy(r.reason, sizeof r.reason, reason);
     make_printable(r.peer);
     make_printable(r.reason);
-    secret_redact(r.reason, strlen(r.reason));
+    secret_redact_cut(r.reason, sizeof r.reason);
     counter_add(COUNTER_requests_refused, 1);
     if (keep_refusal(&r))
         event_say(EVENT_KIND_REFUSED, STR(""), "%d to %.*s: %s", status, (int)host_length(r.peer),

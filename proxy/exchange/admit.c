@@ -88,7 +88,7 @@ enum step_result step_read(struct exchange *x)
             return exchange_refuse(x, 400, "invalid_model", -1,
                 "`model` holds control characters");
     if (x->session.n == 0)
-        x->session = str_first(x->facts.session_hint, 128);
+        x->session = secret_first(x->facts.session_hint, 128);
     enum step_result result = raw_allowed(x);
     return result == STEP_WAIT ? STEP_NEXT : result;
 }

@@ -153,7 +153,7 @@ static void head(void *ctx, int status, const struct http_header *headers, size_
             "followed", status);
     else
         snprintf(text, sizeof text, "the provider answered %d with content type \"" STR_FMT "\"",
-            status, STR_ARG(str_first(type, 80)));
+            status, STR_ARG(secret_first(type, 80)));
     give_up(x, FAIL_5XX, 502, "upstream_error", text);
 }
 
@@ -443,7 +443,7 @@ static void failed_done(struct exchange *x)
     secret_redact(x->held.p, x->held.n);
     dialect_read_error(buf_str(&x->held), &x->arena, &read);
     snprintf(reason, sizeof reason, "%d " STR_FMT, x->upstream_status,
-        STR_ARG(str_first(read.message, 200)));
+        STR_ARG(secret_first(read.message, 200)));
     x->retry_after_us = read.retry_after_ms * 1000;
     if (asked_without(x, &read))
         return;
@@ -468,6 +468,7 @@ static void failed_done(struct exchange *x)
     str_copy(x->error_code, sizeof x->error_code,
         read.code.n ? read.code : read.type.n ? read.type : STR("upstream_error"));
     str_copy(x->error_message, sizeof x->error_message, read.message);
+    secret_redact_cut(x->error_message, sizeof x->error_message);
     struct str type = content_type(x);
     if (translating(x)) {
         /* 529 is Anthropic's own; others know it as 503 */

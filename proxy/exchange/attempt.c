@@ -38,6 +38,7 @@ void attempt_end(struct exchange *x, const char *outcome, int status, const char
     a->status = status;
     a->outcome = outcome;
     str_copy(a->reason, sizeof a->reason, str_c(reason));
+    secret_redact_cut(a->reason, sizeof a->reason);
 }
 
 void attempt_cancel(struct exchange *x)
@@ -168,11 +169,11 @@ static bool note_attempt(struct exchange *x)
     *a = (struct attempt){.started_us = clock_mono_us(), .outcome = "running"};
     struct str name = ARENA_JOIN(&x->arena, c->provider->name, STR("/"), c->model);
     str_copy(a->target, sizeof a->target, name);
+    secret_redact_cut(a->target, sizeof a->target);
     struct slot *s = x->slot;
     slot_write_begin(s);
     str_copy(s->provider, sizeof s->provider, c->provider->name);
-    str_copy(s->model, sizeof s->model, c->model);
-    secret_redact(s->model, strlen(s->model)); /* a client may have named it */
+    str_copy(s->model, sizeof s->model, exchange_covered(x, c->model)); /* a client may have named it */
     s->attempts = x->attempt_count;
     if (x->price) {
         str_copy(s->price_key, sizeof s->price_key, str_c(x->price->key));

@@ -5,6 +5,7 @@
 #include "proxy/access/key.h"
 #include "proxy/event/event.h"
 #include "proxy/worker.h"
+#include "store/base/secret.h"
 
 #include <unistd.h>
 
@@ -166,8 +167,8 @@ static void read_session_and_tags(struct exchange *x)
     };
     x->session = x->ep.session;
     for (size_t i = 0; i < ARRAY_LEN(names) && !x->session.n; i++)
-        x->session = str_first(header(x, names[i]), 128);
-    x->tags = join_tags(x, str_first(header(x, STR("x-pointsman-tags")), TAGS_BYTES));
+        x->session = secret_first(header(x, names[i]), 128);
+    x->tags = join_tags(x, secret_first(header(x, STR("x-pointsman-tags")), TAGS_BYTES));
 }
 
 enum step_result step_auth(struct exchange *x)

@@ -65,27 +65,59 @@ void capture_answer(struct exchange *x, struct str bytes)
     buf_put_str(&x->capture.answer, bytes);
 }
 
+/* What a header is called that carries a secret, known to us or not. */
+static bool is_credential(struct str name)
+{
+    static const char *const within[] = {"authorization", "cookie", "secret", "password", "credential",
+        "api-key", "apikey", "api_key", "sec-websocket-protocol"};
+    static const char *const at_end[] = {"-key", "-token", "-auth", "-jwt", "-signature"};
+    for (size_t i = 0; i < ARRAY_LEN(within); i++)
+        if (str_find_nocase(name, str_c(within[i])) >= 0)
+            return true;
+    for (size_t i = 0; i < ARRAY_LEN(at_end); i++) {
+        size_t n = strlen(at_end[i]);
+        if (name.n > n && str_eq_nocase(str_from(name, name.n - n), str_c(at_end[i])))
+            return !str_eq_nocase(name, STR("idempotency-key"));
+    }
+    return false;
+}
+
 /* Headers as a JSON object, credentials left out: a body store is read by people. */
 static struct str headers_json(const struct http_header *h, size_t n)
 {
-    static const char *const secret[] = {"authorization", "x-api-key", "x-goog-api-key", "api-key",
-        "x-pointsman-key", "cookie", "set-cookie", "proxy-authorization"};
     struct buf b;
     buf_init(&b, 256 << 10);
     struct json_writer w = json_writer(&b);
     json_object_begin(&w, NULL);
     for (size_t i = 0; i < n; i++) {
-        bool hidden = false;
-        for (size_t k = 0; k < ARRAY_LEN(secret); k++)
-            hidden |= str_eq_nocase(h[i].name, str_c(secret[k]));
         json_put_key(&w, h[i].name);
-        json_put_str(&w, NULL, hidden ? STR("…") : h[i].value);
+        json_put_str(&w, NULL, is_credential(h[i].name) ? STR("…") : h[i].value);
     }
     json_object_end(&w);
     size_t len = 0;
     char *text = buf_take(&b, &len);
     buf_fini(&b);
     return str_n(text, text ? len : 0);
+}
+
+/* A caller's own login is no secret that we know by value; a provider may repeat it in an error. */
+void capture_cover_login(const struct exchange *x, char *p, size_t n)
+{
+    if (!x->target || !x->target->provider->client_login)
+        return;
+    for (size_t i = 0; i < x->client_header_count; i++) {
+        struct str login = x->client_headers[i].value, word;
+        if (!is_credential(x->client_headers[i].name))
+            continue;
+        if (str_starts_nocase(login, STR("bearer ")))
+            (void)str_cut(&login, ' ', &word);
+        login = str_trim(login);
+        for (ptrdiff_t at; login.n >= SECRET_VALUE_MIN && (at = str_find(str_n(p, n), login)) >= 0;) {
+            memset(p + at + 4, '*', login.n - 4);
+            p += at + login.n;
+            n -= (size_t)at + login.n;
+        }
+    }
 }
 
 /* [[µs since the head, offset in the answer], …] */
@@ -142,6 +174,8 @@ void capture_end(struct exchange *x)
         body.request.n = secret_whole(body.request); /* half a secret would not be known as one */
     char *response = buf_take(answer, &n);
     body.response = str_n(response, response ? n : 0);
+    if (x->status >= 400 || x->outcome != OUTCOME_OK)
+        capture_cover_login(x, response, body.response.n);
     if (body.response_cut)
         body.response.n = secret_whole(body.response);
     if (store_put_body(x->worker->shared->store, str_c(x->id), &body) < 0) {

@@ -16,6 +16,7 @@
 #include "proxy/event/watch.h"
 #include "proxy/worker.h"
 #include "store/base/clock.h"
+#include "store/base/secret.h"
 #include "store/base/log.h"
 
 #include <stdlib.h>
@@ -153,7 +154,7 @@ static bool copy_headers(struct exchange *x, const struct http_request *q)
     x->client_headers = copy;
     x->client_header_count = q->header_count;
     x->user_agent = http_header_get(q, STR("user-agent"));
-    x->user_agent = arena_str(&x->arena, str_first(x->user_agent, 256));
+    x->user_agent = arena_str(&x->arena, secret_first(x->user_agent, 256));
     x->content_type = arena_str(&x->arena, http_header_get(q, STR("content-type")));
     x->peer = arena_str(&x->arena, q->peer_text);
     x->query = arena_str(&x->arena, q->query);

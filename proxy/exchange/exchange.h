@@ -264,6 +264,7 @@ void local_answer(struct exchange *x);
 
 /* capture.c */
 void capture_begin(struct exchange *x);
+void capture_cover_login(const struct exchange *x, char *p, size_t n);
 void capture_answer(struct exchange *x, struct str bytes);
 void capture_end(struct exchange *x);
 

@@ -6,6 +6,7 @@
 #include "proxy/route/plan.h"
 #include "proxy/worker.h"
 #include "store/base/clock.h"
+#include "store/base/secret.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -154,7 +155,7 @@ static void model(struct exchange *x)
     if (list.count == 0) {
         buf_fini(&b);
         exchange_refuse(x, 404, "model_not_found", -1, "no route or listed model is called "
-            STR_FMT "; GET /v1/models lists them", STR_ARG(str_first(x->ep.model, 100)));
+            STR_FMT "; GET /v1/models lists them", STR_ARG(secret_first(x->ep.model, 100)));
         return;
     }
     reply(x, 200, "application/json", &b);

@@ -4,6 +4,7 @@
 
 #include "proxy/access/key.h"
 #include "proxy/worker.h"
+#include "store/base/secret.h"
 #include "store/store.h"
 
 #include <stdlib.h>
@@ -60,7 +61,7 @@ enum step_result raw_allowed(struct exchange *x)
     if (x->ep.wire == WIRE_RAW && !g->metered && !opened(k, g->name))
         return exchange_refuse(x, 403, "path_not_allowed", -1,
             "key " STR_FMT " may not use " STR_FMT "; its owner can open it with `raw: [%s]`",
-            STR_ARG(k->name), STR_ARG(str_first(x->ep.path, 80)), g->name);
+            STR_ARG(k->name), STR_ARG(secret_first(x->ep.path, 80)), g->name);
     return STEP_WAIT;
 }
 

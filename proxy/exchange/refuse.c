@@ -62,7 +62,7 @@ enum step_result exchange_refuse(struct exchange *x, int status, const char *cod
     va_start(ap, fmt);
     vsnprintf(message, sizeof message, fmt, ap);
     va_end(ap);
-    secret_redact(message, strlen(message));
+    secret_redact_cut(message, sizeof message);
     remember(x, code, message);
     x->outcome = OUTCOME_REFUSED;
     counter_add(COUNTER_requests_refused, 1);
@@ -83,7 +83,7 @@ void exchange_fail(struct exchange *x, int status, const char *code, const char 
             message);
     else
         str_copy(safe, sizeof safe, str_c(message));
-    secret_redact(safe, strlen(safe));
+    secret_redact_cut(safe, sizeof safe);
     remember(x, code, safe);
     if (x->outcome == OUTCOME_NONE)
         x->outcome = OUTCOME_UPSTREAM_ERROR;

@@ -170,8 +170,10 @@ struct str exchange_covered(struct exchange *x, struct str text)
     if (text.n < SECRET_VALUE_MIN)
         return text;
     struct str copy = arena_str(&x->arena, text);
-    if (copy.p)
+    if (copy.p) {
         secret_redact((char *)(uintptr_t)copy.p, copy.n);
+        capture_cover_login(x, (char *)(uintptr_t)copy.p, copy.n);
+    }
     return copy.p ? copy : STR("");
 }
 
@@ -225,7 +227,7 @@ static void record_texts(struct exchange *x, struct record *r)
     r->error_message = exchange_covered(x,
         str_c(x->error_message[0] ? x->error_message : x->reader.error_message));
     r->upstream_request_id = exchange_covered(x, str_c(x->upstream_request_id));
-    r->response_ref = str_c(x->reader.response_id);
+    r->response_ref = exchange_covered(x, str_c(x->reader.response_id));
     r->attempts = exchange_covered(x, attempts_json(x));
     r->why = exchange_covered(x, why_json(x));
     r->dropped = str_c(x->dropped ? x->dropped : "");

@@ -5,6 +5,7 @@
  * they lie: no provider escapes them, and one that did would only lose its metering. */
 #include "proxy/meter/usage.h"
 #include "proxy/meter/usage_object.h"
+#include "store/base/secret.h"
 
 #define IS(key, lit)                                                                               \
     ((key).raw.n == sizeof(lit) + 1 && memcmp((key).raw.p + 1, lit, sizeof(lit) - 1) == 0)
@@ -122,6 +123,7 @@ static unsigned read_error(struct usage_reader *r, struct str object)
     if (!e.code.n && e.status_text.n)
         str_copy(r->error_code, sizeof r->error_code, e.status_text);
     str_copy(r->error_message, sizeof r->error_message, e.message);
+    secret_redact_cut(r->error_message, sizeof r->error_message);
     arena_fini(&a);
     r->saw_error = r->failed_inside = true;
     return SEEN_ERROR;

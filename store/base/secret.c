@@ -12,13 +12,15 @@
  * order; readers take no lock. */
 #include "store/base/secret.h"
 #include "store/base/log.h"
+#include "store/base/secret_said.h"
 
 #include <pthread.h>
 #include <sodium.h>
 #include <stdatomic.h>
 
 enum {
-    PART_MAX = 1024, /* of a word that may go on; longer ones are no secrets */
+    PART_MAX = 2048, /* of an end that may go on; longer ones are no secrets */
+    HEAD_BITS = 1 << 14,
     WINDOW = SECRET_VALUE_MIN,
     GRAM = 4,
     GRAMS = WINDOW - GRAM + 1, /* per value; also the stride of the scan */
@@ -47,6 +49,9 @@ static struct {
     struct gram grams[SECRET_VALUES_MAX * GRAMS];
     _Atomic uint32_t chains[CHAINS];
     _Atomic uint64_t bits[BITS / 64];
+    _Atomic uint64_t heads[HEAD_BITS / 64]; /* their first byte, first two, three, four */
+    _Atomic uint64_t firsts[4]; /* a bit for each first byte */
+    _Atomic uint32_t longest;
 } known = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static uint32_t gram_at(const char *p)
@@ -94,6 +99,26 @@ static void publish_gram(uint32_t index, const char *p, uint32_t back, uint32_t 
     atomic_fetch_or_explicit(&known.bits[bit / 64], (uint64_t)1 << bit % 64, memory_order_release);
 }
 
+/* The bit of a beginning of 1 to 4 bytes. */
+static uint32_t head_bit(const char *p, size_t n)
+{
+    uint32_t bytes = 0;
+    memcpy(&bytes, p, MIN(n, (size_t)GRAM));
+    return spread(bytes + (uint32_t)MIN(n, (size_t)GRAM)) >> 18;
+}
+
+static void publish_head(const char *p, size_t n)
+{
+    for (size_t k = 1; k <= GRAM; k++) {
+        uint32_t bit = head_bit(p, k);
+        atomic_fetch_or_explicit(&known.heads[bit / 64], (uint64_t)1 << bit % 64, memory_order_release);
+    }
+    unsigned char first = (unsigned char)p[0];
+    atomic_fetch_or_explicit(&known.firsts[first / 64], (uint64_t)1 << first % 64, memory_order_release);
+    if (n > atomic_load_explicit(&known.longest, memory_order_relaxed)) /* one writer at a time */
+        atomic_store_explicit(&known.longest, (uint32_t)n, memory_order_release);
+}
+
 static bool already_known(uint64_t hash, size_t n, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
@@ -113,6 +138,7 @@ static bool add_one(struct str v)
         uint32_t window = (uint32_t)(v.n - WINDOW);
         for (uint32_t i = 0; i < GRAMS; i++)
             publish_gram(count * GRAMS + i, v.p + window + i, window + i, count);
+        publish_head(v.p, v.n);
         atomic_store_explicit(&known.count, count + 1, memory_order_release);
     }
     pthread_mutex_unlock(&known.lock);
@@ -148,39 +174,50 @@ bool secret_add(struct str value)
     return ok;
 }
 
-static void cover(char *p, size_t n)
+/* A text that is looked through. */
+struct look {
+    char *p;
+    size_t n;
+    void (*found)(void *ctx, size_t from, size_t n);
+    void *ctx;
+};
+
+static void cover(struct look *l, size_t at, size_t n)
 {
-    if (n > SHOWN)
-        memset(p + SHOWN, '*', n - SHOWN);
+    if (n <= SHOWN)
+        return;
+    memset(l->p + at + SHOWN, '*', n - SHOWN);
+    if (l->found)
+        l->found(l->ctx, at + SHOWN, n - SHOWN);
 }
 
 /* Is a known value lying over the gram at `at`? Covers it and returns its end, else 0. */
-static size_t cover_value(char *p, size_t n, size_t at, size_t from, uint32_t gram)
+static size_t cover_value(struct look *l, size_t at, size_t from, uint32_t gram)
 {
     uint32_t i = atomic_load_explicit(&known.chains[spread(gram) >> 20], memory_order_acquire);
     for (; i; i = known.grams[i - 1].next) {
         const struct gram *g = &known.grams[i - 1];
         const struct value *v = &known.values[g->value];
-        if (g->bytes != gram || g->back > at - from || v->n > n - (at - g->back))
+        if (g->bytes != gram || g->back > at - from || v->n > l->n - (at - g->back))
             continue;
         size_t start_at = at - g->back;
-        if (value_hash(p + start_at, v->n) != v->hash)
+        if (value_hash(l->p + start_at, v->n) != v->hash)
             continue;
-        cover(p + start_at, v->n);
+        cover(l, start_at, v->n);
         return start_at + v->n;
     }
     return 0;
 }
 
-static size_t redact_values(char *p, size_t n)
+static size_t redact_values(struct look *l)
 {
     size_t cut = 0, from = 0;
-    for (size_t at = 0; at + GRAM <= n; at += GRAMS) {
-        uint32_t gram = gram_at(p + at), bit = spread(gram) >> 14;
+    for (size_t at = 0; at + GRAM <= l->n; at += GRAMS) {
+        uint32_t gram = gram_at(l->p + at), bit = spread(gram) >> 14;
         uint64_t word = atomic_load_explicit(&known.bits[bit / 64], memory_order_relaxed);
         if (LIKELY(!(word >> bit % 64 & 1)))
             continue;
-        size_t end = cover_value(p, n, at, from, gram);
+        size_t end = cover_value(l, at, from, gram);
         if (end) {
             cut++;
             from = end; /* what is covered is not looked at again */
@@ -211,14 +248,6 @@ static bool is_word(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-size_t secret_whole(struct str text)
-{
-    size_t n = text.n;
-    while (n > 0 && text.n - n < PART_MAX && (is_word(text.p[n - 1]) || strchr("-.+/=", text.p[n - 1])))
-        n--;
-    return text.n - n < PART_MAX ? n : text.n;
-}
-
 static bool in_tail(enum tail t, char c)
 {
     if (t == TAIL_UPPER)
@@ -242,9 +271,54 @@ static bool word_starts(const char *p, size_t at)
            is_hex(p[at - 3]) && is_hex(p[at - 2]) && is_hex(p[at - 1]);
 }
 
-static size_t redact_shape(char *p, size_t n, const struct shape *s)
+/* May the text's end from `at` on be the first part of a secret of this shape? */
+static bool may_be_shape(struct str text, size_t at, const struct shape *s)
 {
-    size_t cut = 0, at = s->rare, prefix = strlen(s->prefix);
+    size_t prefix = strlen(s->prefix), rest = text.n - at;
+    if (memcmp(text.p + at, s->prefix, MIN(rest, prefix)) != 0 || !word_starts(text.p, at) ||
+        (rest > prefix && rest - prefix >= s->most))
+        return false;
+    for (size_t i = prefix; i < rest; i++)
+        if (!in_tail(s->tail, text.p[at + i]))
+            return false;
+    return true;
+}
+
+static bool may_be_secret(struct str text, size_t at)
+{
+    size_t rest = text.n - at;
+    unsigned char first = (unsigned char)text.p[at];
+    bool of_value = atomic_load_explicit(&known.firsts[first / 64], memory_order_relaxed) >> first % 64 & 1;
+    if (!of_value && first != 's' && first != 'g' && first != 'x' && first != 'A')
+        return false; /* nearly all letters; those are what the shapes begin with */
+    if (of_value && rest < atomic_load_explicit(&known.longest, memory_order_acquire)) {
+        uint32_t bit = head_bit(text.p + at, rest);
+        if (atomic_load_explicit(&known.heads[bit / 64], memory_order_relaxed) >> bit % 64 & 1)
+            return true;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
+        if (text.p[at] == shapes[i].prefix[0] && may_be_shape(text, at, &shapes[i]))
+            return true;
+    return false;
+}
+
+size_t secret_whole(struct str text)
+{
+    size_t at = text.n > PART_MAX ? text.n - PART_MAX : 0;
+    while (at < text.n && !may_be_secret(text, at))
+        at++;
+    return at;
+}
+
+struct str secret_first(struct str text, size_t n)
+{
+    return text.n <= n ? text : str_first(text, secret_whole(str_first(text, n)));
+}
+
+static size_t redact_shape(struct look *l, const struct shape *s)
+{
+    char *p = l->p;
+    size_t n = l->n, cut = 0, at = s->rare, prefix = strlen(s->prefix);
     while (at < n) {
         const char *hit = memchr(p + at, s->prefix[s->rare], n - at);
         if (!hit)
@@ -258,7 +332,7 @@ static size_t redact_shape(char *p, size_t n, const struct shape *s)
         while (end < n && end - begin - prefix < s->most && in_tail(s->tail, p[end]))
             end++;
         if (end - begin - prefix >= s->least) {
-            cover(p + begin, end - begin);
+            cover(l, begin, end - begin);
             cut++;
         }
         at = MAX(end, at);
@@ -266,16 +340,33 @@ static size_t redact_shape(char *p, size_t n, const struct shape *s)
     return cut;
 }
 
-size_t secret_redact(char *p, size_t n)
+size_t secret_find(char *p, size_t n, void (*found)(void *ctx, size_t from, size_t n), void *ctx)
 {
+    struct look l = {p, n, found, ctx};
     if (n < SECRET_VALUE_MIN)
         return 0;
     size_t cut = 0;
     if (atomic_load_explicit(&known.count, memory_order_acquire))
-        cut += redact_values(p, n);
+        cut += redact_values(&l);
     for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
-        cut += redact_shape(p, n, &shapes[i]);
+        cut += redact_shape(&l, &shapes[i]);
     return cut;
+}
+
+size_t secret_redact(char *p, size_t n)
+{
+    size_t escaped = secret_redact_escaped(p, n);
+    return escaped + secret_find(p, n, NULL, NULL);
+}
+
+void secret_redact_cut(char *text, size_t size)
+{
+    size_t n = strnlen(text, size);
+    if (n + 4 >= size) { /* or up to three bytes less, so that no letter is cut */
+        n = secret_whole(str_n(text, n));
+        text[n] = '\0';
+    }
+    secret_redact(text, n);
 }
 
 void secret_random(void *p, size_t n)

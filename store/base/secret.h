@@ -32,12 +32,23 @@ enum {
 /* Adds a value that must never be seen. False when it is too short or the table is full. */
 bool secret_add(struct str value);
 
-/* How much of a text that goes on elsewhere can be looked at now: all but the word that it ends with,
- * which may be the first part of a secret. A word longer than any secret is no reason to wait. */
+/* How much of a text that goes on elsewhere can be looked at now: all but the end that may be the
+ * first part of a secret. An end longer than any secret is no reason to wait. */
 size_t secret_whole(struct str text);
 
-/* Replaces each secret in place by its first four characters and asterisks. Returns how many. */
+/* The first n bytes of a text, without an end that may be half a secret: that is known as none. */
+struct str secret_first(struct str text, size_t n);
+
+/* Replaces each secret in place by its first four characters and asterisks, also one whose letters
+ * are written as \u0073. Returns how many. Answers: see secret_said.h. */
 size_t secret_redact(char *p, size_t n);
+
+/* The same for a text of `size` bytes with its NUL that was cut to fit: what it ends with may be the
+ * first part of a secret, not to be known as one; then it goes too. */
+void secret_redact_cut(char *text, size_t size);
+
+/* The same for plain letters alone; `found` (may be NULL) is told which bytes of p were covered. */
+size_t secret_find(char *p, size_t n, void (*found)(void *ctx, size_t from, size_t n), void *ctx);
 
 /* Cryptographic randomness. */
 void secret_random(void *p, size_t n);

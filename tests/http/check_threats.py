@@ -259,6 +259,13 @@ def plant_trouble(canaries):
     return p
 
 
+# Where clients put what only they know: no value that we could look for.
+UNKNOWN = "nobody-told-the-gateway-of-this-"
+CARRIERS = ["x-goog-api-key", "api-key", "x-api-key", "Cookie", "Proxy-Authorization", "X-Auth-Token", "Ocp-Apim-Subscription-Key",
+            "X-Amz-Security-Token", "Helicone-Auth", "X-Portkey-Api-Key", "CF-Access-Client-Secret", "X-My-ApiKey", "X-CSRF-Token",
+            "Private-Token", "X-Slack-Signature", "X-Vault-Password"]
+
+
 def t07_canaries_are_seen_nowhere(g):
     """T7: 30 planted keys, used and echoed in every way, are in no file, no log and nothing printed."""
     random.seed(20261)
@@ -276,8 +283,10 @@ def t07_canaries_are_seen_nowhere(g):
         echo = providers_own[i % len(providers_own)] if i % 2 else own
         body = {"model": "a-m" if i % 7 else f"a/{echo}", "user": kind, "stream": kind in ("event", "first"),
                 "messages": [{"role": "user", "content": f"my key is {own} and theirs {echo}"}]}
-        headers = [f"Authorization: Bearer {own}", f"User-Agent: tool {echo}", f"x-pointsman-session: s-{echo}",
-                   f"x-pointsman-tags: t:{echo}"]
+        unknown = UNKNOWN + f"{i:04d}"
+        headers = [f"Authorization: Bearer {own}", f"User-Agent: tool {echo}", f"x-pointsman-session: {'s' * (i * 3)}-{echo}",
+                   f"x-pointsman-tags: t:{echo}", *(f"{name}: {unknown}" for name in CARRIERS), f"x-team-note: {echo}",
+                   f"Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.{unknown}", f"Content-Disposition: form-data; filename={echo}"]
         answer = ask(g.port, body, headers, CHAT + (f"?key={own}" if i % 3 == 0 else ""))
         ids.append(answer.header("x-request-id"))
         if kind != "plain":  # its head may repeat the model that was asked for
@@ -292,21 +301,24 @@ def t07_canaries_are_seen_nowhere(g):
     printed = ""
     for words in (["ps", "--json", "--limit", "500"], ["ps"], ["events"], ["events", "--json"], ["status"], ["audit"],
                   ["key", "list"], ["provider", "list"], ["provider", "list", "--json"], ["config", "export"],
-                  ["config", "diff"], ["export"], ["cost", "report", "--by", "session"], ["doctor"], ["route", "list"]):
+                  ["config", "diff"], ["export"], ["tail", "--no-follow", "--limit", "500"], ["tail", "--no-follow", "--json"],
+                  ["db", "backup", os.path.join(g.data, "copy")], ["config", "options"], ["prices", "list"], ["audit", "--json"], ["cost", "report", "--by", "session"], ["doctor"], ["route", "list"]):
         printed += "".join(str(part) for part in g.command(*words))
     for ident in ids[::3]:
         printed += g.command("show", ident, "--json")[1] + g.command("show", ident)[1]
     for text, where in ((printed, "what the command line prints"), (g.read_log(), "the log")):
-        found = [c[:10] for c in canaries if c in text]
+        found = [c[:10] for c in [*canaries, UNKNOWN] if c in text]
         wish(not found, f"{len(found)} of 30 stand in {where}: {text[max(0, text.find(found[0]) - 300):][:600] if found else ''}")
     files = [f for f in glob.glob(g.data + "/**", recursive=True) if os.path.isfile(f)]
     wish(any("wal" in f or f.endswith(".db") for f in files), f"no database among {files}")
     for path in files:
         with open(path, "rb") as f:
             data = f.read()
-        found = sum(c.encode() in data for c in canaries)
-        at = next((data.find(c.encode()) for c in canaries if c.encode() in data), 0)
-        wish(not found, f"{found} of 30 stand in {os.path.basename(path)}: {data[max(0, at - 120):at + 20]!r}")
+        found = sum(c.encode() in data for c in [*canaries, UNKNOWN])
+        at = next((data.find(c.encode()) for c in [*canaries, UNKNOWN] if c.encode() in data), 0)
+        wish(not found, f"{found} of 31 stand in {os.path.basename(path)}: {data[max(0, at - 120):at + 20]!r}")
+        halves = [c[:16] for c in canaries if c[:16].encode() in data]
+        wish(not halves, f"halves stand in {os.path.basename(path)}: {halves}")
     ends_well(g)
 
 
