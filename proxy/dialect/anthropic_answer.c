@@ -1,5 +1,7 @@
 /* anthropic_answer.c: a whole Messages answer, read and written. */
 #include "proxy/dialect/anthropic.h"
+#include "proxy/dialect/media.h"
+#include "proxy/dialect/seal.h"
 
 static const struct {
     const char *name;
@@ -208,6 +210,8 @@ static void put_block(struct json_writer *w, const struct ir_part *p, struct ir_
             ir_dropped_opaque(notes, p->raw);
         break;
     case IR_MEDIA:
+        media_dropped(notes, &p->media);
+        break;
     case IR_RESULT:
         ir_dropped_opaque(notes, p->raw);
         break;

@@ -1,6 +1,7 @@
 /* anthropic_blocks.c: content blocks of Messages → parts; requests and answers have the same. */
 #include "proxy/dialect/anthropic.h"
 #include "proxy/dialect/places.h"
+#include "proxy/dialect/seal.h"
 
 /* --- media ------------------------------------------------------------------------------------ */
 

@@ -2,6 +2,8 @@
  * message_start, then blocks one after the other (start, deltas, stop; index from 0, no gap), then
  * one message_delta with stop_reason and the whole usage, then message_stop. */
 #include "proxy/dialect/anthropic.h"
+#include "proxy/dialect/media.h"
+#include "proxy/dialect/seal.h"
 
 static struct json_writer begin(struct buf *out, const char *type)
 {
@@ -251,6 +253,9 @@ void messages_write_event(struct stream_writer *s, const struct ir_event *ev, st
         break;
     case IR_EV_OPAQUE:
         opaque(s, ev, out);
+        break;
+    case IR_EV_MEDIA:
+        media_dropped(s->notes, ev->media);
         break;
     case IR_EV_PART_END:
         close_block(m, ev, out);

@@ -4,6 +4,7 @@
  * right after the calls, before any text; a text block is never blank; a final assistant text has no
  * blanks at its end; ids are of [a-zA-Z0-9_-]. */
 #include "proxy/dialect/anthropic.h"
+#include "proxy/dialect/media.h"
 
 bool messages_is_blank(struct str text)
 {
@@ -82,21 +83,29 @@ static void put_source(struct json_writer *w, const struct ir_media *m)
     json_object_end(w);
 }
 
+static bool says_media(const struct ir_part *p)
+{
+    const struct ir_media *m = &p->media;
+    return (m->kind == IR_IMAGE || m->kind == IR_DOCUMENT) && !media_is_elsewhere(p, WIRE_MESSAGES) &&
+           (m->data.p || m->url.p || m->file_id.p);
+}
+
 static bool put_media(struct json_writer *w, const struct ir_part *p, struct ir_notes *notes)
 {
-    static const char *const names[] = {"image", "audio", "document", "video"};
     const struct ir_media *m = &p->media;
     if (p->origin == WIRE_MESSAGES) { /* with its context and what is to be cited */
         json_put_raw(w, NULL, p->raw);
         return true;
     }
-    if ((m->kind != IR_IMAGE && m->kind != IR_DOCUMENT) ||
-        (!m->data.p && !m->url.p && !m->file_id.p)) {
-        ir_dropped(notes, names[m->kind]);
+    if (!says_media(p)) {
+        if (media_is_elsewhere(p, WIRE_MESSAGES))
+            media_drop_file(notes, p);
+        else
+            media_dropped(notes, m);
         return false;
     }
     json_object_begin(w, NULL);
-    json_put_c(w, "type", names[m->kind]);
+    json_put_c(w, "type", m->kind == IR_IMAGE ? "image" : "document");
     put_source(w, m);
     if (m->kind == IR_DOCUMENT)
         ir_put_text(w, "title", m->filename);
@@ -277,8 +286,7 @@ static bool says_something(const struct ir_part *p, bool thinking)
     if (p->kind == IR_REASONING || p->kind == IR_REDACTED)
         return thinking && p->origin == WIRE_MESSAGES && p->signature.n;
     if (p->kind == IR_MEDIA)
-        return (p->media.kind == IR_IMAGE || p->media.kind == IR_DOCUMENT) &&
-               (p->media.data.p || p->media.url.p || p->media.file_id.p);
+        return says_media(p);
     return p->kind != IR_OPAQUE || p->origin == WIRE_MESSAGES;
 }
 
@@ -303,6 +311,10 @@ static void put_message(struct turns *t, const struct ir_message *m, bool thinki
         for (const struct ir_part *p = m->parts; p; p = p->next) {
             if (pass < 2 && !in_pass(p, pass))
                 continue;
+            if (p->kind == IR_MEDIA && m->role == IR_ASSISTANT) { /* what a model made */
+                media_dropped(notes, &p->media);
+                continue;
+            }
             if (!says_something(p, thinking)) {
                 put_part(t->w, p, false, notes); /* for its note */
                 continue;

@@ -314,6 +314,7 @@ static void note_missing(const struct ir_request *r, struct ir_notes *notes)
         ir_dropped(notes, "frequency_penalty");
     if (r->presence_penalty.p && !str_eq(r->presence_penalty, STR("0")))
         ir_dropped(notes, "presence_penalty");
+    ir_dropped_modes(notes, r);
     if (r->verbosity.p)
         ir_changed(notes, "verbosity");
     if (r->cache_key.p)

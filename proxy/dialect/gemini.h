@@ -51,6 +51,8 @@ struct gemini_grounding {
 void gemini_add_citation(struct gemini_grounding *g, const struct ir_citation *c);
 void gemini_put_grounding(struct json_writer *w, const struct gemini_grounding *g);
 
+/* Has it a form here? Noted where it has none. */
+bool gemini_says_media(const struct ir_part *p, struct ir_notes *notes);
 /* An element of `parts`. False: nothing was written (another maker's reasoning …). */
 bool gemini_put_part(struct json_writer *w, const struct ir_part *p, struct ir_notes *notes);
 void gemini_put_usage(struct json_writer *w, const struct usage *u, struct str service_tier);

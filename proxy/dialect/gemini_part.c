@@ -1,6 +1,7 @@
 /* gemini_part.c: one element of `parts`, read and written; what answers, requests and streams of
  * Gemini have in common besides. */
 #include "proxy/dialect/gemini.h"
+#include "proxy/dialect/media.h"
 #include "proxy/dialect/proof.h"
 
 /* --- keys ----------------------------------------------------------------------------------- */
@@ -178,8 +179,8 @@ struct ir_part *gemini_read_part(struct json_span part, struct arena *a)
         } else if (!gemini_key(k, "videoMetadata") && !gemini_key(k, "mediaResolution"))
             opaque = true;
     }
-    if (opaque && p->kind == IR_TEXT && !p->text.p)
-        p->kind = IR_OPAQUE;
+    if ((opaque && p->kind == IR_TEXT && !p->text.p) || (thought && p->kind == IR_MEDIA))
+        p->kind = IR_OPAQUE; /* also a picture that was thought */
     else if (thought && p->kind == IR_TEXT)
         p->kind = IR_REASONING;
     return read_signature(p, signature, a) ? p : NULL;
@@ -271,6 +272,18 @@ const char *gemini_finish_name(enum ir_finish finish)
 
 /* --- writing parts -------------------------------------------------------------------------- */
 
+bool gemini_says_media(const struct ir_part *p, struct ir_notes *notes)
+{
+    if (media_is_elsewhere(p, WIRE_GENERATE)) {
+        media_drop_file(notes, p);
+        return false;
+    }
+    if (p->media.data.p || p->media.url.p || p->media.file_id.p)
+        return true;
+    media_dropped(notes, &p->media);
+    return false;
+}
+
 static void put_media(struct json_writer *w, const struct ir_part *p)
 {
     const struct ir_media *m = &p->media;
@@ -332,6 +345,8 @@ bool gemini_put_part(struct json_writer *w, const struct ir_part *p, struct ir_n
         json_object_end(w);
         return true;
     case IR_MEDIA:
+        if (!gemini_says_media(p, notes))
+            return false;
         put_media(w, p);
         return true;
     case IR_CALL:

@@ -321,7 +321,10 @@ static bool read_generation(struct reading *g, struct json_span config)
             r->n = n;
         else if (gemini_key(k, "responseLogprobs"))
             r->logprobs = json_is_true(v) ? IR_YES : IR_NO;
-        else if (gemini_key(k, "thinkingConfig"))
+        else if (gemini_key(k, "responseModalities")) {
+            r->modes_raw = v.raw;
+            r->modes = ir_modes_of(v);
+        } else if (gemini_key(k, "thinkingConfig"))
             read_thinking(r, v);
         else if (gemini_key(k, "responseMimeType") || gemini_key(k, "responseSchema") ||
                  gemini_key(k, "responseJsonSchema")) {

@@ -116,8 +116,10 @@ static void read_part(struct stream_reader *s, unsigned i, struct json_span v, s
     } else if (p->kind == IR_CALL) {
         read_call(s, i, p);
     } else {
-        open_part(s, i, GEMINI_OPEN_NONE);
-        EMIT(s, i, .kind = IR_EV_OPAQUE, .raw = p->raw);
+        bool media = p->kind == IR_MEDIA;
+        if (!media || p->media.kind != IR_AUDIO)
+            open_part(s, i, GEMINI_OPEN_NONE);
+        EMIT(s, i, .kind = media ? IR_EV_MEDIA : IR_EV_OPAQUE, .raw = p->raw, .media = &p->media);
         r->choice[i].part++;
     }
 }

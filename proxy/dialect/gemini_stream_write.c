@@ -197,7 +197,12 @@ static void write_error(struct stream_writer *s, const struct dialect_error *err
 static void put_opaque(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
 {
     struct ir_part p = {.kind = IR_OPAQUE, .origin = ev->origin, .raw = ev->raw};
-    if (ev->kind == IR_EV_REDACTED) {
+    if (ev->kind == IR_EV_MEDIA) {
+        p.kind = IR_MEDIA;
+        p.media = *ev->media;
+        if (!gemini_says_media(&p, s->notes))
+            return;
+    } else if (ev->kind == IR_EV_REDACTED) {
         p.kind = IR_REDACTED;
         p.signature = ev->signature;
     } else if (ev->origin != WIRE_GENERATE) {
@@ -244,6 +249,7 @@ static void write_one(struct stream_writer *s, struct gemini_candidate *c, const
         put_signature(s, c, ev, out);
         return;
     case IR_EV_REDACTED:
+    case IR_EV_MEDIA:
     case IR_EV_OPAQUE:
         put_opaque(s, ev, out);
         return;

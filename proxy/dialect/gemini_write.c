@@ -55,11 +55,6 @@ static void put_media_part(struct writing *g, const struct ir_part *p)
 {
     struct ir_part filled = *p;
     struct ir_media *m = &filled.media;
-    if (m->file_id.p && !m->data.p && !m->url.p && !str_starts(m->file_id, STR("https://"))) {
-        g->rc = err_set(g->e, ERR_UNSUPPORTED,
-            "a file of another provider (file_id) can't be sent to Gemini: send its data or a URL");
-        return;
-    }
     if (m->to_be_cited)
         ir_dropped(g->notes, "document.citations");
     const char *mime = m->mime.p || m->data.p ? NULL : mime_of_url(m->url);
@@ -481,6 +476,24 @@ static void put_format(struct writing *g)
         ir_put_raw(&g->w, "responseJsonSchema", r->format.schema);
 }
 
+static void put_modes(struct writing *g)
+{
+    static const char *const names[] = {"TEXT", "IMAGE", "AUDIO"};
+    const struct ir_request *r = g->r;
+    bool sound = r->modes & IR_MODE_AUDIO; /* made alone: what it says is no part of the answer */
+    if (g->own) {
+        ir_put_raw(&g->w, "responseModalities", r->modes_raw);
+        return;
+    }
+    if (!(r->modes & ~(unsigned)IR_MODE_TEXT))
+        return;
+    json_array_begin(&g->w, "responseModalities");
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (sound ? 1u << i == IR_MODE_AUDIO : r->modes & 1u << i)
+            json_put_c(&g->w, NULL, names[i]);
+    json_array_end(&g->w);
+}
+
 static void put_generation(struct writing *g)
 {
     const struct ir_request *r = g->r;
@@ -499,6 +512,7 @@ static void put_generation(struct writing *g)
         json_put_bool(&g->w, "responseLogprobs", r->logprobs == IR_YES);
     if (r->logprobs == IR_YES)
         ir_put_raw(&g->w, "logprobs", r->top_logprobs);
+    put_modes(g);
     put_stop(g);
     put_format(g);
     put_thinking(g);

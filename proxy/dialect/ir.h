@@ -77,6 +77,7 @@ struct ir_part {
     struct ir_media media;
     struct ir_part *content; /* of a RESULT: TEXT, MEDIA, OPAQUE */
     bool is_error;
+    bool custom;           /* CALL, RESULT: of a custom tool, its arguments are {"input":"…"} */
     struct str cache;      /* raw object: the dialect's cache mark ({"type":"ephemeral"}) */
     struct ir_citation *citations;
     struct ir_part *next;
@@ -101,6 +102,8 @@ struct ir_tool {
     enum ir_tri strict;
     struct str cache;      /* raw object */
     struct str raw;        /* raw object */
+    bool custom;           /* takes a text, not JSON (custom.h); `schema` is of a function instead */
+    struct str syntax, grammar; /* texts: what that text must look like, "lark" … */
     struct str space, inner; /* texts: the two names that Responses makes `name` of; else absent */
     bool opened;           /* nameless, and what it holds stands in the list itself */
     bool within;           /* stands in another entry or item, which says it in `origin` */
@@ -113,6 +116,8 @@ struct ir_name {
     struct str name; /* text */
     struct ir_name *next;
 };
+
+enum { IR_MODE_TEXT = 1, IR_MODE_IMAGE = 2, IR_MODE_AUDIO = 4 };
 
 enum ir_format_kind { IR_FORMAT_UNSAID, IR_FORMAT_TEXT, IR_FORMAT_JSON, IR_FORMAT_SCHEMA };
 
@@ -161,6 +166,8 @@ struct ir_request {
     struct str user;          /* text: the end user's name for the provider */
     struct str metadata;      /* raw object of strings */
     struct str cache_key;     /* text: prompt_cache_key */
+    unsigned modes;           /* IR_MODE_…: kinds of answer asked for; 0 = unsaid */
+    struct str modes_raw;     /* raw array, as `origin` wrote it */
     bool stream, include_usage;
     struct ir_member *rest, *last_rest;
 };
@@ -203,6 +210,7 @@ enum ir_event_kind {
     IR_EV_CALL_ARGS,  /* text: a fragment of the arguments' JSON, itself as text of a JSON string */
     IR_EV_CITATION,   /* citation, of the text part under way; before its PART_END */
     IR_EV_OPAQUE,     /* raw: a whole part that only `origin` understands */
+    IR_EV_MEDIA,      /* media; raw: a whole part. Sound: a piece, beside the text that it says */
     IR_EV_PART_END,   /* the part under way is whole */
     IR_EV_FINISH,     /* finish, finish_native, stop_sequence */
     IR_EV_USAGE,      /* usage; service_tier */
@@ -220,6 +228,7 @@ struct ir_event {
     struct str created;       /* raw number */
     struct str logprobs;      /* raw array in chat's shape */
     struct str raw;
+    const struct ir_media *media;
     const struct ir_citation *citation;
     enum ir_finish finish;
     struct str finish_native, stop_sequence, service_tier; /* texts */
@@ -283,8 +292,13 @@ void ir_set_url(struct ir_media *m, struct str url_text);
 bool ir_tell_calls_apart(struct ir_request *r, struct arena *a);
 /* Sets c->start and c->end from two numbers that count from the character `before` on. */
 void ir_set_place(struct ir_citation *c, struct json_span start, struct json_span end, int64_t before);
+/* The request's tool of that name, NULL: none; r may be NULL. */
+const struct ir_tool *ir_tool_named(const struct ir_request *r, struct str name);
 /* The name of the tool that was called with this id, from the messages before; or absent. */
 struct str ir_name_of_call(const struct ir_request *r, struct str id);
+unsigned ir_modes_of(struct json_span list); /* of ["text","image"], in letters of any case */
+/* Asked for, and this wire makes texts alone. */
+void ir_dropped_modes(struct ir_notes *notes, const struct ir_request *r);
 enum ir_effort ir_effort_from(struct str text); /* "low" …; UNSAID when unknown */
 const char *ir_effort_name(enum ir_effort e);
 /* Both ways between an effort and a number of thinking tokens under `max_output` (0 = no bound). */
@@ -301,14 +315,5 @@ void ir_put_object_as_text(struct json_writer *w, const char *key, struct str ob
 void ir_put_arguments(struct json_writer *w, const char *key, const struct ir_part *call);
 /* Base64 of data for "data:mime;base64,…"; the media's url otherwise. */
 void ir_put_data_url(struct json_writer *w, const char *key, const struct ir_media *m);
-
-/* Proofs of reasoning travel in the client's dialect under a seal that names their maker, so that
- * they come back to that maker only: base64 of "pm1", the wire, and the text. A reader that finds a
- * sealed one gives part->origin = the maker; a writer leaves out reasoning whose origin is another
- * wire. Of the same wire nothing is sealed. */
-struct str ir_seal(struct arena *a, enum wire maker, struct str signature);
-void ir_put_sealed(struct json_writer *w, const char *key, enum wire maker, struct str signature);
-bool ir_unseal(struct arena *a, struct str signature, enum wire *maker, struct str *text);
-bool ir_is_sealed(struct str signature);
 
 #endif

@@ -3,6 +3,7 @@
 #define POINTSMAN_OPENAI_CHAT_H
 
 #include "proxy/dialect/arguments.h"
+#include "proxy/dialect/custom.h"
 #include "proxy/dialect/members.h"
 #include "proxy/dialect/spoke.h"
 
@@ -18,6 +19,8 @@ struct chat_sink {
 };
 bool chat_read_message(struct str message, const struct chat_sink *sink); /* false: no memory */
 bool chat_read_content(struct json_span content, const struct chat_sink *sink);
+/* What a model made: [{"type":"image_url","image_url":{"url":…}}]. */
+bool chat_read_images(struct json_span list, const struct chat_sink *sink);
 /* False: neither, or not one of ours. */
 bool chat_read_citation(struct json_span annotation, struct ir_citation *out);
 bool chat_read_source(struct json_span source, struct ir_citation *out);
@@ -31,6 +34,8 @@ int chat_write_request(const struct ir_request *r, const struct spoke_target *t,
 /* openai_chat_messages.c */
 void chat_put_messages(struct json_writer *w, const struct ir_request *r,
     const struct spoke_target *t, struct ir_notes *notes);
+/* Of a call: its type, name and arguments (the input of a custom one). */
+void chat_put_called(struct json_writer *w, const struct ir_part *call, bool custom);
 /* An id that this provider takes, the same for call and result. */
 void chat_put_id(struct json_writer *w, const char *key, struct str id, unsigned quirks);
 
@@ -42,6 +47,8 @@ int chat_write_answer(const struct ir_answer *answer, const struct spoke_client 
 enum ir_finish chat_finish_from(struct str text);
 const char *chat_finish_name(enum ir_finish f);
 void chat_put_usage(struct json_writer *w, const char *key, const struct usage *u);
+/* An element of `images`, as OpenRouter has them. */
+void chat_put_image(struct json_writer *w, const struct ir_media *m, unsigned index);
 void chat_put_citation(struct json_writer *w, const struct ir_citation *c);
 struct str chat_made_id(struct arena *a, uint64_t seed, unsigned choice, unsigned n);
 /* One of reasoning_details: `kind` REASONING or REDACTED. */
@@ -58,6 +65,7 @@ struct chat_call {
     int64_t index;
     uint64_t id_hash;      /* 0: it came without */
     bool over;
+    bool custom;           /* it is closed when it is over: nothing says so before */
     struct arguments_scan scan;
     struct buf id, name, held; /* of one that waits; name empty until it is known */
 };
@@ -67,7 +75,6 @@ struct chat_choice {
     bool seen, finished;
     bool plain_thought;    /* its reasoning comes in a member of its own */
     bool cited;            /* an annotation was read */
-    bool sounds;           /* audio came, which nobody else takes in pieces */
     struct chat_call *calls;
     size_t call_count, active; /* calls[active] is the one passed on; == call_count: none */
 };
@@ -83,7 +90,12 @@ struct chat_writer {
     uint32_t bare;         /* bit per choice: a call is under way, without any arguments yet */
     struct buf tier;       /* text */
     unsigned calls[CHAT_CHOICES]; /* tool calls begun */
+    unsigned images[CHAT_CHOICES]; /* told */
     unsigned thoughts[CHAT_CHOICES]; /* proofs of reasoning written */
+    uint32_t custom;       /* bit per choice: the call under way is of a custom tool */
+    struct custom_scan scan[CHAT_CHOICES];
+    bool failed;           /* nothing follows */
+    struct buf input;      /* of such a call: what an event brought of it */
     struct buf thought[CHAT_CHOICES]; /* the part under way: its proof is said with its whole text */
     struct usage usage;
 };

@@ -1,4 +1,5 @@
 /* openai_chat_answer.c: a whole chat completion, read and written. */
+#include "proxy/dialect/media.h"
 #include "proxy/dialect/openai_chat.h"
 
 static const struct {
@@ -197,6 +198,8 @@ static void put_joined(struct json_writer *w, const char *key, const struct ir_c
     }
     if (any)
         buf_putc(w->out, '"');
+    else if (strcmp(key, "transcript") == 0)
+        json_put_c(w, key, "");
     else if (kind != IR_REASONING)
         json_put_null(w, key);
 }
@@ -217,7 +220,24 @@ static void put_reasoning(struct json_writer *w, const struct ir_choice *c)
     json_array_end(w);
 }
 
-static void put_calls(struct json_writer *w, const struct ir_choice *c)
+void chat_put_called(struct json_writer *w, const struct ir_part *call, bool custom)
+{
+    struct arena a;
+    arena_init(&a, 1024, 2 * (size_t)STREAM_WHOLE_MAX);
+    json_put_c(w, "type", custom ? "custom" : "function");
+    json_object_begin(w, custom ? "custom" : "function");
+    ir_put_text(w, "name", call->name);
+    if (custom)
+        ir_put_text(w, "input", custom_text(call, &a));
+    else if (call->arguments.p)
+        ir_put_object_as_text(w, "arguments", call->arguments);
+    else
+        ir_put_text(w, "arguments", call->broken);
+    json_object_end(w);
+    arena_fini(&a);
+}
+
+static void put_calls(struct json_writer *w, const struct ir_choice *c, const struct ir_request *asked)
 {
     if (!has_call(c))
         return;
@@ -227,14 +247,7 @@ static void put_calls(struct json_writer *w, const struct ir_choice *c)
             continue;
         json_object_begin(w, NULL);
         ir_put_text(w, "id", p->id.p ? p->id : STR("call_0"));
-        json_put_c(w, "type", "function");
-        json_object_begin(w, "function");
-        ir_put_text(w, "name", p->name);
-        if (p->arguments.p)
-            ir_put_object_as_text(w, "arguments", p->arguments);
-        else
-            ir_put_text(w, "arguments", p->broken);
-        json_object_end(w);
+        chat_put_called(w, p, custom_is_named(asked, p->name));
         if (p->signature.p && p->origin != WIRE_CHAT) {
             json_put_raw(w, "extra_content", STR("{\"google\":{\"thought_signature\":\""));
             buf_put_str(w->out, p->signature);
@@ -267,11 +280,79 @@ static void put_annotations(struct json_writer *w, const struct ir_choice *c,
 static void note_others(const struct ir_choice *c, struct ir_notes *notes)
 {
     for (const struct ir_part *p = c->parts; p; p = p->next)
-        if (p->kind == IR_OPAQUE || p->kind == IR_MEDIA)
+        if (p->kind == IR_OPAQUE)
             ir_dropped_opaque(notes, p->raw);
 }
 
-static void put_choice(struct json_writer *w, const struct ir_choice *c, struct ir_notes *notes)
+void chat_put_image(struct json_writer *w, const struct ir_media *m, unsigned index)
+{
+    json_object_begin(w, NULL);
+    json_put_c(w, "type", "image_url");
+    json_object_begin(w, "image_url");
+    ir_put_data_url(w, "url", m);
+    json_object_end(w);
+    json_put_int(w, "index", index);
+    json_object_end(w);
+}
+
+static bool is_image(const struct ir_part *p)
+{
+    return p->kind == IR_MEDIA && p->media.kind == IR_IMAGE && (p->media.data.p || p->media.url.p);
+}
+
+static bool is_sound(const struct ir_part *p)
+{
+    return p->kind == IR_MEDIA && p->media.kind == IR_AUDIO && p->media.data.p;
+}
+
+/* {id, data, expires_at, transcript}. Samples get a header, unless they were asked for without. */
+static void put_sound(struct json_writer *w, const struct ir_choice *c, const struct ir_part *sound,
+    const struct spoke_client *to, struct ir_notes *notes)
+{
+    struct str asked = STR_NULL;
+    for (const struct ir_member *m = to->request ? to->request->rest : NULL; m; m = m->next)
+        if (ir_is(m->key, "audio"))
+            asked = ir_text(json_get(m->value, STR("format")));
+    bool raw = media_is_raw_sound(&sound->media), wav = raw && !ir_is(asked, "pcm16");
+    if (wav && asked.p && !ir_is(asked, "wav"))
+        ir_changed(notes, "audio.format");
+    json_object_begin(w, "audio");
+    if (sound->media.file_id.p)
+        ir_put_text(w, "id", sound->media.file_id);
+    else
+        json_put_str(w, "id", to->fallback_id);
+    json_put_raw(w, "data", STR("\""));
+    media_put_sound(w->out, c->parts, wav);
+    buf_putc(w->out, '"');
+    json_put_int(w, "expires_at", to->now_s);
+    put_joined(w, "transcript", c, IR_TEXT);
+    json_object_end(w);
+}
+
+static void put_media(struct json_writer *w, const struct ir_choice *c, const struct spoke_client *to,
+    struct ir_notes *notes)
+{
+    const struct ir_part *sound = NULL;
+    unsigned images = 0;
+    for (const struct ir_part *p = c->parts; p; p = p->next) {
+        if (is_image(p)) {
+            if (images == 0)
+                json_array_begin(w, "images");
+            chat_put_image(w, &p->media, images++);
+        } else if (is_sound(p)) {
+            sound = sound ? sound : p;
+        } else if (p->kind == IR_MEDIA) {
+            media_dropped(notes, &p->media);
+        }
+    }
+    if (images)
+        json_array_end(w);
+    if (sound)
+        put_sound(w, c, sound, to, notes);
+}
+
+static void put_choice(struct json_writer *w, const struct ir_choice *c,
+    const struct spoke_client *to, struct ir_notes *notes)
 {
     json_object_begin(w, NULL);
     json_put_int(w, "index", c->index);
@@ -280,7 +361,8 @@ static void put_choice(struct json_writer *w, const struct ir_choice *c, struct 
     put_joined(w, "content", c, IR_TEXT);
     put_joined(w, "refusal", c, IR_REFUSAL);
     put_reasoning(w, c);
-    put_calls(w, c);
+    put_calls(w, c, to->request);
+    put_media(w, c, to, notes);
     put_annotations(w, c, notes);
     note_others(c, notes);
     json_object_end(w);
@@ -317,7 +399,7 @@ int chat_write_answer(const struct ir_answer *answer, const struct spoke_client 
         json_put_str(&w, "model", c->model);
     json_array_begin(&w, "choices");
     for (const struct ir_choice *one = answer->choices; one; one = one->next)
-        put_choice(&w, one, notes);
+        put_choice(&w, one, c, notes);
     json_array_end(&w);
     if (answer->usage.have_usage)
         chat_put_usage(&w, "usage", &answer->usage);

@@ -3,6 +3,7 @@
  * What needs care: a tool's result is a message of its own and holds text only, so its images follow
  * in a user message after the last result of the turn; a part without a form here is left out and
  * said so. */
+#include "proxy/dialect/media.h"
 #include "proxy/dialect/openai_chat.h"
 
 struct put {
@@ -10,6 +11,7 @@ struct put {
     const struct spoke_quirks *q;
     struct ir_notes *notes;
     bool own; /* the request was chat already: all goes back */
+    bool made; /* what is put is a model's: its media stand beside the content */
 };
 
 /* Nine letters or digits where the provider insists; any other id is folded to that, always to the
@@ -83,8 +85,11 @@ static void put_file(struct put *p, const struct ir_media *m)
     json_object_end(p->w);
 }
 
-static bool can_put_media(const struct ir_media *m)
+static bool can_put_media(const struct ir_part *p)
 {
+    const struct ir_media *m = &p->media;
+    if (media_is_elsewhere(p, WIRE_CHAT))
+        return false;
     switch (m->kind) {
     case IR_IMAGE:
         return m->data.p || m->url.p;
@@ -100,9 +105,11 @@ static bool can_put_media(const struct ir_media *m)
 static void put_media(struct put *p, const struct ir_part *part)
 {
     const struct ir_media *m = &part->media;
-    static const char *const names[] = {"image", "audio", "document", "video"};
-    if (!can_put_media(m)) {
-        ir_dropped(p->notes, names[m->kind]);
+    if (!can_put_media(part)) {
+        if (media_is_elsewhere(part, WIRE_CHAT))
+            media_drop_file(p->notes, part);
+        else
+            media_dropped(p->notes, m);
         return;
     }
     if (m->to_be_cited)
@@ -126,12 +133,39 @@ static void put_part(struct put *p, const struct ir_part *part)
 {
     if (part->kind == IR_TEXT)
         put_text_part(p, part);
-    else if (part->kind == IR_MEDIA)
+    else if (part->kind == IR_MEDIA && !p->made)
         put_media(p, part);
     else if (part->kind == IR_OPAQUE && part->origin == WIRE_CHAT)
         json_put_raw(p->w, NULL, part->raw);
     else if (part->kind == IR_OPAQUE)
         ir_dropped_opaque(p->notes, part->raw);
+}
+
+/* What a model made in an earlier turn: images go back where they are taken, sound by its id. */
+static void put_made(struct put *p, const struct ir_part *parts)
+{
+    bool takes = p->own || p->q->bits & SPOKE_IMAGES;
+    unsigned images = 0;
+    for (const struct ir_part *one = parts; one; one = one->next) {
+        if (one->kind != IR_MEDIA)
+            continue;
+        if (takes && one->media.kind == IR_IMAGE && can_put_media(one)) {
+            if (images == 0)
+                json_array_begin(p->w, "images");
+            chat_put_image(p->w, &one->media, images++);
+        } else if (!p->own || one->media.kind != IR_AUDIO) {
+            media_dropped(p->notes, &one->media);
+        }
+    }
+    if (images)
+        json_array_end(p->w);
+    for (const struct ir_part *one = parts; one && p->own; one = one->next)
+        if (one->kind == IR_MEDIA && one->media.kind == IR_AUDIO && one->media.file_id.p) {
+            json_object_begin(p->w, "audio");
+            ir_put_text(p->w, "id", one->media.file_id);
+            json_object_end(p->w);
+            return;
+        }
 }
 
 /* --- content -------------------------------------------------------------------------------- */
@@ -142,9 +176,9 @@ struct shape {
     const struct ir_part *text;
 };
 
-static bool is_written(const struct ir_part *p)
+static bool is_written(const struct put *to, const struct ir_part *p)
 {
-    return (p->kind == IR_MEDIA && can_put_media(&p->media)) ||
+    return (p->kind == IR_MEDIA && !to->made && can_put_media(p)) ||
            (p->kind == IR_OPAQUE && p->origin == WIRE_CHAT);
 }
 
@@ -152,11 +186,11 @@ static bool is_written(const struct ir_part *p)
 static void note_lost(struct put *p, const struct ir_part *parts)
 {
     for (; parts; parts = parts->next)
-        if ((parts->kind == IR_MEDIA || parts->kind == IR_OPAQUE) && !is_written(parts))
+        if ((parts->kind == IR_MEDIA || parts->kind == IR_OPAQUE) && !is_written(p, parts))
             put_part(p, parts);
 }
 
-static struct shape shape_of(const struct ir_part *parts)
+static struct shape shape_of(const struct put *to, const struct ir_part *parts)
 {
     struct shape s = {0};
     for (const struct ir_part *p = parts; p; p = p->next) {
@@ -164,7 +198,7 @@ static struct shape shape_of(const struct ir_part *parts)
             s.texts++;
             s.text = p;
             s.cached |= p->cache.p != NULL;
-        } else if (is_written(p)) {
+        } else if (is_written(to, p)) {
             s.others++;
         }
     }
@@ -193,7 +227,7 @@ static void put_joined(struct put *p, const char *key, const struct ir_part *par
 
 static void put_content(struct put *p, const struct ir_part *parts)
 {
-    struct shape s = shape_of(parts);
+    struct shape s = shape_of(p, parts);
     bool marks = s.cached && p->q->bits & SPOKE_CACHE_MARKS;
     if (s.others == 0)
         note_lost(p, parts);
@@ -222,14 +256,7 @@ static void put_calls(struct put *p, const struct ir_part *parts)
         any = true;
         json_object_begin(p->w, NULL);
         chat_put_id(p->w, "id", c->id, p->q->bits);
-        json_put_c(p->w, "type", "function");
-        json_object_begin(p->w, "function");
-        ir_put_text(p->w, "name", c->name);
-        if (c->arguments.p)
-            ir_put_object_as_text(p->w, "arguments", c->arguments);
-        else
-            ir_put_text(p->w, "arguments", c->broken);
-        json_object_end(p->w);
+        chat_put_called(p->w, c, p->own && c->custom);
         if (c->signature.p && c->origin == WIRE_GENERATE && p->q->bits & SPOKE_GOOGLE_PROOFS) {
             json_put_raw(p->w, "extra_content", STR("{\"google\":{\"thought_signature\":\""));
             buf_put_str(p->w->out, c->signature);
@@ -267,7 +294,10 @@ static void put_assistant(struct put *p, const struct ir_message *m)
     json_object_begin(p->w, NULL);
     json_put_c(p->w, "role", "assistant");
     ir_put_text(p->w, "name", m->name);
+    p->made = true;
     put_content(p, m->parts);
+    p->made = false;
+    put_made(p, m->parts);
     put_reasoning(p, m->parts);
     for (const struct ir_part *one = m->parts; one; one = one->next)
         if (one->kind == IR_REFUSAL)
@@ -286,7 +316,7 @@ static bool has_media(const struct ir_part *content)
 
 static void put_result(struct put *p, const struct ir_part *result)
 {
-    struct shape s = shape_of(result->content);
+    struct shape s = shape_of(p, result->content);
     for (const struct ir_part *one = result->content; one && !p->own; one = one->next)
         if (one->kind == IR_OPAQUE)
             ir_dropped_opaque(p->notes, one->raw);

@@ -184,6 +184,16 @@ static bool read_reasoning(const struct chat_sink *sink, const struct json_span 
 
 /* --- calls ---------------------------------------------------------------------------------- */
 
+static bool read_custom(const struct chat_sink *sink, struct ir_part *p, struct json_span custom)
+{
+    struct str input = ir_text(json_get(custom.raw, STR("input")));
+    p->custom = true;
+    p->id = ir_text(json_get(p->raw, STR("id")));
+    p->name = ir_text(json_get(custom.raw, STR("name")));
+    p->arguments = custom_arguments(input.p ? input : STR(""), sink->a);
+    return p->arguments.p && hand(sink, p);
+}
+
 static bool read_call(const struct chat_sink *sink, struct json_span call, struct json_span function)
 {
     struct json_want w[] = {{STR("name")}, {STR("arguments")}};
@@ -191,8 +201,11 @@ static bool read_call(const struct chat_sink *sink, struct json_span call, struc
     if (!p)
         return false;
     p->raw = call.raw;
+    struct json_span custom = json_get(call.raw, STR("custom"));
+    if (function.type != JSON_OBJECT && custom.type == JSON_OBJECT)
+        return read_custom(sink, p, custom);
     if (function.type != JSON_OBJECT || json_scan(function.raw, w, ARRAY_LEN(w)) < 0) {
-        p->kind = IR_OPAQUE; /* a custom tool's call */
+        p->kind = IR_OPAQUE; /* of a kind that nobody knows yet */
         return hand(sink, p);
     }
     p->id = ir_text(json_get(call.raw, STR("id")));
@@ -294,17 +307,37 @@ static bool read_spoken(const struct chat_sink *sink, struct json_span audio, bo
     return hand(sink, p);
 }
 
+bool chat_read_images(struct json_span list, const struct chat_sink *sink)
+{
+    struct json_iter it = json_iter(list.raw);
+    struct json_span key, v;
+    while (list.type == JSON_ARRAY && json_next(&it, &key, &v)) {
+        struct json_span url = v.type == JSON_OBJECT ? json_get(v.raw, STR("image_url")) : v;
+        struct ir_part *p = make(sink, IR_MEDIA);
+        if (!p)
+            return false;
+        p->raw = v.raw;
+        read_image(p, url);
+        if ((p->media.data.p || p->media.url.p) && !hand(sink, p))
+            return false;
+    }
+    return true;
+}
+
 bool chat_read_message(struct str message, const struct chat_sink *to)
 {
     struct json_want w[] = {{STR("content")}, {STR("tool_calls")}, {STR("refusal")},
         {STR("reasoning_content")}, {STR("reasoning")}, {STR("reasoning_details")},
-        {STR("function_call")}, {STR("annotations")}, {STR("thinking")}, {STR("audio")}};
+        {STR("function_call")}, {STR("annotations")}, {STR("thinking")}, {STR("audio")},
+        {STR("images")}};
     struct watch_text watch = {.to = to};
     struct chat_sink sink = {.a = to->a, .add = add_watched, .ctx = &watch};
     if (json_scan(message, w, ARRAY_LEN(w)) < 0)
         return true;
     const struct json_span names[3] = {w[3].value, w[4].value, w[8].value};
     if (!read_reasoning(&sink, names, w[5].value) || !chat_read_content(w[0].value, &sink))
+        return false;
+    if (!chat_read_images(w[10].value, &sink))
         return false;
     if (w[9].value.type == JSON_OBJECT && !read_spoken(&sink, w[9].value, watch.text == NULL))
         return false;

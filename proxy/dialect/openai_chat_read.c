@@ -96,6 +96,18 @@ static bool read_function(struct ir_tool *t, struct json_span f)
     return t->name.p != NULL;
 }
 
+/* {name, description, format{type, grammar{syntax, definition}}} */
+static int read_custom(struct ir_tool *t, struct json_span in, struct arena *a, struct err *e)
+{
+    struct json_span grammar = json_path(in.raw, "format.grammar");
+    t->name = ir_text(json_get(in.raw, STR("name")));
+    t->description = ir_text(json_get(in.raw, STR("description")));
+    if (!t->name.p)
+        return err_set(e, ERR_TYPE, "a custom tool in `tools` has no name");
+    return custom_tool(t, ir_text(json_get(grammar.raw, STR("syntax"))),
+        ir_text(json_get(grammar.raw, STR("definition"))), a) ? 0 : member_no_memory(e);
+}
+
 static int read_tool(struct ir_request *r, struct json_span v, struct arena *a, struct err *e)
 {
     struct ir_tool *t = ir_add_tool(r, a);
@@ -106,7 +118,8 @@ static int read_tool(struct ir_request *r, struct json_span v, struct arena *a, 
     t->cache = ir_raw(json_get(v.raw, STR("cache_control")));
     if (ir_is(t->type, "function") && !read_function(t, json_get(v.raw, STR("function"))))
         return err_set(e, ERR_TYPE, "a function in `tools` has no name");
-    return 0;
+    struct json_span custom = json_get(v.raw, STR("custom"));
+    return ir_is(t->type, "custom") ? read_custom(t, custom, a, e) : 0;
 }
 
 static int read_tools(struct ir_request *r, struct json_span v, struct arena *a, struct err *e)
@@ -155,13 +168,23 @@ static enum ir_choice_mode mode_from(struct str text)
     return ir_is(text, "auto") ? IR_CHOICE_AUTO : IR_CHOICE_UNSAID;
 }
 
+/* {"type":"function","function":{"name"}}, the same of a custom tool, or function_call of old */
+static struct str chosen_name(struct str v)
+{
+    static const char *const paths[] = {"function.name", "custom.name", "name"};
+    struct str name = STR_NULL;
+    for (size_t i = 0; i < ARRAY_LEN(paths) && !name.p; i++)
+        name = ir_text(json_path(v, paths[i]));
+    return name;
+}
+
 static int read_allowed(struct ir_request *r, struct str v, struct arena *a, struct err *e)
 {
     struct json_span in = json_get(v, STR("allowed_tools")), key, one;
     struct json_iter it = json_iter(json_get(in.raw, STR("tools")).raw);
     r->tool_choice.mode = mode_from(ir_text(json_get(in.raw, STR("mode"))));
     while (json_next(&it, &key, &one))
-        if (!add_only(r, a, ir_text(json_path(one.raw, "function.name"))))
+        if (!add_only(r, a, chosen_name(one.raw)))
             return member_wrong(e, "tool_choice");
     return 0;
 }
@@ -174,11 +197,8 @@ static int read_choice(struct ir_request *r, struct json_span v, struct arena *a
     }
     if (v.type == JSON_OBJECT && ir_is(ir_text(json_get(v.raw, STR("type"))), "allowed_tools"))
         return read_allowed(r, v.raw, a, e);
-    struct str name = ir_text(json_path(v.raw, "function.name"));
-    if (!name.p)
-        name = ir_text(json_get(v.raw, STR("name"))); /* function_call of old */
     r->tool_choice.mode = IR_CHOICE_NAMED;
-    return add_only(r, a, name) ? 0 : member_wrong(e, "tool_choice");
+    return add_only(r, a, chosen_name(v.raw)) ? 0 : member_wrong(e, "tool_choice");
 }
 
 /* --- settings ------------------------------------------------------------------------------- */
@@ -240,6 +260,14 @@ static int read_reasoning(struct ir_request *r, struct json_span v, struct arena
     return 0;
 }
 
+static int read_modes(struct ir_request *r, struct json_span v, struct arena *a, struct err *e)
+{
+    (void)a;
+    r->modes_raw = v.raw;
+    r->modes = ir_modes_of(v);
+    return v.type == JSON_ARRAY ? 0 : member_wrong(e, "modalities");
+}
+
 static int read_max(struct ir_request *r, struct json_span v, struct arena *a, struct err *e)
 {
     int64_t n;
@@ -283,6 +311,7 @@ static const struct member_rule rules[] = {
     {"response_format", MEMBER_FN, 0, read_format},
     {"reasoning_effort", MEMBER_FN, 0, read_effort},
     {"reasoning", MEMBER_FN, 0, read_reasoning},
+    {"modalities", MEMBER_FN, 0, read_modes},
     {"verbosity", MEMBER_TEXT, AT(verbosity)},
     {"service_tier", MEMBER_TEXT, AT(service_tier)},
     {"user", MEMBER_TEXT, AT(user)},

@@ -118,6 +118,8 @@ static void turn(struct stream_reader *s, unsigned i, bool all)
             running = true;
         }
         bool more = c->active + 1 < c->call_count;
+        if (all && running && call->custom)
+            EMIT(s, i, .kind = IR_EV_CALL_ARGS, .text = CUSTOM_CLOSE);
         if (!all && !(call->scan.whole && more))
             return;
         call->over = true;
@@ -146,14 +148,32 @@ static void call_arguments(struct stream_reader *s, unsigned i, struct chat_call
             "to be put in order\",\"type\":\"server_error\"}}"), 502);
 }
 
+/* The text of a custom tool as JSON's. */
+static void custom_input(struct stream_reader *s, unsigned i, struct chat_call *call,
+    struct str fragment)
+{
+    struct buf text;
+    if (!fragment.n)
+        return;
+    buf_init(&text, STREAM_WHOLE_MAX);
+    json_quote(&text, fragment);
+    if (text.err)
+        stream_emit_error(s, STR("{\"error\":\"a chunk is too large\"}"), 502);
+    else
+        call_arguments(s, i, call, str_n(text.p + 1, text.n - 2));
+    buf_fini(&text);
+}
+
 static void read_call(struct stream_reader *s, unsigned i, struct json_span v, int64_t place)
 {
     struct chat_choice *c = &((struct chat_reader *)s->state)->choice[i];
-    struct json_want w[] = {{STR("index")}, {STR("id")}, {STR("function")}};
-    struct json_want f[] = {{STR("name")}, {STR("arguments")}};
+    struct json_want w[] = {{STR("index")}, {STR("id")}, {STR("function")}, {STR("custom")}};
+    struct json_want f[] = {{STR("name")}, {STR("arguments")}, {STR("input")}};
     int64_t index = place;
-    if (json_scan(v.raw, w, ARRAY_LEN(w)) < 0 || w[2].value.type != JSON_OBJECT ||
-        json_scan(w[2].value.raw, f, ARRAY_LEN(f)) < 0)
+    if (json_scan(v.raw, w, ARRAY_LEN(w)) < 0)
+        return;
+    bool custom = w[2].value.type != JSON_OBJECT;
+    if (json_scan(w[custom ? 3 : 2].value.raw, f, ARRAY_LEN(f)) < 0)
         return;
     if (w[0].value.type == JSON_NUMBER && json_i64(w[0].value, &index) < 0)
         return;
@@ -165,8 +185,13 @@ static void read_call(struct stream_reader *s, unsigned i, struct json_span v, i
     struct str name = ir_text(f[0].value);
     if (name.n && !call->name.n)
         buf_put_str(&call->name, name);
+    if (custom && !call->custom)
+        call_arguments(s, i, call, CUSTOM_OPEN);
+    call->custom |= custom;
     turn(s, i, false);
-    if (f[1].value.type == JSON_OBJECT && !call->scan.begun) { /* some send an object */
+    if (custom) {
+        custom_input(s, i, call, ir_text(f[2].value));
+    } else if (f[1].value.type == JSON_OBJECT && !call->scan.begun) { /* some send an object */
         struct buf text;
         buf_init(&text, STREAM_HOLD_MAX);
         json_quote(&text, f[1].value.raw);
@@ -289,11 +314,42 @@ static void read_sources(struct stream_reader *s, unsigned i)
             EMIT(s, i, .kind = IR_EV_CITATION, .citation = &one);
 }
 
+/* Whole. */
+static bool tell_image(void *ctx, struct ir_part *part)
+{
+    struct parts_to *to = ctx;
+    open_part(to->s, to->choice, CHAT_OPEN_NONE);
+    EMIT(to->s, to->choice, .kind = IR_EV_MEDIA, .raw = part->raw, .media = &part->media);
+    ((struct chat_reader *)to->s->state)->choice[to->choice].part++;
+    return true;
+}
+
+static void read_images(struct stream_reader *s, unsigned i, struct json_span list)
+{
+    struct arena a;
+    struct parts_to to = {s, i};
+    struct chat_sink sink = {.a = &a, .add = tell_image, .ctx = &to};
+    arena_init(&a, 2048, STREAM_HOLD_MAX);
+    chat_read_images(list, &sink);
+    arena_fini(&a);
+}
+
+/* In pieces of samples, beside the words that they say. */
+static void read_sound(struct stream_reader *s, unsigned i, struct json_span audio)
+{
+    struct ir_media m = {.kind = IR_AUDIO, .mime = STR("audio/L16;rate=24000")};
+    text(s, i, CHAT_OPEN_TEXT, ir_text(json_get(audio.raw, STR("transcript"))), STR_NULL);
+    m.data = ir_text(json_get(audio.raw, STR("data")));
+    m.file_id = ir_text(json_get(audio.raw, STR("id")));
+    if (m.data.n)
+        EMIT(s, i, .kind = IR_EV_MEDIA, .raw = CHAT_AUDIO, .media = &m);
+}
+
 static void read_delta(struct stream_reader *s, unsigned i, struct str delta, struct str logprobs)
 {
     struct json_want w[] = {{STR("content")}, {STR("tool_calls")}, {STR("refusal")},
         {STR("reasoning_content")}, {STR("reasoning")}, {STR("reasoning_details")},
-        {STR("annotations")}, {STR("function_call")}, {STR("audio")}};
+        {STR("annotations")}, {STR("function_call")}, {STR("audio")}, {STR("images")}};
     struct json_span key, v;
     if (json_scan(delta, w, ARRAY_LEN(w)) < 0)
         return;
@@ -308,10 +364,10 @@ static void read_delta(struct stream_reader *s, unsigned i, struct str delta, st
     read_content(s, i, w[0].value, logprobs);
     if (w[6].count)
         read_citations(s, i, w[6].value);
-    if (w[8].value.type == JSON_OBJECT) {
-        text(s, i, CHAT_OPEN_TEXT, ir_text(json_get(w[8].value.raw, STR("transcript"))), STR_NULL);
-        c->sounds |= json_get(w[8].value.raw, STR("data")).type == JSON_STRING;
-    }
+    if (w[8].value.type == JSON_OBJECT)
+        read_sound(s, i, w[8].value);
+    if (w[9].count)
+        read_images(s, i, w[9].value);
     text(s, i, CHAT_OPEN_REFUSAL, ir_text(w[2].value), STR_NULL);
     struct json_iter it = json_iter(w[1].value.raw);
     for (int64_t place = 0; w[1].value.type == JSON_ARRAY && json_next(&it, &key, &v); place++)
@@ -330,8 +386,6 @@ static void finish(struct stream_reader *s, unsigned i, struct str native)
     turn(s, i, true);
     end_part(s, i);
     c->finished = true;
-    if (c->sounds)
-        EMIT(s, i, .kind = IR_EV_OPAQUE, .raw = CHAT_AUDIO);
     if (why == IR_FINISH_STOP && c->call_count)
         why = IR_FINISH_TOOLS;
     EMIT(s, i, .kind = IR_EV_FINISH, .finish = why, .finish_native = native);

@@ -1,6 +1,7 @@
 /* openai_chat_stream_write.c: events → chunks of a chat completion, in the order in which OpenAI
  * sends them: a chunk with the role, deltas, one with finish_reason, the usage (where it was asked
  * for) with no choices, [DONE]. */
+#include "proxy/dialect/media.h"
 #include "proxy/dialect/openai_chat.h"
 
 static void make_head(struct stream_writer *s, const struct ir_event *ev)
@@ -8,6 +9,7 @@ static void make_head(struct stream_writer *s, const struct ir_event *ev)
     struct chat_writer *c = s->state;
     buf_init(&c->head, 8192);
     buf_init(&c->tier, 1024);
+    buf_init(&c->input, STREAM_WHOLE_MAX);
     for (size_t i = 0; i < CHAT_CHOICES; i++)
         buf_init(&c->thought[i], STREAM_HOLD_MAX);
     buf_puts(&c->head, "data: {\"id\":");
@@ -94,6 +96,43 @@ static void delta_proof(struct stream_writer *s, const struct ir_event *ev, stru
     end(s, &w, NULL, STR_NULL);
 }
 
+static void delta_custom(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
+{
+    static const struct dialect_error large = {.status = 502, .code = {"answer_too_large", 16},
+        .message = {"the input of a custom tool is too large to be translated", 56}};
+    struct chat_writer *c = s->state;
+    bool first = ev->kind == IR_EV_CALL_START;
+    struct custom_scan *scan = &c->scan[ev->choice];
+    buf_reset(&c->input);
+    if (first)
+        custom_begin(scan);
+    custom_feed(scan, ev->text, &c->input);
+    if (ev->kind == IR_EV_PART_END)
+        custom_end(scan, &c->input);
+    if (scan->odd.err || c->input.err) {
+        dialect_write_stream_error(WIRE_CHAT, &large, out);
+        c->failed = true;
+    }
+    if (c->failed || (!first && !c->input.n))
+        return;
+    struct json_writer w = begin(s, ev->choice, out);
+    json_array_begin(&w, "tool_calls");
+    json_object_begin(&w, NULL);
+    json_put_int(&w, "index", first ? c->calls[ev->choice]++ : c->calls[ev->choice] - 1);
+    if (first) {
+        ir_put_text(&w, "id", ev->id);
+        json_put_c(&w, "type", "custom");
+    }
+    json_object_begin(&w, "custom");
+    if (first)
+        ir_put_text(&w, "name", ev->name);
+    ir_put_text(&w, "input", c->input.n ? buf_str(&c->input) : STR(""));
+    json_object_end(&w);
+    json_object_end(&w);
+    json_array_end(&w);
+    end(s, &w, NULL, STR_NULL);
+}
+
 static void delta_call(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
 {
     struct chat_writer *c = s->state;
@@ -135,6 +174,32 @@ static void delta_citation(struct stream_writer *s, const struct ir_event *ev, s
     end(s, &w, NULL, STR_NULL);
 }
 
+static void delta_media(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
+{
+    struct chat_writer *c = s->state;
+    const struct ir_media *m = ev->media;
+    bool image = m->kind == IR_IMAGE && (m->data.p || m->url.p);
+    if (!image && (m->kind != IR_AUDIO || !m->data.p)) {
+        media_dropped(s->notes, m);
+        return;
+    }
+    struct json_writer w = begin(s, ev->choice, out);
+    if (image) {
+        json_array_begin(&w, "images");
+        chat_put_image(&w, m, c->images[ev->choice]++);
+        json_array_end(&w);
+    } else {
+        json_object_begin(&w, "audio");
+        if (m->file_id.p)
+            ir_put_text(&w, "id", m->file_id);
+        else
+            json_put_str(&w, "id", s->client->fallback_id);
+        ir_put_text(&w, "data", m->data);
+        json_object_end(&w);
+    }
+    end(s, &w, NULL, STR_NULL);
+}
+
 static void done(struct stream_writer *s, struct buf *out)
 {
     struct chat_writer *c = s->state;
@@ -156,7 +221,7 @@ static void done(struct stream_writer *s, struct buf *out)
 void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
 {
     struct chat_writer *c = s->state;
-    if (ev->choice >= CHAT_CHOICES)
+    if (ev->choice >= CHAT_CHOICES || c->failed)
         return;
     uint32_t bit = 1u << ev->choice;
     if (!c->head.n && ev->kind != IR_EV_ERROR && ev->kind != IR_EV_PING)
@@ -180,11 +245,20 @@ void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct
         break;
     case IR_EV_CALL_START:
     case IR_EV_CALL_ARGS:
+        if (ev->kind == IR_EV_CALL_START && custom_is_named(s->client->request, ev->name))
+            c->custom |= bit;
+        if (c->custom & bit) {
+            delta_custom(s, ev, out);
+            break;
+        }
         delta_call(s, ev, out);
         c->bare = ev->text.n ? c->bare & ~bit : ev->kind == IR_EV_CALL_START ? c->bare | bit : c->bare;
         break;
     case IR_EV_CITATION:
         delta_citation(s, ev, out);
+        break;
+    case IR_EV_MEDIA:
+        delta_media(s, ev, out);
         break;
     case IR_EV_FINISH: {
         struct json_writer w = begin(s, ev->choice, out);
@@ -212,6 +286,9 @@ void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct
             struct ir_event none = {.kind = IR_EV_CALL_ARGS, .choice = ev->choice, .text = STR("{}")};
             delta_call(s, &none, out);
         }
+        if (c->custom & bit)
+            delta_custom(s, ev, out);
+        c->custom &= ~bit;
         c->bare &= ~bit;
         buf_reset(&c->thought[ev->choice]);
         break;
@@ -228,6 +305,9 @@ void chat_writer_fini(struct stream_writer *s)
     struct chat_writer *c = s->state;
     buf_fini(&c->head);
     buf_fini(&c->tier);
-    for (size_t i = 0; i < CHAT_CHOICES; i++)
+    buf_fini(&c->input);
+    for (size_t i = 0; i < CHAT_CHOICES; i++) {
         buf_fini(&c->thought[i]);
+        custom_fini(&c->scan[i]);
+    }
 }

@@ -65,7 +65,7 @@ static size_t put_tools(struct json_writer *w, const struct ir_request *r,
             continue;
         if (n++ == 0)
             json_array_begin(w, "tools");
-        if (t->name.p)
+        if (t->name.p && !(t->custom && t->origin == WIRE_CHAT))
             put_tool(w, t, q, notes);
         else
             json_put_raw(w, NULL, t->raw);
@@ -75,10 +75,12 @@ static size_t put_tools(struct json_writer *w, const struct ir_request *r,
     return n;
 }
 
-static void put_function_name(struct json_writer *w, struct str name)
+/* Of another dialect a custom tool was made a function. */
+static void put_function_name(struct json_writer *w, const struct ir_request *r, struct str name)
 {
-    json_put_c(w, "type", "function");
-    json_object_begin(w, "function");
+    bool custom = r->origin == WIRE_CHAT && custom_is_named(r, name);
+    json_put_c(w, "type", custom ? "custom" : "function");
+    json_object_begin(w, custom ? "custom" : "function");
     ir_put_text(w, "name", name);
     json_object_end(w);
 }
@@ -92,7 +94,7 @@ static void put_allowed(struct json_writer *w, const struct ir_request *r)
     json_array_begin(w, "tools");
     for (const struct ir_name *n = r->tool_choice.only; n; n = n->next) {
         json_object_begin(w, NULL);
-        put_function_name(w, n->name);
+        put_function_name(w, r, n->name);
         json_object_end(w);
     }
     json_array_end(w);
@@ -111,7 +113,7 @@ static void put_choice(struct json_writer *w, const struct ir_request *r,
         return;
     case IR_CHOICE_NAMED:
         json_object_begin(w, "tool_choice");
-        put_function_name(w, r->tool_choice.only->name);
+        put_function_name(w, r, r->tool_choice.only->name);
         json_object_end(w);
         return;
     case IR_CHOICE_AUTO:
@@ -229,6 +231,19 @@ static void put_reasoning(struct json_writer *w, const struct ir_request *r,
     json_put_c(w, "reasoning_effort", ir_effort_name(effort));
 }
 
+/* Sound is asked of OpenAI with a voice, which nobody else names. */
+static void put_modes(struct json_writer *w, const struct ir_request *r, const struct spoke_quirks *q,
+    struct ir_notes *notes)
+{
+    bool images = r->modes & IR_MODE_IMAGE && !(r->modes & IR_MODE_AUDIO);
+    if (r->origin == WIRE_CHAT)
+        ir_put_raw(w, "modalities", r->modes_raw);
+    else if (images && q->bits & SPOKE_IMAGES)
+        json_put_raw(w, "modalities", STR("[\"image\",\"text\"]"));
+    else
+        ir_dropped_modes(notes, r);
+}
+
 static void put_rest(struct json_writer *w, const struct ir_request *r, struct ir_notes *notes)
 {
     if (r->origin == WIRE_CHAT) {
@@ -265,6 +280,7 @@ int chat_write_request(const struct ir_request *r, const struct spoke_target *t,
     put_stop(&w, r, t, notes);
     put_format(&w, r, q, notes);
     put_reasoning(&w, r, t, notes);
+    put_modes(&w, r, q, notes);
     if (r->logprobs != IR_UNSAID)
         json_put_bool(&w, "logprobs", r->logprobs == IR_YES);
     ir_put_raw(&w, "top_logprobs", r->top_logprobs);

@@ -1,5 +1,6 @@
 /* proof.c: see proof.h. The kind is a word in front of what is sealed; no signature has a colon. */
 #include "proxy/dialect/proof.h"
+#include "proxy/dialect/seal.h"
 
 static const char *const words[] = {
     [PROOF_REASONING] = "",

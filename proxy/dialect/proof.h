@@ -1,4 +1,4 @@
-/* proof.h: what a seal (ir.h) holds where a dialect has one opaque field for several things: the
+/* proof.h: what a seal (seal.h) holds where a dialect has one opaque field for several things: the
  * signature of a reasoning, or reasoning that only its maker can read.
  *
  *     proof_put(w, "thoughtSignature", PROOF_REDACTED, WIRE_MESSAGES, data);

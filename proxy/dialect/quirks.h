@@ -24,6 +24,7 @@ enum spoke_quirk {
     SPOKE_PLAIN_TEXT = 2048,     /* content of text alone must be one string */
     SPOKE_TOP_K = 4096,          /* takes top_k */
     SPOKE_GOOGLE_PROOFS = 16384, /* takes Gemini's proof on a call (extra_content); others refuse it */
+    SPOKE_IMAGES = 32768,        /* makes images, and takes those it made back (message.images) */
     SPOKE_ALLOWED_TOOLS = 8192   /* takes tool_choice allowed_tools; others are shown those tools alone */
 };
 

@@ -7,6 +7,7 @@
 #ifndef POINTSMAN_RESPONSES_H
 #define POINTSMAN_RESPONSES_H
 
+#include "proxy/dialect/custom.h"
 #include "proxy/dialect/members.h"
 #include "proxy/dialect/proof.h"
 #include "proxy/dialect/rest.h"
@@ -22,9 +23,6 @@ struct responses_sink {
 };
 bool responses_read_item(struct json_span item, const struct responses_sink *sink);
 bool responses_read_citation(struct json_span annotation, int64_t before, struct ir_citation *out);
-/* {"input":"…"} from the text of a custom tool's call, and back: STR_NULL where there is none. */
-struct str responses_custom_arguments(struct str input, struct arena *a);
-struct str responses_custom_input(struct str arguments);
 
 /* responses_tools.c */
 #define RESPONSES_MORE_TOOLS "input.additional_tools" /* in request->rest: such an item */
@@ -38,7 +36,6 @@ void responses_put_choice(struct json_writer *w, const struct ir_request *r);
 /* The name that other dialects call it by; and back: "name" and, where it has one, "namespace". */
 struct str responses_flat_name(struct str space, struct str name, struct arena *a);
 void responses_put_name(struct json_writer *w, const struct ir_tool *t, struct str name);
-const struct ir_tool *responses_tool(const struct ir_request *r, struct str name); /* or NULL */
 
 /* responses_read.c */
 int responses_read_request(struct str body, struct arena *a, struct ir_request *out, struct err *e);
@@ -54,6 +51,10 @@ int responses_read_answer(struct str body, const struct spoke_quirks *q, struct 
 int responses_write_answer(const struct ir_answer *answer, const struct spoke_client *c,
     struct arena *a, struct buf *out, struct ir_notes *notes, struct err *e);
 enum ir_finish responses_finish(struct json_span response, bool calls);
+/* An image_generation_call: only images in base64 have that form, others are noted (false). */
+bool responses_says_image(const struct ir_part *p);
+bool responses_put_image(struct json_writer *w, const char *key, const struct ir_part *p, struct str id,
+    struct ir_notes *notes);
 /* Its place counts from the beginning of the text after `before` characters. */
 void responses_put_citation(struct json_writer *w, const struct ir_citation *c, int64_t before);
 void responses_put_usage(struct json_writer *w, const struct usage *u);
@@ -84,6 +85,7 @@ struct responses_reader {
     bool in_part, spoke;      /* a part was begun; the item said something in deltas */
     int64_t chars, begun;     /* of all texts; of those before the open part */
     bool raw_reasoning;       /* reasoning_text, not its summary */
+    bool custom;              /* the open call is of a custom tool */
     uint64_t left;            /* items (by index, the first 64) that were left before they were done */
     struct buf held;          /* items that were done while another was open, comma between them */
 };
@@ -103,6 +105,7 @@ struct responses_writer {
     enum wire origin;         /* of the reasoning under way */
     const struct ir_tool *tool; /* that is called; NULL: not one of the request's */
     bool ready, started, in_part, custom, said_usage, over;
+    struct custom_scan scan;  /* of a custom call */
     unsigned index, content, annotation_count;
     int64_t chars;            /* of the finished texts */
     int64_t sequence;
@@ -112,6 +115,8 @@ struct responses_writer {
 void responses_write_event(struct stream_writer *s, const struct ir_event *ev, struct buf *out);
 void responses_writer_fini(struct stream_writer *s);
 
+/* Of an image that is told as an item of its own. */
+struct str responses_image_id(struct responses_writer *r);
 /* responses_stream_items.c: one event, and those of the open item. */
 struct json_writer responses_event(struct responses_writer *r, struct buf *out, const char *type);
 void responses_event_end(struct json_writer *w);

@@ -1,4 +1,5 @@
 /* responses_answer.c: a response object read and written. */
+#include "proxy/dialect/media.h"
 #include "proxy/dialect/places.h"
 #include "proxy/dialect/responses.h"
 #include "proxy/dialect/retell.h"
@@ -106,6 +107,34 @@ void responses_put_citation(struct json_writer *w, const struct ir_citation *c, 
         json_put_raw(w, "index", c->index.p ? c->index : STR("0"));
     }
     json_object_end(w);
+}
+
+bool responses_says_image(const struct ir_part *p)
+{
+    return (p->origin == WIRE_RESPONSES && p->raw.p) || (p->media.kind == IR_IMAGE && p->media.data.p);
+}
+
+bool responses_put_image(struct json_writer *w, const char *key, const struct ir_part *p, struct str id,
+    struct ir_notes *notes)
+{
+    const struct ir_media *m = &p->media;
+    if (!responses_says_image(p)) {
+        media_dropped(notes, m);
+        return false;
+    }
+    if (p->origin == WIRE_RESPONSES && p->raw.p) {
+        json_put_raw(w, key, p->raw);
+        return true;
+    }
+    json_object_begin(w, key);
+    json_put_c(w, "type", "image_generation_call");
+    ir_put_text(w, "id", id);
+    json_put_c(w, "status", "completed");
+    if (str_starts(m->mime, STR("image/")))
+        ir_put_text(w, "output_format", str_from(m->mime, 6));
+    ir_put_text(w, "result", m->data);
+    json_object_end(w);
+    return true;
 }
 
 void responses_put_usage(struct json_writer *w, const struct usage *u)

@@ -150,16 +150,6 @@ static bool read_message(const struct responses_sink *s, struct json_span item)
 
 /* --- calls and results ---------------------------------------------------------------------- */
 
-struct str responses_custom_arguments(struct str input, struct arena *a)
-{
-    return arena_printf(a, "{\"input\":\"" STR_FMT "\"}", STR_ARG(input));
-}
-
-struct str responses_custom_input(struct str arguments)
-{
-    return ir_text(json_get(arguments, STR("input")));
-}
-
 static bool read_call(const struct responses_sink *s, struct json_span item, bool custom)
 {
     struct ir_part *p = new_part(s, IR_CALL, item);
@@ -170,8 +160,9 @@ static bool read_call(const struct responses_sink *s, struct json_span item, boo
     if (!p->id.p)
         p->id = p->item_id;
     p->name = responses_flat_name(member(item, "namespace"), member(item, "name"), s->a);
+    p->custom = custom;
     if (custom)
-        p->arguments = responses_custom_arguments(member(item, "input"), s->a);
+        p->arguments = custom_arguments(member(item, "input"), s->a);
     else
         ir_set_arguments(p, member(item, "arguments"), s->a);
     return s->add(s->ctx, IR_ASSISTANT, p);
@@ -245,6 +236,21 @@ static bool read_reasoning(const struct responses_sink *s, struct json_span item
     return s->add(s->ctx, IR_ASSISTANT, p);
 }
 
+/* An image that was made: {id, status, result: base64, output_format, …}. */
+static bool read_made_image(const struct responses_sink *s, struct json_span item)
+{
+    struct str data = member(item, "result"), format = member(item, "output_format");
+    struct ir_part *p = new_part(s, data.n ? IR_MEDIA : IR_OPAQUE, item);
+    if (!p)
+        return false;
+    p->item_id = member(item, "id");
+    p->media.kind = IR_IMAGE;
+    p->media.data = data;
+    p->media.mime = ir_is(format, "jpeg") ? STR("image/jpeg")
+        : ir_is(format, "webp") ? STR("image/webp") : STR("image/png");
+    return s->add(s->ctx, IR_ASSISTANT, p);
+}
+
 bool responses_read_item(struct json_span item, const struct responses_sink *s)
 {
     struct str type = member(item, "type");
@@ -258,6 +264,8 @@ bool responses_read_item(struct json_span item, const struct responses_sink *s)
         return read_result(s, item);
     if (ir_is(type, "reasoning"))
         return read_reasoning(s, item);
+    if (ir_is(type, "image_generation_call"))
+        return read_made_image(s, item);
     if ((ir_is(type, "item_reference") || ir_is(type, "additional_tools")) && s->aside)
         return s->aside(s->ctx, type, item);
     struct ir_part *p = new_part(s, IR_OPAQUE, item);

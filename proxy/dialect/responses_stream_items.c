@@ -36,9 +36,9 @@ static const char *prefix_of(const struct responses_writer *r)
 }
 
 /* Sixteen digits that are the same for the same answer, and its place. */
-static void make_id(struct responses_writer *r)
+static void make_id(struct responses_writer *r, const char *prefix)
 {
-    snprintf(r->item_id, sizeof r->item_id, "%s%016llx%04x", prefix_of(r),
+    snprintf(r->item_id, sizeof r->item_id, "%s%016llx%04x", prefix,
         (unsigned long long)str_hash(buf_str(&r->id)), r->index & 0xffff);
 }
 
@@ -50,6 +50,12 @@ static struct json_writer begin_inside(struct responses_writer *r, struct buf *o
     json_put_c(&w, "item_id", r->item_id);
     json_put_int(&w, "output_index", r->index);
     return w;
+}
+
+struct str responses_image_id(struct responses_writer *r)
+{
+    make_id(r, "ig_");
+    return str_c(r->item_id);
 }
 
 /* --- items ---------------------------------------------------------------------------------- */
@@ -92,27 +98,13 @@ static void put_message_item(struct responses_writer *r, struct json_writer *w, 
     json_array_end(w);
 }
 
-/* The text of a custom tool's call out of {"input":…}; the JSON itself where it is not that. */
-static struct str custom_input(struct responses_writer *r, struct arena *a)
-{
-    struct str object = ir_object_of(buf_str(&r->text), a);
-    struct str input = object.p ? responses_custom_input(object) : STR_NULL;
-    return input.p ? input : buf_str(&r->text);
-}
-
 static void put_call_item(struct responses_writer *r, struct json_writer *w, bool done)
 {
-    struct arena a;
-    arena_init(&a, 4096, 2 * (size_t)STREAM_WHOLE_MAX);
     json_put_c(w, "type", r->custom ? "custom_tool_call" : "function_call");
     json_put_c(w, "status", done ? "completed" : "in_progress");
     ir_put_text(w, "call_id", buf_str(&r->call_id));
     responses_put_name(w, r->tool, buf_str(&r->name));
-    if (r->custom)
-        ir_put_text(w, "input", done ? custom_input(r, &a) : STR(""));
-    else
-        ir_put_text(w, "arguments", done ? buf_str(&r->text) : STR(""));
-    arena_fini(&a);
+    ir_put_text(w, r->custom ? "input" : "arguments", done && r->text.n ? buf_str(&r->text) : STR(""));
 }
 
 static void put_item(struct responses_writer *r, struct json_writer *w, const char *key, bool done)
@@ -131,7 +123,7 @@ static void put_item(struct responses_writer *r, struct json_writer *w, const ch
 void responses_item_added(struct responses_writer *r, enum responses_open open, struct buf *out)
 {
     r->open = open;
-    make_id(r);
+    make_id(r, prefix_of(r));
     r->content = r->annotation_count = 0;
     buf_reset(&r->parts);
     buf_reset(&r->text);
@@ -310,35 +302,42 @@ void responses_summary_done(struct responses_writer *r, struct buf *out)
 
 /* --- calls ---------------------------------------------------------------------------------- */
 
+/* What came to the text of the call from `at` on. */
+static void call_delta(struct responses_writer *r, size_t at, struct buf *out)
+{
+    if (at == r->text.n)
+        return;
+    struct json_writer w = begin_inside(r, out, r->custom ? "response.custom_tool_call_input.delta"
+                                                          : "response.function_call_arguments.delta");
+    ir_put_text(&w, "delta", str_from(buf_str(&r->text), at));
+    responses_event_end(&w);
+}
+
 void responses_call_delta(struct responses_writer *r, const struct ir_event *ev, struct buf *out)
 {
-    buf_put_str(&r->text, ev->text);
-    if (r->custom || !ev->text.n)
-        return; /* the input of a custom tool is told when it is whole */
-    struct json_writer w = begin_inside(r, out, "response.function_call_arguments.delta");
-    ir_put_text(&w, "delta", ev->text);
-    responses_event_end(&w);
+    size_t at = r->text.n;
+    if (r->custom)
+        custom_feed(&r->scan, ev->text, &r->text);
+    else
+        buf_put_str(&r->text, ev->text);
+    call_delta(r, at, out);
 }
 
 void responses_call_done(struct responses_writer *r, struct buf *out)
 {
-    struct arena a;
     struct json_writer w;
-    arena_init(&a, 4096, 2 * (size_t)STREAM_WHOLE_MAX);
-    if (!r->text.n)
-        buf_puts(&r->text, "{}");
+    size_t at = r->text.n;
     if (r->custom) {
-        struct str input = custom_input(r, &a);
-        w = begin_inside(r, out, "response.custom_tool_call_input.delta");
-        ir_put_text(&w, "delta", input);
-        responses_event_end(&w);
+        custom_end(&r->scan, &r->text);
+        call_delta(r, at, out);
         w = begin_inside(r, out, "response.custom_tool_call_input.done");
-        ir_put_text(&w, "input", input);
+        ir_put_text(&w, "input", r->text.n ? buf_str(&r->text) : STR(""));
     } else {
+        if (!r->text.n)
+            buf_puts(&r->text, "{}");
         w = begin_inside(r, out, "response.function_call_arguments.done");
         ir_put_text(&w, "name", r->tool && r->tool->inner.p ? r->tool->inner : buf_str(&r->name));
         ir_put_text(&w, "arguments", buf_str(&r->text));
     }
     responses_event_end(&w);
-    arena_fini(&a);
 }

@@ -69,6 +69,10 @@ static bool tell_part(void *ctx, enum ir_role role, struct ir_part *p)
         EMIT(s, .kind = IR_EV_CALL_ARGS, .text = p->arguments.p
             ? ir_text_of(&r->a, p->arguments) : p->broken);
         break;
+    case IR_MEDIA:
+        EMIT(s, .kind = IR_EV_MEDIA, .raw = p->raw, .media = &p->media, .item_id = p->item_id);
+        r->part++;
+        return true;
     default:
         EMIT(s, .kind = IR_EV_OPAQUE, .raw = p->raw);
         r->part++;
@@ -117,13 +121,36 @@ static void item_added(struct stream_reader *s, struct json_span item, int64_t i
         r->open = RESPONSES_MESSAGE;
     } else if (ir_is(type, "reasoning")) {
         r->open = RESPONSES_REASONING;
-    } else if (ir_is(type, "function_call") && id.n && name.n) {
+    } else if ((ir_is(type, "function_call") || ir_is(type, "custom_tool_call")) && id.n && name.n) {
         r->open = RESPONSES_CALL;
         r->in_part = true;
+        r->custom = ir_is(type, "custom_tool_call");
         r->calls++;
         EMIT(s, .kind = IR_EV_CALL_START, .id = id, .name = name,
             .item_id = ir_text(json_get(item.raw, STR("id"))));
     }
+}
+
+static void call_delta(struct stream_reader *s, struct str text)
+{
+    struct responses_reader *r = s->state;
+    if (r->custom && !r->spoke)
+        EMIT(s, .kind = IR_EV_CALL_ARGS, .text = CUSTOM_OPEN);
+    if (text.n)
+        EMIT(s, .kind = IR_EV_CALL_ARGS, .text = r->custom ? ir_text_of(&r->a, text) : text);
+    r->spoke = true;
+}
+
+static void call_done(struct stream_reader *s, struct json_span item)
+{
+    struct responses_reader *r = s->state;
+    struct str text = ir_text(json_get(item.raw, r->custom ? STR("input") : STR("arguments")));
+    r->items++;
+    if (!r->spoke)
+        call_delta(s, text.n || r->custom ? text : STR("{}"));
+    if (r->custom)
+        EMIT(s, .kind = IR_EV_CALL_ARGS, .text = CUSTOM_CLOSE);
+    end_part(s);
 }
 
 static void reasoning_done(struct stream_reader *s, struct json_span item)
@@ -161,7 +188,6 @@ static void tell_held(struct stream_reader *s)
 static void item_done(struct stream_reader *s, struct json_span item, int64_t index)
 {
     struct responses_reader *r = s->state;
-    struct str text = ir_text(json_get(item.raw, STR("arguments")));
     if (r->left & bit_of(index))
         return;
     if (r->open != RESPONSES_NONE && index != r->index) {
@@ -175,10 +201,7 @@ static void item_done(struct stream_reader *s, struct json_span item, int64_t in
     enum responses_open open = r->open;
     r->open = RESPONSES_NONE;
     if (open == RESPONSES_CALL) {
-        r->items++;
-        if (!r->spoke)
-            EMIT(s, .kind = IR_EV_CALL_ARGS, .text = text.n ? text : STR("{}"));
-        end_part(s);
+        call_done(s, item);
     } else if (!r->spoke) {
         tell_whole(s, item);
     } else {
@@ -264,12 +287,11 @@ static void read_delta(struct stream_reader *s, struct str type, struct json_spa
         if (is_open(r, RESPONSES_MESSAGE, index))
             content_delta(s, ir_is(type, "response.refusal.delta") ? IR_EV_REFUSAL : IR_EV_TEXT, data,
                 integer(data, "content_index"));
-    } else if (ir_is(type, "response.function_call_arguments.delta")) {
+    } else if (ir_is(type, "response.function_call_arguments.delta") ||
+               ir_is(type, "response.custom_tool_call_input.delta")) {
         struct str text = ir_text(json_get(data.raw, STR("delta")));
-        if (is_open(r, RESPONSES_CALL, index) && text.n) {
-            r->spoke = true;
-            EMIT(s, .kind = IR_EV_CALL_ARGS, .text = text);
-        }
+        if (is_open(r, RESPONSES_CALL, index) && text.n)
+            call_delta(s, text);
     } else if (ir_is(type, "response.reasoning_summary_text.delta")) {
         if (is_open(r, RESPONSES_REASONING, index))
             reasoning_delta(s, data, integer(data, "summary_index"), false);

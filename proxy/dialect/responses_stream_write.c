@@ -8,7 +8,7 @@
 
 #define BUFS(r) \
     {&(r)->items, &(r)->parts, &(r)->text, &(r)->annotations, &(r)->logprobs, &(r)->signature, \
-        &(r)->id, &(r)->model, &(r)->created, &(r)->tier, &(r)->call_id, &(r)->name}
+        &(r)->id, &(r)->model, &(r)->created, &(r)->tier, &(r)->call_id, &(r)->name, &(r)->scan.odd}
 
 /* --- the response -------------------------------------------------------------------------- */
 
@@ -95,8 +95,10 @@ static void call_start(struct stream_writer *s, const struct ir_event *ev, struc
     buf_reset(&r->name);
     buf_put_str(&r->call_id, ev->id);
     buf_put_str(&r->name, ev->name);
-    r->tool = responses_tool(s->client->request, ev->name);
-    r->custom = r->tool && ir_is(r->tool->type, "custom");
+    r->tool = ir_tool_named(s->client->request, ev->name);
+    r->custom = r->tool && r->tool->custom;
+    if (r->custom)
+        custom_begin(&r->scan);
     responses_item_added(r, RESPONSES_CALL, out);
 }
 
@@ -132,6 +134,25 @@ static void opaque(struct stream_writer *s, const struct ir_event *ev, struct bu
         buf_putc(&r->items, ',');
     buf_put_str(&r->items, ev->raw);
     r->index++;
+}
+
+static void image(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
+{
+    struct responses_writer *r = s->state;
+    struct ir_part p = {.kind = IR_MEDIA, .origin = ev->origin, .raw = ev->raw, .media = *ev->media};
+    struct ir_event whole = {.origin = WIRE_RESPONSES};
+    struct buf item;
+    if (responses_says_image(&p))
+        close_item(r, out);
+    buf_init(&item, STREAM_WHOLE_MAX);
+    struct json_writer w = json_writer(&item);
+    if (responses_put_image(&w, NULL, &p, responses_image_id(r), s->notes)) {
+        whole.raw = buf_str(&item);
+        opaque(s, &whole, out);
+    }
+    if (item.err)
+        r->items.err = item.err;
+    buf_fini(&item);
 }
 
 /* A message stays open for the next text; everything else is over. */
@@ -223,6 +244,9 @@ static void write_content(struct stream_writer *s, const struct ir_event *ev, st
         return;
     case IR_EV_OPAQUE:
         opaque(s, ev, out);
+        return;
+    case IR_EV_MEDIA:
+        image(s, ev, out);
         return;
     default:
         part_end(r, out);

@@ -26,28 +26,7 @@ struct str responses_flat_name(struct str space, struct str name, struct arena *
         (unsigned)str_hash(flat));
 }
 
-const struct ir_tool *responses_tool(const struct ir_request *r, struct str name)
-{
-    for (const struct ir_tool *t = r ? r->tools : NULL; t; t = t->next)
-        if (t->name.p && str_eq(t->name, name))
-            return t;
-    return NULL;
-}
-
 /* --- reading -------------------------------------------------------------------------------- */
-
-/* What the text of a custom tool must look like is told to the model in words. */
-static struct str custom_schema(struct json_span format, struct arena *a)
-{
-    struct str grammar = ir_text(json_get(format.raw, STR("definition")));
-    struct str syntax = ir_text(json_get(format.raw, STR("syntax")));
-    if (!grammar.n)
-        return STR("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},"
-                   "\"required\":[\"input\"]}");
-    return arena_printf(a, "{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\","
-        "\"description\":\"A text of this " STR_FMT " grammar:\\n" STR_FMT "\"}},"
-        "\"required\":[\"input\"]}", STR_ARG(syntax), STR_ARG(grammar));
-}
 
 static bool read_tools_of(struct ir_request *r, struct str space, struct json_span list,
     struct arena *a);
@@ -74,9 +53,10 @@ static bool read_tool(struct ir_request *r, struct str space, struct json_span v
     t->inner = ir_text(w[1].value);
     t->name = responses_flat_name(space, t->inner, a);
     t->description = ir_text(w[2].value);
-    t->schema = t->type.p ? custom_schema(w[5].value, a) : ir_raw(w[3].value);
+    t->schema = ir_raw(w[3].value);
     t->strict = ir_tri_of(w[4].value);
-    return true;
+    return !t->type.p || custom_tool(t, ir_text(json_get(w[5].value.raw, STR("syntax"))),
+        ir_text(json_get(w[5].value.raw, STR("definition"))), a);
 }
 
 static bool read_tools_of(struct ir_request *r, struct str space, struct json_span list,
@@ -159,6 +139,20 @@ int responses_read_choice(struct ir_request *r, struct json_span v, struct arena
 
 /* --- writing -------------------------------------------------------------------------------- */
 
+static void put_custom(struct json_writer *w, const struct ir_tool *t)
+{
+    json_object_begin(w, NULL);
+    json_put_c(w, "type", "custom");
+    ir_put_text(w, "name", t->name);
+    ir_put_text(w, "description", t->description);
+    json_object_begin(w, "format");
+    json_put_c(w, "type", t->grammar.n ? "grammar" : "text");
+    ir_put_text(w, "syntax", t->grammar.n ? t->syntax : STR_NULL);
+    ir_put_text(w, "definition", t->grammar.n ? t->grammar : STR_NULL);
+    json_object_end(w);
+    json_object_end(w);
+}
+
 static void put_tool(struct json_writer *w, const struct ir_tool *t)
 {
     json_object_begin(w, NULL);
@@ -182,6 +176,8 @@ void responses_put_tools(struct json_writer *w, const struct ir_request *r, stru
         any = true;
         if (t->origin == WIRE_RESPONSES && t->raw.p)
             json_put_raw(w, NULL, t->raw);
+        else if (t->custom)
+            put_custom(w, t);
         else
             put_tool(w, t);
         if (t->cache.p)
@@ -203,9 +199,9 @@ void responses_put_name(struct json_writer *w, const struct ir_tool *t, struct s
 static void put_named(struct json_writer *w, const char *key, const struct ir_request *r,
     struct str name)
 {
-    const struct ir_tool *t = responses_tool(r, name);
+    const struct ir_tool *t = ir_tool_named(r, name);
     json_object_begin(w, key);
-    json_put_c(w, "type", t && ir_is(t->type, "custom") ? "custom" : "function");
+    json_put_c(w, "type", t && t->custom ? "custom" : "function");
     responses_put_name(w, t, name);
     json_object_end(w);
 }

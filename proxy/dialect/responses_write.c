@@ -1,7 +1,9 @@
 /* responses_write.c: the neutral form → a Responses request that needs nothing kept at the provider:
  * store is off, reasoning comes back encrypted and is sent again. */
+#include "proxy/dialect/media.h"
 #include "proxy/dialect/responses.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct writing {
@@ -97,6 +99,10 @@ static void put_media(struct writing *g, const struct ir_part *p)
     struct ir_part text = {.kind = IR_TEXT, .text = p->media.data};
     if (p->media.to_be_cited)
         ir_dropped(g->notes, "document.citations");
+    if (media_is_elsewhere(p, WIRE_RESPONSES)) {
+        media_drop_file(g->notes, p);
+        return;
+    }
     switch (p->media.kind) {
     case IR_IMAGE:
         put_image(&g->w, p);
@@ -115,8 +121,10 @@ static void put_media(struct writing *g, const struct ir_part *p)
     }
 }
 
-static bool is_content(const struct ir_part *p)
+static bool is_content(const struct ir_message *m, const struct ir_part *p)
 {
+    if (p->kind == IR_MEDIA && m && m->role == IR_ASSISTANT)
+        return false;
     if (p->kind == IR_OPAQUE)
         return p->origin == WIRE_RESPONSES &&
                str_starts(ir_text(json_get(p->raw, STR("type"))), STR("input_"));
@@ -150,10 +158,12 @@ static void put_call(struct writing *g, const struct ir_part *p)
         return;
     }
     json_object_begin(&g->w, NULL);
-    json_put_c(&g->w, "type", "function_call");
+    json_put_c(&g->w, "type", p->custom ? "custom_tool_call" : "function_call");
     ir_put_text(&g->w, "call_id", p->id);
     ir_put_text(&g->w, "name", p->name);
-    if (p->arguments.p)
+    if (p->custom)
+        ir_put_text(&g->w, "input", ir_text(json_get(p->arguments, STR("input"))));
+    else if (p->arguments.p)
         ir_put_object_as_text(&g->w, "arguments", p->arguments);
     else
         ir_put_text(&g->w, "arguments", p->broken.p ? p->broken : STR("{}"));
@@ -169,7 +179,7 @@ static void put_output(struct writing *g, const struct ir_part *content)
     }
     json_array_begin(&g->w, "output");
     for (const struct ir_part *p = content; p; p = p->next) {
-        if (is_content(p))
+        if (is_content(NULL, p))
             put_content(g, p, false);
         else
             ir_dropped_opaque(g->notes, p->raw);
@@ -184,7 +194,7 @@ static void put_result(struct writing *g, const struct ir_part *p)
         return;
     }
     json_object_begin(&g->w, NULL);
-    json_put_c(&g->w, "type", "function_call_output");
+    json_put_c(&g->w, "type", p->custom ? "custom_tool_call_output" : "function_call_output");
     ir_put_text(&g->w, "call_id", p->id);
     put_output(g, p->content);
     json_object_end(&g->w);
@@ -215,8 +225,16 @@ static void put_reasoning(struct writing *g, const struct ir_part *p)
     json_object_end(&g->w);
 }
 
+/* The API wants one that begins so. */
+static struct str made_image_id(const struct ir_part *p, char id[32])
+{
+    snprintf(id, 32, "ig_%016llx", (unsigned long long)str_hash(p->media.data));
+    return str_c(id);
+}
+
 static void put_item(struct writing *g, const struct ir_part *p)
 {
+    char id[32];
     switch (p->kind) {
     case IR_CALL:
         put_call(g, p);
@@ -228,6 +246,9 @@ static void put_item(struct writing *g, const struct ir_part *p)
     case IR_REDACTED:
         if (p->signature.n || p->raw.p)
             put_reasoning(g, p);
+        return;
+    case IR_MEDIA: /* that the model made */
+        responses_put_image(&g->w, NULL, p, p->item_id.p ? p->item_id : made_image_id(p, id), g->notes);
         return;
     default:
         if (p->origin == WIRE_RESPONSES)
@@ -253,7 +274,7 @@ static const struct ir_part *put_message(struct writing *g, const struct ir_mess
             json_put_c(&g->w, "status", "completed");
     }
     json_array_begin(&g->w, "content");
-    for (; p && is_content(p) && (!id.p || str_eq(p->item_id, id)); p = p->next)
+    for (; p && is_content(m, p) && (!id.p || str_eq(p->item_id, id)); p = p->next)
         if (p->kind != IR_TEXT || p->text.n || m->role != IR_ASSISTANT)
             put_content(g, p, m->role == IR_ASSISTANT);
     json_array_end(&g->w);
@@ -302,7 +323,7 @@ static void put_input(struct writing *g, const struct ir_message *instructions)
     for (const struct ir_message *m = g->r->messages; m; m = m->next) {
         const struct ir_part *p = m->parts;
         while (m != instructions && p) {
-            if (is_content(p)) {
+            if (is_content(m, p)) {
                 p = put_message(g, m, p);
             } else {
                 put_item(g, p);
@@ -457,6 +478,7 @@ int responses_write_request(const struct ir_request *r, const struct spoke_targe
     put_settings(&g);
     put_rest(&g, "");
     json_object_end(&g.w);
+    ir_dropped_modes(notes, r);
     if (!g.own)
         rest_note(r, notes);
     if (g.rc == 0 && out->err)

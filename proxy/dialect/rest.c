@@ -51,17 +51,10 @@ int rest_check_state(const struct ir_request *r, const char *target, struct err 
     return 0;
 }
 
-static bool is_text_only(const struct ir_member *m)
-{
-    struct json_span one = json_path(m->value, "0");
-    return ir_is(m->key, "generationConfig.responseModalities") &&
-           json_count(json_value(m->value)) == 1 && str_eq_nocase(one.raw, STR("\"TEXT\""));
-}
-
 void rest_note(const struct ir_request *r, struct ir_notes *notes)
 {
     for (const struct ir_member *m = r->rest; m; m = m->next) {
-        bool soft = is_text_only(m) || !asks(m->value) || ir_is(m->key, "input.additional_tools");
+        bool soft = !asks(m->value) || ir_is(m->key, "input.additional_tools");
         if (soft)
             continue;
         for (size_t i = 0; i < ARRAY_LEN(harmless) && !soft; i++)

@@ -57,6 +57,12 @@ static void tell_part(struct telling *t, const struct ir_part *p, struct str log
     case IR_CALL:
         tell_call(t, p);
         break;
+    case IR_MEDIA:
+        whole.kind = IR_EV_MEDIA;
+        whole.media = &p->media;
+        tell(t, whole);
+        t->part++;
+        return;
     default:
         tell(t, whole);
         t->part++;
@@ -222,6 +228,29 @@ static void add_whole(struct gather *g, struct gather_choice *at, const struct i
     at->part = NULL;
 }
 
+/* Beside a text that is under way. */
+static void add_media(struct gather *g, struct gather_choice *at, const struct ir_event *ev)
+{
+    struct ir_part *p = ir_new_part(g->a, IR_MEDIA, ev->origin);
+    if (!p) {
+        too_large(g);
+        return;
+    }
+    g->bytes += ev->media->data.n;
+    p->raw = keep(g, ev->raw);
+    p->item_id = keep(g, ev->item_id);
+    p->media = *ev->media;
+    p->media.mime = keep(g, ev->media->mime);
+    p->media.data = keep(g, ev->media->data);
+    p->media.url = keep(g, ev->media->url);
+    p->media.file_id = keep(g, ev->media->file_id);
+    p->media.filename = keep(g, ev->media->filename);
+    p->media.detail = keep(g, ev->media->detail);
+    ir_choice_add(at->choice, p);
+    if (g->bytes > STREAM_WHOLE_MAX)
+        too_large(g);
+}
+
 static void add_citation(struct gather *g, struct gather_choice *at, const struct ir_citation *c)
 {
     struct ir_citation *kept = arena_zalloc(g->a, sizeof *kept);
@@ -280,6 +309,9 @@ static void add_content(struct gather *g, const struct ir_event *ev)
     case IR_EV_REDACTED:
     case IR_EV_OPAQUE:
         add_whole(g, at, ev);
+        return;
+    case IR_EV_MEDIA:
+        add_media(g, at, ev);
         return;
     case IR_EV_FINISH:
         finish(g, at, ev);

@@ -7,6 +7,7 @@
 #include "proxy/meter/request.h"
 
 #include "proxy/dialect/ir.h"
+#include "proxy/dialect/seal.h"
 #include "store/base/err.h"
 #include "store/base/json_span.h"
 

@@ -322,6 +322,15 @@ static void heard_event(void *ctx, const struct ir_event *ev)
             buf_puts(&h->lines, "\n");
         }
         return;
+    case IR_EV_MEDIA: /* sound comes beside a text */
+        if (ev->media->kind != IR_AUDIO)
+            heard_end(h);
+        if (h->how == SAY_ALL) {
+            buf_printf(&h->lines, "%u media %d", ev->choice, ev->media->kind);
+            say_media(&h->lines, ev->media);
+            buf_puts(&h->lines, "\n");
+        }
+        return;
     case IR_EV_CITATION:
         if (h->how == SAY_ALL) {
             buf_puts(&h->lines, "cites");

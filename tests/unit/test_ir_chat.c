@@ -1,5 +1,6 @@
 /* Units of the chat and the Messages spokes: recorded requests come back as they were, byte for byte
  * in what they say, and the corners that agents live in. */
+#include "proxy/dialect/seal.h"
 #include "tests/unit/ir_check.h"
 
 static void a_recorded_request_comes_back_as_it_was(void **state)

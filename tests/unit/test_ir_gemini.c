@@ -518,26 +518,6 @@ static void another_makers_proof_comes_back_to_its_maker(void **state)
     arena_fini(&a);
 }
 
-static void what_is_kept_at_google_is_refused_elsewhere(void **state)
-{
-    struct arena a;
-    struct ir_request r;
-    struct err e = {0};
-    struct buf out;
-    (void)state;
-    arena_init(&a, 4096, 1 << 20);
-    buf_init(&out, 1 << 20);
-    read_or_fail(WIRE_GENERATE, STR("{\"contents\":[{\"parts\":[{\"fileData\":{\"fileUri\":\"gs://a/b\"}}]}]}"), &a,
-        &r, "file");
-    r.messages->parts->media.url = STR_NULL;
-    r.messages->parts->media.file_id = STR("file-abc");
-    struct spoke_target t = target_of(STR("gemini-2.5-pro"));
-    assert_int_equal(spoke_generate.write_request(&r, &t, &out, NULL, &e), -ERR_UNSUPPORTED);
-    assert_non_null(strstr(e.text, "file_id"));
-    buf_fini(&out);
-    arena_fini(&a);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -554,7 +534,6 @@ int main(void)
         cmocka_unit_test(results_go_out_in_the_order_of_their_calls),
         cmocka_unit_test(thinking_is_asked_for_as_the_model_takes_it),
         cmocka_unit_test(another_makers_proof_comes_back_to_its_maker),
-        cmocka_unit_test(what_is_kept_at_google_is_refused_elsewhere),
     };
     return cmocka_run_group_tests_name("ir_gemini", tests, NULL, NULL);
 }
