@@ -183,12 +183,23 @@ static int read_schema(struct ir_request *r, struct json_span v, struct arena *a
 
 static int read_output(struct ir_request *r, struct json_span v, struct arena *a, struct err *e)
 {
-    struct json_want w[] = {{STR("effort")}, {STR("format")}};
-    if (v.type != JSON_OBJECT || json_scan(v.raw, w, ARRAY_LEN(w)) < 0)
-        return member_wrong(e, "output_config");
-    if (w[0].value.type == JSON_STRING)
-        r->reasoning.effort = ir_effort_from(ir_text(w[0].value));
-    return w[1].value.type == JSON_OBJECT ? read_schema(r, w[1].value, a, e) : 0;
+    struct json_iter it = json_iter(v.raw);
+    struct json_span k, one;
+    int rc = v.type == JSON_OBJECT ? 0 : member_wrong(e, "output_config");
+    while (rc == 0 && json_next(&it, &k, &one)) {
+        if (one.type == JSON_NULL)
+            continue;
+        if (json_text_eq(k, STR("effort"))) {
+            r->reasoning.effort = ir_effort_from(ir_text(one));
+        } else if (json_text_eq(k, STR("format"))) {
+            rc = one.type == JSON_OBJECT ? read_schema(r, one, a, e) : 0;
+        } else {
+            struct str key = arena_printf(a, "output_config." STR_FMT, STR_ARG(ir_text(k)));
+            if (!key.p || !ir_add_rest(r, a, key, one.raw))
+                rc = member_no_memory(e);
+        }
+    }
+    return rc;
 }
 
 static int read_metadata(struct ir_request *r, struct json_span v, struct arena *a, struct err *e)

@@ -203,7 +203,7 @@ static size_t put_tools(struct json_writer *w, const struct ir_request *r, bool 
             continue;
         if (n++ == 0)
             json_array_begin(w, "tools");
-        if (!t->name.p) {
+        if (!t->name.p || r->origin == WIRE_MESSAGES) {
             json_put_raw(w, NULL, t->raw);
             continue;
         }
@@ -336,9 +336,12 @@ static void put_tier(struct json_writer *w, struct str tier, struct ir_notes *no
 static void put_output(struct json_writer *w, const struct ir_request *r, const char *effort,
     bool schema)
 {
-    if (!effort && !schema)
+    bool rest = r->origin == WIRE_MESSAGES && rest_has(r, "output_config.");
+    if (!effort && !schema && !rest)
         return;
     json_object_begin(w, "output_config");
+    if (rest)
+        rest_put(w, r, "output_config.");
     if (effort)
         json_put_c(w, "effort", effort);
     if (schema) {
@@ -353,11 +356,11 @@ static void put_output(struct json_writer *w, const struct ir_request *r, const 
 static void put_rest(struct json_writer *w, const struct ir_request *r, struct ir_notes *notes)
 {
     if (r->origin == WIRE_MESSAGES) {
-        rest_put(w, r, NULL);
+        rest_put(w, r, "");
         return;
     }
     ir_changed_citations(notes, r);
-    rest_note(r, notes);
+    rest_note(r, WIRE_MESSAGES, notes);
 }
 
 int messages_write_request(const struct ir_request *r, const struct spoke_target *t,

@@ -224,6 +224,12 @@ static bool read_calling(struct reading *g, struct json_span config)
     struct json_span mode = gemini_get(config.raw, "mode");
     if (!read_allowed(g, gemini_get(config.raw, "allowedFunctionNames")))
         return false;
+    struct json_iter it = json_iter(config.raw);
+    struct json_span k, v;
+    while (it.object && json_next(&it, &k, &v))
+        if (v.type != JSON_NULL && !gemini_key(k, "mode") && !gemini_key(k, "allowedFunctionNames") &&
+            !keep(g, "toolConfig.functionCallingConfig.", k, v))
+            return false;
     struct ir_name *only = r->tool_choice.only;
     if (json_text_eq(mode, STR("ANY")) || json_text_eq(mode, STR("any")))
         r->tool_choice.mode = only && !only->next ? IR_CHOICE_NAMED : IR_CHOICE_REQUIRED;

@@ -86,12 +86,16 @@ static void put_parts(struct writing *g, const struct ir_part *p)
             first_call = false;
             kept = STR_NULL;
         } else if (p->kind == IR_REDACTED) {
+            if (p->origin != WIRE_GENERATE)
+                ir_changed(g->notes, "reasoning");
             kept = p->origin == WIRE_GENERATE && p->signature.n ? p->signature : kept;
         } else if (p->kind == IR_MEDIA) {
             put_media_part(g, p);
         } else if (p->kind == IR_REASONING) {
-            if (p->origin == WIRE_GENERATE) /* of another maker: Gemini can't check it */
+            if (p->origin == WIRE_GENERATE)
                 gemini_put_part(&g->w, p, g->notes);
+            else /* Gemini can't check it */
+                ir_changed(g->notes, "reasoning");
         } else if (p->kind != IR_TEXT || p->text.n || p->signature.p) {
             gemini_put_part(&g->w, p, g->notes);
         }
@@ -249,8 +253,14 @@ static bool says_nothing(const struct ir_message *m)
 
 static void put_content(struct writing *g, const struct ir_message *m)
 {
-    if (says_nothing(m))
+    if (says_nothing(m)) {
+        for (const struct ir_part *p = m->parts; p; p = p->next)
+            if (p->kind == IR_OPAQUE)
+                ir_dropped_opaque(g->notes, p->raw);
+            else if (p->kind == IR_REASONING || p->kind == IR_REDACTED)
+                ir_changed(g->notes, "reasoning");
         return;
+    }
     json_object_begin(&g->w, NULL);
     json_put_c(&g->w, "role", m->role == IR_ASSISTANT ? "model" : "user");
     json_array_begin(&g->w, "parts");
@@ -376,6 +386,7 @@ static void put_calling(struct writing *g)
             ir_put_text(&g->w, NULL, n->name);
         json_array_end(&g->w);
     }
+    put_rest(g, "toolConfig.functionCallingConfig.");
     json_object_end(&g->w);
 }
 
@@ -551,7 +562,7 @@ static void note_rest(struct writing *g)
     if (r->cache_key.p)
         ir_changed(g->notes, "prompt_cache_key");
     ir_changed_citations(g->notes, r);
-    rest_note(r, g->notes);
+    rest_note(r, WIRE_GENERATE, g->notes);
 }
 
 int gemini_write_request(const struct ir_request *r, const struct spoke_target *t, struct buf *out,

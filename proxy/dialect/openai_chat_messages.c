@@ -105,6 +105,10 @@ static bool can_put_media(const struct ir_part *p)
 static void put_media(struct put *p, const struct ir_part *part)
 {
     const struct ir_media *m = &part->media;
+    if (p->own && part->raw.p) {
+        json_put_raw(p->w, NULL, part->raw);
+        return;
+    }
     if (!can_put_media(part)) {
         if (media_is_elsewhere(part, WIRE_CHAT))
             media_drop_file(p->notes, part);
@@ -178,7 +182,7 @@ struct shape {
 
 static bool is_written(const struct put *to, const struct ir_part *p)
 {
-    return (p->kind == IR_MEDIA && !to->made && can_put_media(p)) ||
+    return (p->kind == IR_MEDIA && !to->made && (to->own || can_put_media(p))) ||
            (p->kind == IR_OPAQUE && p->origin == WIRE_CHAT);
 }
 

@@ -32,6 +32,13 @@ static void read_image(struct ir_part *p, struct json_span v)
     p->media.detail = v.type == JSON_OBJECT ? ir_text(json_get(v.raw, STR("detail"))) : STR_NULL;
 }
 
+/* As OpenRouter and vLLM have it. */
+static void read_video(struct ir_part *p, struct json_span v)
+{
+    read_image(p, v);
+    p->media.kind = IR_VIDEO;
+}
+
 static void read_audio(struct ir_part *p, struct json_span v)
 {
     struct str format = ir_text(json_get(v.raw, STR("format")));
@@ -89,7 +96,8 @@ static bool read_part(const struct chat_sink *sink, struct json_span v)
         kind = IR_TEXT;
     else if (ir_is(type, "refusal"))
         kind = IR_REFUSAL;
-    else if (ir_is(type, "image_url") || ir_is(type, "input_audio") || ir_is(type, "file"))
+    else if (ir_is(type, "image_url") || ir_is(type, "input_audio") || ir_is(type, "file") ||
+             ir_is(type, "video_url"))
         kind = IR_MEDIA;
     struct ir_part *p = make(sink, kind);
     if (!p)
@@ -104,6 +112,8 @@ static bool read_part(const struct chat_sink *sink, struct json_span v)
         read_audio(p, w[3].value);
     else if (ir_is(type, "file"))
         read_file(p, w[4].value);
+    else if (kind == IR_MEDIA)
+        read_video(p, json_get(v.raw, STR("video_url")));
     return hand(sink, p);
 }
 

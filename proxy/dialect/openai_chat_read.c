@@ -281,9 +281,17 @@ static int read_max(struct ir_request *r, struct json_span v, struct arena *a, s
 static int read_stream_options(struct ir_request *r, struct json_span v, struct arena *a,
     struct err *e)
 {
-    (void)a;
-    (void)e;
-    r->include_usage = json_is_true(json_get(v.raw, STR("include_usage")));
+    struct json_iter it = json_iter(v.raw);
+    struct json_span k, one;
+    while (it.object && json_next(&it, &k, &one)) {
+        if (json_text_eq(k, STR("include_usage"))) {
+            r->include_usage = json_is_true(one);
+            continue;
+        }
+        struct str key = arena_printf(a, "stream_options." STR_FMT, STR_ARG(ir_text(k)));
+        if (!key.p || !ir_add_rest(r, a, key, one.raw))
+            return member_no_memory(e);
+    }
     return 0;
 }
 

@@ -247,11 +247,11 @@ static void put_modes(struct json_writer *w, const struct ir_request *r, const s
 static void put_rest(struct json_writer *w, const struct ir_request *r, struct ir_notes *notes)
 {
     if (r->origin == WIRE_CHAT) {
-        rest_put(w, r, NULL);
+        rest_put(w, r, "");
         return;
     }
     ir_changed_citations(notes, r);
-    rest_note(r, notes);
+    rest_note(r, WIRE_CHAT, notes);
 }
 
 int chat_write_request(const struct ir_request *r, const struct spoke_target *t, struct buf *out,
@@ -297,8 +297,13 @@ int chat_write_request(const struct ir_request *r, const struct spoke_target *t,
     put_rest(&w, r, notes);
     if (t->stream) {
         json_put_bool(&w, "stream", true);
-        if (t->ask_usage)
-            json_put_raw(&w, "stream_options", STR("{\"include_usage\":true}"));
+        if (t->ask_usage) {
+            json_object_begin(&w, "stream_options");
+            json_put_bool(&w, "include_usage", true);
+            if (r->origin == WIRE_CHAT)
+                rest_put(&w, r, "stream_options.");
+            json_object_end(&w);
+        }
     }
     json_object_end(&w);
     return out->err ? err_set(e, ERR_LIMIT, "the request is too large to be translated") : 0;

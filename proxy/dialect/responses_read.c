@@ -80,13 +80,23 @@ static void read_format(struct ir_request *r, struct json_span v)
 
 static int read_text(struct ir_request *r, struct json_span v, struct arena *a, struct err *e)
 {
-    struct json_span format = json_get(v.raw, STR("format"));
-    (void)a;
+    struct json_iter it = json_iter(v.raw);
+    struct json_span k, one;
     if (v.type != JSON_OBJECT)
         return member_wrong(e, "text");
-    if (format.type == JSON_OBJECT)
-        read_format(r, format);
-    r->verbosity = ir_text(json_get(v.raw, STR("verbosity")));
+    while (json_next(&it, &k, &one)) {
+        if (one.type == JSON_NULL)
+            continue;
+        if (json_text_eq(k, STR("format"))) {
+            read_format(r, one);
+        } else if (json_text_eq(k, STR("verbosity"))) {
+            r->verbosity = ir_text(one);
+        } else {
+            struct str key = arena_printf(a, "text." STR_FMT, STR_ARG(ir_text(k)));
+            if (!key.p || !ir_add_rest(r, a, key, one.raw))
+                return member_no_memory(e);
+        }
+    }
     return 0;
 }
 
@@ -158,5 +168,9 @@ int responses_read_request(struct str body, struct arena *a, struct ir_request *
         rc = read_input(&g, json_get(body, STR("input")), e);
     if (rc == 0 && !ir_tell_calls_apart(out, a))
         return member_no_memory(e);
-    return rc < 0 ? rc : members_read(body, rules, ARRAY_LEN(rules), out, a, e);
+    if (rc == 0)
+        rc = members_read(body, rules, ARRAY_LEN(rules), out, a, e);
+    if (out->top_logprobs.p && !str_eq(out->top_logprobs, STR("0")))
+        out->logprobs = IR_YES; /* some say how many alone */
+    return rc;
 }

@@ -96,14 +96,15 @@ static void put_audio(struct writing *g, const struct ir_part *p)
 
 static void put_media(struct writing *g, const struct ir_part *p)
 {
-    struct ir_part text = {.kind = IR_TEXT, .text = p->media.data};
+    const struct ir_media *m = &p->media;
+    struct ir_part text = {.kind = IR_TEXT, .text = m->data};
     if (p->media.to_be_cited)
         ir_dropped(g->notes, "document.citations");
     if (media_is_elsewhere(p, WIRE_RESPONSES)) {
         media_drop_file(g->notes, p);
         return;
     }
-    switch (p->media.kind) {
+    switch (m->kind) {
     case IR_IMAGE:
         put_image(&g->w, p);
         return;
@@ -117,7 +118,7 @@ static void put_media(struct writing *g, const struct ir_part *p)
             put_file(&g->w, p);
         return;
     case IR_VIDEO:
-        ir_dropped(g->notes, "video");
+        media_dropped(g->notes, m);
     }
 }
 
@@ -205,8 +206,10 @@ static void put_result(struct writing *g, const struct ir_part *p)
 /* Only what this API made itself: nobody else's proof means anything to it. */
 static void put_reasoning(struct writing *g, const struct ir_part *p)
 {
-    if (p->origin != WIRE_RESPONSES)
+    if (p->origin != WIRE_RESPONSES || (!p->signature.n && !p->raw.p)) {
+        ir_changed(g->notes, "reasoning");
         return;
+    }
     if (p->raw.p) {
         json_put_raw(&g->w, NULL, p->raw);
         return;
@@ -244,8 +247,7 @@ static void put_item(struct writing *g, const struct ir_part *p)
         return;
     case IR_REASONING:
     case IR_REDACTED:
-        if (p->signature.n || p->raw.p)
-            put_reasoning(g, p);
+        put_reasoning(g, p);
         return;
     case IR_MEDIA: /* that the model made */
         responses_put_image(&g->w, NULL, p, p->item_id.p ? p->item_id : made_image_id(p, id), g->notes);
@@ -320,6 +322,7 @@ static void put_input(struct writing *g, const struct ir_message *instructions)
 {
     json_array_begin(&g->w, "input");
     put_items_kept(g, RESPONSES_MORE_TOOLS);
+    put_items_kept(g, "input.item_reference");
     for (const struct ir_message *m = g->r->messages; m; m = m->next) {
         const struct ir_part *p = m->parts;
         while (m != instructions && p) {
@@ -352,6 +355,8 @@ void responses_put_format(struct json_writer *w, const struct ir_request *r)
     }
     json_object_end(w);
     ir_put_text(w, "verbosity", r->verbosity);
+    if (r->origin == WIRE_RESPONSES)
+        rest_put(w, r, "text.");
     json_object_end(w);
 }
 
@@ -359,14 +364,6 @@ static void put_rest(struct writing *g, const char *under)
 {
     if (g->own)
         rest_put(&g->w, g->r, under);
-}
-
-static bool has_rest(const struct ir_request *r, const char *prefix)
-{
-    for (const struct ir_member *m = r->rest; m; m = m->next)
-        if (str_starts(m->key, str_c(prefix)))
-            return true;
-    return false;
 }
 
 static void put_reasoning_config(struct writing *g)
@@ -381,7 +378,7 @@ static void put_reasoning_config(struct writing *g)
             ir_changed(g->notes, "reasoning_effort");
         return;
     }
-    if (!effort && !show && !(g->own && has_rest(r, "reasoning.")))
+    if (!effort && !show && !(g->own && rest_has(r, "reasoning.")))
         return;
     json_object_begin(&g->w, "reasoning");
     if (effort)
@@ -450,7 +447,7 @@ static void put_settings(struct writing *g)
     put_sampling(g);
     if (r->logprobs == IR_YES || g->own)
         ir_put_raw(&g->w, "top_logprobs", r->top_logprobs);
-    if (r->format.kind != IR_FORMAT_UNSAID || r->verbosity.p)
+    if (r->format.kind != IR_FORMAT_UNSAID || r->verbosity.p || (g->own && rest_has(r, "text.")))
         responses_put_format(&g->w, r);
     put_reasoning_config(g);
     ir_put_text(&g->w, "service_tier", r->service_tier);
@@ -480,7 +477,7 @@ int responses_write_request(const struct ir_request *r, const struct spoke_targe
     json_object_end(&g.w);
     ir_dropped_modes(notes, r);
     if (!g.own)
-        rest_note(r, notes);
+        rest_note(r, WIRE_RESPONSES, notes);
     if (g.rc == 0 && out->err)
         return err_set(e, ERR_LIMIT, "the request is too large to be translated");
     return g.rc;

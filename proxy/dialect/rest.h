@@ -11,10 +11,13 @@
 
 /* 0, or -ERR_UNSUPPORTED: what `target` ("Gemini") is asked for is kept at another provider. */
 int rest_check_state(const struct ir_request *r, const char *target, struct err *e);
-/* The members whose key begins with `under`, without it; "": those without a path; NULL: all, as they
- * are. For a request that goes to the wire which it came from. */
+/* The members whose key begins with `under`, without it, that have no path after it; for a request that
+ * goes to the wire which it came from. */
 void rest_put(struct json_writer *w, const struct ir_request *r, const char *under);
-/* Names every member of r->rest as changed or dropped. */
-void rest_note(const struct ir_request *r, struct ir_notes *notes);
+/* Is there any whose key begins so? */
+bool rest_has(const struct ir_request *r, const char *under);
+/* Names every member of r->rest as changed or dropped, and what tools and parts hold that `to` has no
+ * words for. For a request that goes to another wire. */
+void rest_note(const struct ir_request *r, enum wire to, struct ir_notes *notes);
 
 #endif

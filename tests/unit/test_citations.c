@@ -283,7 +283,7 @@ static void what_documents_shall_be_cited_is_not_lost_in_silence(void **state)
         if (wires[i] == WIRE_MESSAGES)
             assert_says(&s, "\"context\":\"c\",\"citations\":{\"enabled\":true}");
         else
-            assert_string_equal(s.notes.dropped, "document.citations");
+            assert_string_equal(s.notes.dropped, "document.citations, document.context");
         assert_true((s.notes.count > 0) == (wires[i] != WIRE_MESSAGES));
         said_fini(&s);
     }
