@@ -152,7 +152,7 @@ $(BUILD)/tests/fault/%.so: tests/fault/%.c Makefile
 
 # what several tests of the dialects share
 IR_CHECK = $(BUILD)/obj/tests/unit/ir_check.o
-$(patsubst %,$(BUILD)/tests/unit/test_%,ir_chat ir_custom ir_dropped ir_gemini ir_media ir_responses ir_random translate citations): $(IR_CHECK)
+$(patsubst %,$(BUILD)/tests/unit/test_%,ir_chat ir_custom ir_dropped ir_gemini ir_media ir_mutated ir_responses ir_random ir_stream translate citations): $(IR_CHECK)
 
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libpointsman.a
 	@mkdir -p $(@D)

@@ -11,7 +11,7 @@ static void read_source(struct ir_media *m, struct json_span source)
         {STR("file_id")}};
     if (source.type != JSON_OBJECT || json_scan(source.raw, w, ARRAY_LEN(w)) < 0)
         return;
-    m->mime = ir_text(w[1].value);
+    m->mime = ir_mime(ir_text(w[1].value));
     m->data = ir_text(w[2].value);
     m->url = ir_text(w[3].value);
     m->file_id = ir_text(w[4].value);

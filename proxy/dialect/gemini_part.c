@@ -75,7 +75,7 @@ static struct str standard_base64(struct str data, struct arena *a)
 static void read_media(struct ir_part *p, struct json_span v, bool inlined, struct arena *a)
 {
     p->kind = IR_MEDIA;
-    p->media.mime = ir_text(gemini_get(v.raw, "mimeType"));
+    p->media.mime = ir_mime(ir_text(gemini_get(v.raw, "mimeType")));
     p->media.kind = kind_of(p->media.mime);
     p->media.filename = ir_text(gemini_get(v.raw, "displayName"));
     if (inlined)

@@ -258,6 +258,24 @@ bool ir_add_rest(struct ir_request *r, struct arena *a, struct str key, struct s
     return true;
 }
 
+struct str ir_mime(struct str text)
+{
+    static const char *const known[] = {"image/png", "image/jpeg", "image/gif", "image/webp", "image/heic",
+        "image/heif", "image/svg+xml", "audio/wav", "audio/x-wav", "audio/mpeg", "audio/mp3", "audio/ogg",
+        "audio/flac", "audio/aac", "audio/webm", "audio/mp4", "audio/m4a", "video/mp4", "video/webm",
+        "video/mpeg", "video/quicktime", "application/pdf", "application/json", "text/plain", "text/html",
+        "text/markdown", "text/csv"};
+    ptrdiff_t at = str_find(text, STR("\\/"));
+    for (size_t i = 0; at >= 0 && i < ARRAY_LEN(known); i++) {
+        struct str one = str_c(known[i]);
+        size_t slash = (size_t)str_chr(one, '/');
+        if (str_eq(str_first(text, (size_t)at), str_first(one, slash)) &&
+            str_eq(str_from(text, (size_t)at + 2), str_from(one, slash + 1)))
+            return one;
+    }
+    return text;
+}
+
 void ir_set_url(struct ir_media *m, struct str url)
 {
     ptrdiff_t comma = str_chr(url, ','), semicolon = str_chr(url, ';');
@@ -267,7 +285,7 @@ void ir_set_url(struct ir_media *m, struct str url)
     if (!str_ends(str_first(url, (size_t)comma), STR(";base64")))
         return;
     m->url = STR_NULL;
-    m->mime = str_n(url.p + 5, (size_t)semicolon - 5);
+    m->mime = ir_mime(str_n(url.p + 5, (size_t)semicolon - 5));
     m->data = str_from(url, (size_t)comma + 1);
 }
 

@@ -285,6 +285,7 @@ struct ir_tool *ir_add_tool(struct ir_request *r, struct arena *a);
 struct ir_choice *ir_add_choice(struct ir_answer *r, struct arena *a);
 void ir_choice_add(struct ir_choice *c, struct ir_part *p);
 bool ir_add_rest(struct ir_request *r, struct arena *a, struct str key, struct str value);
+struct str ir_mime(struct str text); /* without the escape that some write: "image\/png" */
 /* "data:image/png;base64,…" → mime and data; anything else → url. */
 void ir_set_url(struct ir_media *m, struct str url_text);
 /* Gives calls whose id was used before another one, and their results with them: some servers count

@@ -14,8 +14,8 @@ static enum wire house_of(enum wire w)
 
 static bool is_google_file(struct str url)
 {
-    return str_starts(url, STR("gs://")) ||
-           (str_find(url, STR("googleapis.com/")) >= 0 && str_find(url, STR("/files/")) >= 0);
+    return str_starts(url, STR("gs:")) || /* slashes may be escaped */
+           (str_find(url, STR("googleapis.com")) >= 0 && str_find(url, STR("files")) >= 0);
 }
 
 bool media_is_elsewhere(const struct ir_part *p, enum wire to)
@@ -26,7 +26,7 @@ bool media_is_elsewhere(const struct ir_part *p, enum wire to)
     if (m->url.p)
         return house_of(p->origin) == WIRE_GENERATE && is_google_file(m->url);
     /* an address where an id belongs is what Google's files are known by */
-    return m->file_id.p && !(house_of(to) == WIRE_GENERATE && str_starts(m->file_id, STR("https://")));
+    return m->file_id.p && !(house_of(to) == WIRE_GENERATE && str_starts(m->file_id, STR("https:")));
 }
 
 void media_drop_file(struct ir_notes *notes, const struct ir_part *p)

@@ -192,8 +192,12 @@ static bool failed_translated(struct exchange *x)
 
 static bool pass_translated(struct exchange *x, const struct sse_event *ev)
 {
-    if (!ev->has_data)
-        return true;
+    if (!ev->has_data) { /* until the answer is known to be real nothing is said */
+        if (!x->begun || x->translation->over || x->translation->failed)
+            return true;
+        translate_ping(x);
+        return write_translated(x);
+    }
     unsigned kind = usage_event(&x->reader, ev->name, ev->data);
     begin_count(x, kind);
     if (!x->begun && (kind & SEEN_ERROR) && first_is_error(x, ev->data))

@@ -308,6 +308,13 @@ bool translate_begin_stream(struct exchange *x)
     return t->from && t->to;
 }
 
+void translate_ping(struct exchange *x)
+{
+    struct ir_event ev = {.kind = IR_EV_PING, .origin = x->wire};
+    buf_reset(&x->translation->out);
+    stream_write_event(x->translation->to, &ev, &x->translation->out);
+}
+
 void translate_event(struct exchange *x, struct str name, struct str data)
 {
     struct translation *t = x->translation;

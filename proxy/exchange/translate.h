@@ -47,6 +47,8 @@ int translate_gathered(struct exchange *x, struct err *e) MUST_CHECK;
 void translate_error(struct exchange *x, const struct dialect_error_read *read,
     int64_t retry_after_us);
 bool translate_begin_stream(struct exchange *x); /* false: no memory */
+/* The provider sent a comment: it is at work. */
+void translate_ping(struct exchange *x);
 void translate_event(struct exchange *x, struct str name, struct str data);
 void translate_end(struct exchange *x);
 /* The in-stream error of this exchange, in the client's dialect and in its running order. */

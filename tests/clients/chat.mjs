@@ -44,6 +44,38 @@ export function open(base) {
       const last = await ask({ model, messages, tools: [TOOL] }, stream);
       return { calls, text: last.choices[0].message.content };
     },
+    async custom(model, { stream }) {
+      const tools = [{ type: "custom", custom: { name: "patch", description: "Changes files" } }];
+      const messages = [{ role: "user", content: "Change it." }];
+      // The SDK's own stream helper knows functions alone: the chunks are put together as they come.
+      const gather = async (body) => {
+        const call = { type: "custom", custom: { name: "", input: "" } };
+        let text = "";
+        for await (const chunk of await sdk.chat.completions.create({ ...body, stream: true })) {
+          const delta = chunk.choices[0]?.delta || {};
+          text += delta.content || "";
+          for (const c of delta.tool_calls || []) {
+            call.id ||= c.id;
+            call.custom.name ||= c.custom.name;
+            call.custom.input += c.custom.input;
+          }
+        }
+        return { role: "assistant", content: text, ...(call.id ? { tool_calls: [call] } : {}) };
+      };
+      const turn = async (body) => stream ? gather(body) : (await ask(body)).choices[0].message;
+      const message = await turn({ model, messages, tools });
+      const call = message.tool_calls[0];
+      if (call.type !== "custom" || call.custom.name !== "patch") throw new Error(JSON.stringify(message));
+      messages.push(message, { role: "tool", tool_call_id: call.id, content: "done" });
+      return { input: call.custom.input, text: (await turn({ model, messages, tools })).content };
+    },
+    async parsed(model, { stream }) {
+      const body = { model, messages: [{ role: "user", content: "Where?" }], response_format: { type: "json_schema",
+        json_schema: { name: "place", strict: true, schema: TOOL.function.parameters } } };
+      const answer = stream ? await sdk.chat.completions.stream(body).finalChatCompletion()
+        : await sdk.chat.completions.parse(body);
+      return answer.choices[0].message.parsed;
+    },
     async think(model, { stream }) {
       const { message } = (await ask({ model, messages: [{ role: "user", content: "Hi" }],
         reasoning_effort: "low" }, stream)).choices[0];

@@ -1,7 +1,8 @@
 """A provider that speaks OpenAI chat and responses, Anthropic messages and Gemini in their real shapes.
 
 What it does is said by the model's name: `…-tool` calls the first tool twice at once, then tells what
-the results were; `…-think` thinks first; `…-status-429` refuses. Anything else greets. It is as strict
+the results were; `…-patch` gives the first tool a text;
+`…-json` answers with JSON; `…-think` thinks first; `…-status-429` refuses. Anything else greets. It is as strict
 as the real ones where translation goes wrong: a tool result must name a call that was made before, a
 call must have its result, and arguments must be an object. Every answer states the same usage:
 120 in (32 of them from the cache), 60 out. The mock in tests/mock is for load; this one is for shapes.
@@ -19,6 +20,7 @@ SIGNATURE = base64.b64encode(b"signed by the lab").decode()
 UNSIGNED = "skip_thought_signature_validator"  # what Google documents for calls of other models
 IN, CACHED, OUT = 120, 32, 60
 CALLS = [{"city": "Paris"}, {"city": "Rome"}]
+PATCH = {"input": "*** Begin\n+“one” \\ two\n"}
 
 
 class Refused(Exception):
@@ -75,7 +77,7 @@ class Asked:
 
 
 def read_chat(body, asked):
-    asked.tools = [t["function"]["name"] for t in body.get("tools", [])]
+    asked.tools = [t[t["type"]]["name"] for t in body.get("tools", [])]
     for m in body["messages"]:
         role, content = m["role"], m.get("content")
         need(role in ("system", "developer", "user", "assistant", "tool"), f"unknown role {role}")
@@ -87,6 +89,9 @@ def read_chat(body, asked):
             if part["type"] == "image_url":
                 asked.image(part["image_url"]["url"])
         for c in m.get("tool_calls") or []:
+            if c["type"] == "custom":
+                asked.call(c["id"], {"input": c["custom"]["input"]})
+                continue
             need(c["type"] == "function", "a tool call needs its type")
             need(isinstance(c["function"]["arguments"], str), "arguments must be a string")
             asked.call(c["id"], c["function"]["arguments"])
@@ -199,11 +204,17 @@ def decide(model, asked):
         raise Refused(int(status.group(1)), f"the lab was asked for a {status.group(1)}")
     parts = [("think", THOUGHT)] if "-think" in model else []
     if asked.last_is_result:
-        told = "; ".join(f"{asked.calls[k].get('city')}: {r}" for k, r in asked.results.items())
+        told = "; ".join(f"{asked.calls[k].get('city', 'patch')}: {r}" for k, r in asked.results.items())
         return parts + [("text", "The tool said " + told)]
     if "-tool" in model:
         need(asked.tools, "no tool was defined")
         return parts + [("call", asked.tools[0], arguments) for arguments in CALLS]
+    if "-patch" in model:
+        need(asked.tools, "no tool was defined")
+        return [("call", asked.tools[0], PATCH)]
+    if "-json" in model:  # a tool is what asks for the schema where there is no other way
+        answer = {"city": "Rome"}
+        return [("call", asked.tools[0], answer) if asked.tools else ("text", dump(answer))]
     if asked.images:
         return parts + [("text", "I see " + ", ".join(f"{t} of {n} bytes" for t, n in asked.images))]
     if "-system" in model:
@@ -223,14 +234,22 @@ def chat_usage():
             "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0}}
 
 
-def chat_whole(model, parts, _body):
+def chat_call(body, name, text):
+    """The members of a call: those of a custom tool where that was asked for."""
+    kinds = {t[t["type"]]["name"]: t["type"] for t in body.get("tools", [])}
+    if kinds[name] == "custom":
+        return {"type": "custom", "custom": {"name": name, "input": json.loads(text)["input"] if text else ""}}
+    return {"type": "function", "function": {"name": name, "arguments": text}}
+
+
+def chat_whole(model, parts, body):
     calls = [p for p in parts if p[0] == "call"]
     message = {"role": "assistant", "content": "".join(p[1] for p in parts if p[0] == "text") or None}
     if any(p[0] == "think" for p in parts):
         message["reasoning_content"] = THOUGHT
     if calls:
-        message["tool_calls"] = [{"id": f"call_lab{i}", "type": "function", "function": {
-            "name": c[1], "arguments": dump(c[2])}} for i, c in enumerate(calls)]
+        message["tool_calls"] = [dict({"id": f"call_lab{i}"}, **chat_call(body, c[1], dump(c[2])))
+                                 for i, c in enumerate(calls)]
     return {"id": "chatcmpl-lab", "object": "chat.completion", "created": 1700000000, "model": model,
             "choices": [{"index": 0, "message": message, "logprobs": None,
                          "finish_reason": "tool_calls" if calls else "stop"}],
@@ -246,10 +265,11 @@ def chat_stream(model, parts, body):
     calls = 0
     for part in parts:
         if part[0] == "call":
-            yield chunk({"tool_calls": [{"index": calls, "id": f"call_lab{calls}", "type": "function",
-                                         "function": {"name": part[1], "arguments": ""}}]})
-            for piece in pieces(dump(part[2])):
-                yield chunk({"tool_calls": [{"index": calls, "function": {"arguments": piece}}]})
+            begun = chat_call(body, part[1], "")
+            member, words = ("custom", "input") if begun["type"] == "custom" else ("function", "arguments")
+            yield chunk({"tool_calls": [dict({"index": calls, "id": f"call_lab{calls}"}, **begun)]})
+            for piece in pieces(part[2]["input"] if member == "custom" else dump(part[2])):
+                yield chunk({"tool_calls": [{"index": calls, member: {words: piece}}]})
             calls += 1
         else:
             for piece in pieces(part[1]):

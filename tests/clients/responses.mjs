@@ -35,6 +35,20 @@ export function open(base) {
       const last = await ask({ model, input, tools: [TOOL] }, stream);
       return { calls, text: last.output_text };
     },
+    async custom(model, { stream }) {
+      const tools = [{ type: "custom", name: "patch", description: "Changes files" }];
+      const input = [{ role: "user", content: "Change it." }];
+      const first = await ask({ model, input, tools }, stream);
+      const call = first.output.find((item) => item.type === "custom_tool_call");
+      input.push(...first.output, { type: "custom_tool_call_output", call_id: call.call_id, output: "done" });
+      return { input: call.input, text: (await ask({ model, input, tools }, stream)).output_text };
+    },
+    async parsed(model, { stream }) {
+      const body = { model, input: "Where?", store: false, text: { format: { type: "json_schema", name: "place",
+        strict: true, schema: TOOL.parameters } } };
+      const answer = stream ? await sdk.responses.stream(body).finalResponse() : await sdk.responses.parse(body);
+      return answer.output_parsed;
+    },
     async think(model, { stream }) {
       const answer = await ask({ model, input: "Hi", reasoning: { effort: "low", summary: "auto" } }, stream);
       const item = answer.output.find((i) => i.type === "reasoning");

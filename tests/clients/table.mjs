@@ -5,6 +5,8 @@
 //   hello(model, { stream, system, image })  -> { text, stop, usage: { input, cached, output } }
 //   tools(model, { stream })                 -> { calls: [{ name, arguments }], text }
 //   think(model, { stream })                 -> { thought, text }
+//   custom(model, { stream })                -> { input, text }: a tool that takes a text (OpenAI's SDK)
+//   parsed(model, { stream })                -> what the SDK's own parser made of a structured answer
 //   fail(model)                              throws the SDK's own error; status(error) -> number
 //
 // node table.mjs CLIENT GATEWAY-URL CELL... where a cell is PROVIDER=what,what. Prints TAP lines.
@@ -34,6 +36,11 @@ function called(answer) {
       throw new Error("the results did not arrive: " + answer.text);
 }
 
+function patched(answer) {
+  same(answer.input, "*** Begin\n+“one” \\ two\n", "input");
+  if (!/The tool said patch: .*done/.test(answer.text)) throw new Error("the result did not arrive: " + answer.text);
+}
+
 const checks = {
   whole: ["a whole answer with its usage", async (p) => greeted(await client.hello(p + "-hello", {}))],
   stream: ["a stream that ends with the same message and usage", async (p) =>
@@ -50,6 +57,14 @@ const checks = {
     same(await client.think(p + "-think", {}), { thought: THOUGHT, text: TEXT }, "answer")],
   thinkstream: ["streamed thinking, then the answer", async (p) =>
     same(await client.think(p + "-think", { stream: true }), { thought: THOUGHT, text: TEXT }, "answer")],
+  custom: ["a custom tool: its text, the result, the answer", async (p) => patched(
+    await client.custom(p + "-patch", {}))],
+  customstream: ["a custom tool, streamed", async (p) => patched(
+    await client.custom(p + "-patch", { stream: true }))],
+  parsed: ["a structured answer, parsed by the SDK", async (p) =>
+    same(await client.parsed(p + "-json", {}), { city: "Rome" }, "parsed")],
+  parsedstream: ["a structured answer, streamed and parsed by the SDK", async (p) =>
+    same(await client.parsed(p + "-json", { stream: true }), { city: "Rome" }, "parsed")],
   errors: ["429 and 400 as the SDK's own errors", async (p) => {
     for (const wanted of [429, 400]) {
       let error = null;
@@ -76,7 +91,8 @@ let failed = 0;
 for (const cell of cells) {
   const [provider, list] = cell.split("=");
   for (const what of list.split(",")) {
-    if ((what.startsWith("think") && !client.think) || (what === "image" && client.blind)) continue;
+    const part = ["think", "custom", "parsed"].find((w) => what.startsWith(w));
+    if ((part && !client[part]) || (what === "image" && client.blind)) continue;
     const [name, run] = checks[what];
     try {
       await limited(run, provider);

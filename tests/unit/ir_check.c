@@ -46,8 +46,13 @@ static void say_media(struct buf *b, const struct ir_media *m)
 {
     if (m->data.p) /* of an address some dialects don't say it */
         say(b, "mime", m->mime);
-    if (m->data.p)
-        buf_printf(b, " data=%zu:%llx", m->data.n, (unsigned long long)str_hash(m->data));
+    if (m->data.p) {
+        struct arena a;
+        arena_init(&a, 4096, BUF_NO_LIMIT);
+        struct str data = ir_plain(m->data, &a);
+        buf_printf(b, " data=%zu:%llx", data.n, (unsigned long long)str_hash(data));
+        arena_fini(&a);
+    }
     say_text(b, "url", m->url);
     say(b, "file", m->file_id);
 }
