@@ -1,5 +1,6 @@
 // chat.mjs: the official OpenAI SDK, chat completions.
 import OpenAI from "openai";
+import { makeParseableResponseFormat } from "openai/lib/parser";
 
 const TOOL = { type: "function", function: { name: "weather", description: "The weather of a city",
   parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] } } };
@@ -70,8 +71,9 @@ export function open(base) {
       return { input: call.custom.input, text: (await turn({ model, messages, tools })).content };
     },
     async parsed(model, { stream }) {
-      const body = { model, messages: [{ role: "user", content: "Where?" }], response_format: { type: "json_schema",
-        json_schema: { name: "place", strict: true, schema: TOOL.function.parameters } } };
+      const body = { model, messages: [{ role: "user", content: "Where?" }], response_format: makeParseableResponseFormat(
+        { type: "json_schema", json_schema: { name: "place", strict: true, schema: TOOL.function.parameters } },
+        JSON.parse) };
       const answer = stream ? await sdk.chat.completions.stream(body).finalChatCompletion()
         : await sdk.chat.completions.parse(body);
       return answer.choices[0].message.parsed;

@@ -1,5 +1,6 @@
 // responses.mjs: the official OpenAI SDK, responses.
 import OpenAI from "openai";
+import { makeParseableTextFormat } from "openai/lib/parser";
 
 const TOOL = { type: "function", name: "weather", description: "The weather of a city", strict: false,
   parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] } };
@@ -44,8 +45,8 @@ export function open(base) {
       return { input: call.input, text: (await ask({ model, input, tools }, stream)).output_text };
     },
     async parsed(model, { stream }) {
-      const body = { model, input: "Where?", store: false, text: { format: { type: "json_schema", name: "place",
-        strict: true, schema: TOOL.parameters } } };
+      const body = { model, input: "Where?", store: false, text: { format: makeParseableTextFormat({ type: "json_schema",
+        name: "place", strict: true, schema: TOOL.parameters }, JSON.parse) } };
       const answer = stream ? await sdk.responses.stream(body).finalResponse() : await sdk.responses.parse(body);
       return answer.output_parsed;
     },
