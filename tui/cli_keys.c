@@ -122,6 +122,18 @@ static int post_key_verb(struct cli *c, const char *path, struct str body, const
     return CLI_DONE;
 }
 
+/* An argument that a shell has made nothing of is no limit that was left out. */
+static bool words_are_said(const struct cli *c)
+{
+    for (size_t i = 0; i < c->word_count; i++)
+        if (str_trim(str_c(c->words[i])).n == 0) {
+            cli_complain("an argument is empty: in a shell `$20` is a variable and becomes nothing; write 20, "
+                "20usd or 20/week");
+            return false;
+        }
+    return true;
+}
+
 /* {"line": all words from `from` on} */
 static void put_words(const struct cli *c, size_t from, struct buf *body)
 {
@@ -141,6 +153,8 @@ static void put_words(const struct cli *c, size_t from, struct buf *body)
 int cli_key_add(struct cli *c)
 {
     struct buf body;
+    if (!words_are_said(c))
+        return CLI_USAGE;
     buf_init(&body, 16384);
     put_words(c, 0, &body);
     int status = post_key_verb(
@@ -152,6 +166,8 @@ int cli_key_add(struct cli *c)
 int cli_key_limit(struct cli *c)
 {
     struct buf body, path;
+    if (!words_are_said(c))
+        return CLI_USAGE;
     buf_init(&body, 16384);
     put_words(c, 1, &body);
     cli_key_path(&path, c->words[0], "limit");

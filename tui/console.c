@@ -159,11 +159,11 @@ static void on_status(void *arg, int status, struct str reply, const struct err 
         return;
     if (!a->version_said && strcmp(a->model.gateway.version, POINTSMAN_VERSION) != 0)
         app_say(a, ROLE_WARN,
-            "the gateway is version %s, this console %s: :restart drains it and starts the new one",
+            "gateway %s, console %s: :restart drains it and starts the new one",
             a->model.gateway.version, POINTSMAN_VERSION);
     else if (!a->version_said && handover_variable(a))
         app_say(a, ROLE_WARN,
-            "this terminal has %s, the gateway has no such provider: P hands it over",
+            "this terminal has %s: P hands it to the gateway",
             handover_variable(a));
     a->version_said = true;
     tell_data(a);

@@ -2,6 +2,7 @@
 """Who starts a gateway, stops it and finds it: real processes, a data folder of their own, an unprivileged user when
 root runs this. Prints TAP. Needs the built binary ($POINTSMAN_BIN); what needs root is skipped without."""
 import fcntl
+import glob
 import http.client
 import json
 import os
@@ -362,6 +363,54 @@ def leaving_the_console_says_what_goes_on(p):
     assert re.search(wanted, said), said[-300:]
 
 
+def hand_over(p, key, *words):
+    console = Console(p, "attach", GROQ_API_KEY=key)
+    console.shows("this terminal has GROQ_API_KEY: P hands it to the gateway")
+    console.type(b"P")
+    console.shows("Hand a provider key over")
+    console.type(b"\r")
+    for said in words:
+        console.shows(said)
+    console.type(b"Q")
+    console.ends()
+    for path in glob.glob(p.data + "/**", recursive=True):
+        if os.path.isfile(path):
+            with open(path, "rb") as f:
+                assert key.encode() not in f.read(), f"the key stands in {path}"
+    assert key.encode() not in console.text
+
+
+def a_key_of_the_consoles_environment_is_handed_over(p):
+    p.serve(*p.without_file())
+    assert "groq" not in p.run("provider", "list").stdout
+    hand_over(p, "gsk_of_this_terminal_0123456789abcd", "handed over")
+    assert "groq" in p.run("provider", "list").stdout
+
+
+def a_key_that_no_provider_of_the_file_takes_is_said_to_lie_idle(p):
+    p.serve()
+    hand_over(p, "gsk_of_this_terminal_0123456789abcd", "no groq in the file: add it with api_key: env:GROQ_API_KEY")
+    with open(p.file, "a", encoding="utf-8") as f:
+        f.write("providers:\n  groq: { dialect: openai, base_url: \"https://api.groq.com/openai/v1\", api_key: env:GROQ_API_KEY, models: [m] }\n")
+    p.run("config", "apply")
+    assert "groq" in p.run("provider", "list").stdout
+
+
+def a_newer_console_says_so_and_offers_restart(p):
+    version = p.run("version").stdout.split()[1].encode()
+    p.serve()
+    with open(p.binary, "rb") as f:
+        newer = f.read().replace(version + b"\0", version[:-1] + b"9\0")
+    os.unlink(p.binary)
+    with open(p.binary, "wb") as f:
+        f.write(newer)
+    os.chmod(p.binary, 0o755)
+    console = Console(p, "attach")
+    console.shows(f"gateway {version.decode()}, console {version.decode()[:-1]}9: :restart drains it and starts the new one")
+    console.type(b"Q")
+    console.ends()
+
+
 def without_a_term_the_console_opens_all_the_same(p):
     console = Console(p, term=None)
     console.shows("No request yet")
@@ -553,7 +602,8 @@ def main():
              a_second_gateway_on_the_data_folder_refuses_with_the_first_ones_pid,
              a_second_gateway_does_not_take_the_first_ones_socket, after_kill_9_the_next_start_works,
              the_environment_names_the_socket, it_outlives_the_login_and_its_runtime_folder,
-             leaving_the_console_says_what_goes_on, without_a_term_the_console_opens_all_the_same,
+             leaving_the_console_says_what_goes_on, a_key_of_the_consoles_environment_is_handed_over, a_key_that_no_provider_of_the_file_takes_is_said_to_lie_idle,
+             a_newer_console_says_so_and_offers_restart, without_a_term_the_console_opens_all_the_same,
              after_su_the_terminal_of_the_first_user_serves,
              without_a_terminal_it_says_which_verbs_to_use,
              a_home_that_cannot_be_written_names_the_folder_and_the_option,
