@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import pwd
+import re
 import select
 import shutil
 import signal
@@ -172,6 +173,16 @@ def an_operator_switches_and_is_named_for_it(g):
     assert g.text() == "hello from one"
 
 
+def an_undo_takes_nothing_of_others_and_lists_the_last_five(g):
+    for n in range(7):
+        g.verb(OP, "route", "switch", "fast", ("two/m2", "one/m1")[n % 2])
+    said = g.run("route", "undo", code=1).stderr
+    assert len(re.findall(rf"\d+ {OP}", said)) == 5, said
+    assert g.text() == "hello from two", "somebody else's switch was undone"
+    g.run("route", "undo", "--rev", re.findall(rf"(\d+) {OP}", said)[0])
+    assert g.text() == "hello from one"
+
+
 def an_operator_is_no_admin(g):
     for words in (["key", "add", "mine"], ["down"], ["config", "apply"], ["prices", "reprice", "--write"]):
         said = g.verb(OP, *words, code=1).stderr
@@ -238,7 +249,8 @@ def open_to_any_lets_the_second_user_in_and_says_so(g):
 
 CHECKS = [a_second_user_gets_401_and_nothing_reaches_a_provider, the_socket_is_closed_to_those_outside_of_the_group,
           each_is_told_the_own_role, a_viewer_sees_figures_and_no_bodies_on_every_verb, a_viewer_changes_nothing,
-          an_operator_switches_and_is_named_for_it, an_operator_is_no_admin,
+          an_operator_switches_and_is_named_for_it,
+          an_undo_takes_nothing_of_others_and_lists_the_last_five, an_operator_is_no_admin,
           an_operator_sees_no_bodies_of_others, a_readonly_console_of_an_operator_changes_nothing,
           people_names_who_is_there_with_the_role,
           open_to_any_lets_the_second_user_in_and_says_so]

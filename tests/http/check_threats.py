@@ -472,6 +472,81 @@ def t08_hostile_texts_change_no_table(g):
     ends_well(g)
 
 
+def hold(port, head, seconds):
+    """200 who begin a request and go on by a byte now and then; gives how many are still there after so long."""
+    links = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(200)]
+    until, at = time.monotonic() + seconds, 0
+    for link in links:
+        link.setblocking(False)
+    while links and time.monotonic() < until:
+        for link in list(links):
+            try:
+                link.send(head[at % len(head):at % len(head) + 1])
+                if link.recv(4096) == b"":
+                    links.remove(link)
+            except BlockingIOError:
+                pass
+            except OSError:
+                links.remove(link)
+        at += 1
+        time.sleep(0.25)
+    left = len(links)
+    for link in links:
+        link.close()
+    return left
+
+
+def long_stream(_, link, __):
+    link.may_break = True
+    link.stream_head()
+    for _ in range(2000):
+        link.chunk(b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * 4000 + b'"}}]}\n\n')
+
+
+def t14_drips_and_those_who_do_not_read_slow_nobody(g):
+    """T14: 200 heads that come by the byte are gone after 10 s; beside them and 100 who do not read their streams the
+    others are answered as ever, and memory stays flat."""
+    a, b = answering("a"), Provider("b")
+    b.blocks, b.repeat = [long_stream], True
+    started(g, config([a, b]))
+    alone_ms = sorted(one_ask_ms(g.port) for _ in range(40))
+    deaf = []
+    for _ in range(100):
+        link = socket.socket()
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.connect(("127.0.0.1", g.port))
+        link.sendall(post(CHAT, b'{"model":"b-m","stream":true,"messages":[]}'))
+        deaf.append(link)
+    left = []
+    dripping = threading.Thread(target=lambda: left.append(hold(
+        g.port, b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: " + b"y" * 4000, 14)))
+    dripping.start()
+    full, before, times = time.monotonic() + 6, 0, []  # by then every deaf client has what is held for it at most
+    while dripping.is_alive():
+        times.append(one_ask_ms(g.port))
+        if not before and time.monotonic() > full:
+            before = rss_kib(g.process.pid)
+        time.sleep(0.02)
+    dripping.join()
+    grown = rss_kib(g.process.pid) - before
+    times.sort()
+    for link in deaf:
+        link.close()
+    wish(left == [0], f"{left[0]} of 200 drips are still open after 14 s")
+    wish(len(times) > 100, f"only {len(times)} requests were answered beside them")
+    wish(times[len(times) // 2] < 50 + 5 * alone_ms[len(alone_ms) // 2], f"half of the others waited {times[len(times) // 2]:.0f} ms and more")
+    wish(times[-1] < 5000, f"one of the others waited {times[-1]:.0f} ms")
+    wish(SANITIZED or grown < 8192, f"memory grew by {grown} KiB")
+    ends_well(g)
+
+
+def one_ask_ms(port):
+    begun = time.monotonic()
+    answer = ask(port, {"model": "a-m", "messages": []})
+    wish(answer.status == 200, f"{answer.status} {answer.text()}")
+    return (time.monotonic() - begun) * 1000
+
+
 def t16_a_bomb_leaves_memory_flat(g):
     """T16: 200 MB in 200 kB of gzip: an error, and the process stays small."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
