@@ -37,7 +37,25 @@ static int put_request(struct json_writer *w, struct json_span input, struct str
     return 0;
 }
 
-static int to_gemini(struct str body, struct str model, struct buf *out, struct err *e)
+/* Only the end user's name may be left out without loss. */
+static void note_others(struct str body, struct ir_notes *notes)
+{
+    static const char *const said[] = {"model", "input", "dimensions", "encoding_format"};
+    struct json_iter it = json_iter(body);
+    struct json_span k, v;
+    while (it.object && json_next(&it, &k, &v)) {
+        bool known = v.type == JSON_NULL;
+        for (size_t i = 0; i < ARRAY_LEN(said) && !known; i++)
+            known = json_text_eq(k, str_c(said[i]));
+        if (!known && json_text_eq(k, STR("user")))
+            ir_changed(notes, "user");
+        else if (!known)
+            ir_dropped_text(notes, "", ir_text(k));
+    }
+}
+
+static int to_gemini(struct str body, struct str model, struct buf *out, struct ir_notes *notes,
+    struct err *e)
 {
     struct json_span input = json_get(body, STR("input")), k, v;
     struct json_span dimensions = json_get(body, STR("dimensions"));
@@ -54,6 +72,7 @@ static int to_gemini(struct str body, struct str model, struct buf *out, struct 
         rc = put_request(&w, v, model, dimensions, e);
     json_array_end(&w);
     json_object_end(&w);
+    note_others(body, notes);
     return rc;
 }
 
@@ -106,7 +125,7 @@ static int to_openai(struct str body, struct str model, struct buf *out, struct 
 int embed_write_request(enum wire client, struct str body, struct str model, struct buf *out,
     struct ir_notes *notes, struct err *e)
 {
-    int rc = client == WIRE_EMBEDDINGS ? to_gemini(body, model, out, e)
+    int rc = client == WIRE_EMBEDDINGS ? to_gemini(body, model, out, notes, e)
                                        : to_openai(body, model, out, notes, e);
     if (rc == 0 && out->err)
         rc = err_set(e, ERR_LIMIT, "the request is too large to be translated");

@@ -51,6 +51,21 @@ static void tokens_are_refused_not_embedded_as_text(void **state)
     assert_int_equal(embed_write_request(WIRE_EMBEDDINGS, STR("{\"input\":[]}"), STR("m"), &out, NULL, &e), -ERR_TYPE);
 }
 
+static void what_gemini_has_no_word_for_is_named(void **state)
+{
+    struct ir_notes notes = {.count = 0};
+    (void)state;
+    assert_int_equal(embed_write_request(WIRE_EMBEDDINGS, STR("{\"input\":\"a\",\"user\":\"u\",\"truncate\":null}"), STR("m"),
+        &out, &notes, &e), 0);
+    assert_string_equal(notes.dropped, "user");
+    assert_int_equal(notes.count, 0);
+    assert_int_equal(fresh(NULL), 0);
+    assert_int_equal(embed_write_request(WIRE_EMBEDDINGS, STR("{\"input\":\"a\",\"input_type\":\"query\"}"), STR("m"), &out,
+        &notes, &e), 0);
+    assert_string_equal(notes.dropped, "user, input_type");
+    assert_int_equal(notes.count, 1);
+}
+
 static void an_answer_is_packed_where_that_was_asked(void **state)
 {
     struct embed_client c = {.request = STR("{\"encoding_format\":\"base64\"}"), .model = STR("m"), .prompt_tokens = 7};
@@ -101,6 +116,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(texts_become_requests_of_one_batch, fresh, gone),
         cmocka_unit_test_setup_teardown(tokens_are_refused_not_embedded_as_text, fresh, gone),
+        cmocka_unit_test_setup_teardown(what_gemini_has_no_word_for_is_named, fresh, gone),
         cmocka_unit_test_setup_teardown(an_answer_is_packed_where_that_was_asked, fresh, gone),
         cmocka_unit_test_setup_teardown(gemini_asks_others_for_one_or_many, fresh, gone),
         cmocka_unit_test(who_has_no_embeddings_is_known),
