@@ -120,7 +120,7 @@ static void read_part(struct stream_reader *s, unsigned i, struct json_span v, s
         if (!media || p->media.kind != IR_AUDIO)
             open_part(s, i, GEMINI_OPEN_NONE);
         EMIT(s, i, .kind = media ? IR_EV_MEDIA : IR_EV_OPAQUE, .raw = p->raw, .media = &p->media);
-        r->choice[i].part++;
+        r->choice[i].part += r->choice[i].open == GEMINI_OPEN_NONE;
     }
 }
 

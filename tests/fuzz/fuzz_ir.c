@@ -9,8 +9,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const enum wire wires[] = {WIRE_CHAT, WIRE_MESSAGES, WIRE_RESPONSES, WIRE_GENERATE};
+/* Calls of these two are written as those of custom tools. */
+static struct ir_tool patch = {.name = {"f", 1}, .custom = true};
+static struct ir_tool look = {.name = {"get_weather", 11}, .custom = true, .next = &patch};
+static const struct ir_request asked = {.origin = WIRE_CHAT, .tools = &look};
 static const struct spoke_client client = {.model = {"m", 1}, .fallback_id = {"id", 2},
-    .now_s = 1, .include_usage = true};
+    .now_s = 1, .include_usage = true, .request = &asked};
 
 static void require(bool right)
 {
