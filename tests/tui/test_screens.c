@@ -67,7 +67,8 @@ static bool have_python(void)
            access("/usr/local/bin/python3", X_OK) == 0;
 }
 
-static struct gateway start_gateway(const char *data)
+/* more: "--live", or NULL */
+static struct gateway start_gateway_with(const char *data, const char *more)
 {
     struct gateway g;
     static int number;
@@ -82,7 +83,7 @@ static struct gateway start_gateway(const char *data)
         dup2(fds[1], STDOUT_FILENO);
         close(fds[0]);
         execlp("python3", "python3", "tests/tui/fake_gateway.py", g.socket, "--now", now, "--data",
-            data, (char *)NULL);
+            data, more, (char *)NULL);
         _exit(127);
     }
     close(fds[1]);
@@ -90,6 +91,11 @@ static struct gateway start_gateway(const char *data)
         assert_int_equal(read(fds[0], &byte, 1), 1);
     close(fds[0]);
     return g;
+}
+
+static struct gateway start_gateway(const char *data)
+{
+    return start_gateway_with(data, NULL);
 }
 
 static void stop_gateway(struct gateway *g)
@@ -120,6 +126,8 @@ static void run_console(const char *socket, const char *name, const struct conso
     char described[80];
     snprintf(described, sizeof described, "%s/terminfo", folder);
     setenv("TERMINFO", described, 1);
+    snprintf(described, sizeof described, "%s:/usr/bin:/bin", folder);
+    setenv("PATH", described, 1); /* set_up() has put a pointsman there */
     setenv("LC_ALL", "C.UTF-8", 1);
     unsetenv("TMUX");
     unsetenv("STY");
@@ -774,6 +782,46 @@ static void a_slow_line_gets_no_graphs(void **state)
     stop_gateway(&g);
 }
 
+/* A terminal that takes nothing for a while: the console notices by itself, and says so. */
+static void a_line_that_lags_is_found_out(void **state)
+{
+    struct gateway g = start_gateway_with("traffic", "--live");
+    struct term t = start(&g, 200, 60, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    expect_not(&t, " slow ");
+    for (int i = 0; i < 100; i++) { /* whole screens, until no more fit into the line */
+        assert_int_equal(write(t.fd, i % 2 ? "1" : "7", 1), 1);
+        poll(NULL, 0, 20);
+    }
+    poll(NULL, 0, 1000);
+    expect(&t, " slow ");
+    stop(&t);
+    stop_gateway(&g);
+}
+
+static void without_the_keyboard_it_draws_once_a_second(void **state)
+{
+    struct gateway g = start_gateway_with("traffic", "--live");
+    struct term t = start(&g, 80, 24, "xterm-256color", NULL);
+    int frames[2] = {0};
+    (void)state;
+    ready(&t);
+    for (int away = 0; away < 2; away++) {
+        type(&t, away ? "\033[O" : "\033[I");
+        for (int64_t end = real_mono() + 3000000; real_mono() < end;) {
+            struct pollfd p = {.fd = t.fd, .events = POLLIN};
+            char part[65536];
+            if (poll(&p, 1, 20) > 0 && read(t.fd, part, sizeof part) > 0)
+                frames[away]++;
+        }
+    }
+    assert_true(frames[1] > 0 && frames[1] <= 6); /* three, and what was under way */
+    assert_true(frames[0] > 2 * frames[1]);
+    stop(&t);
+    stop_gateway(&g);
+}
+
 static void readonly_sends_no_change(void **state)
 {
     struct gateway g = start_gateway("traffic");
@@ -1014,7 +1062,10 @@ static int set_up(void **state)
     if (!mkdtemp(folder))
         return -1;
     describe_terminal();
-    return 0;
+    char path[80];
+    snprintf(path, sizeof path, "%s/pointsman", folder);
+    FILE *f = fopen(path, "w");
+    return f && fclose(f) == 0 && chmod(path, 0700) == 0 ? 0 : -1;
 }
 
 static int tear_down(void **state)
@@ -1055,6 +1106,8 @@ int main(void)
         cmocka_unit_test(a_filter_that_is_not_valid_is_not_taken),
         cmocka_unit_test(times_can_be_told_from_row_to_row),
         cmocka_unit_test(a_slow_line_gets_no_graphs),
+        cmocka_unit_test(a_line_that_lags_is_found_out),
+        cmocka_unit_test(without_the_keyboard_it_draws_once_a_second),
         cmocka_unit_test(readonly_sends_no_change),
         cmocka_unit_test(an_idle_console_sends_nothing),
         cmocka_unit_test(any_size_is_survived),

@@ -245,7 +245,9 @@ static bool typing(struct app *a, void *state)
 static const char *hint(struct app *a, void *state)
 {
     const struct state *s = state;
-    return s->list.filter.editing ? filter_hint(&s->list.filter.edit, a) : NULL;
+    return s->list.filter.editing          ? filter_hint(&s->list.filter.edit, a)
+           : request_list_none(&s->list) ? "y copies a block   2 to 8 screens   : commands   ? help   q leave"
+                                         : NULL;
 }
 
 static void open(struct app *a, void *state, const void *arg)

@@ -3,7 +3,29 @@
 
 #include "tui/format.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* What a shell runs us by: the plain name where that is found, else the path, so that the block works
+ * before anything was installed. */
+static void put_own_name(struct buf *out)
+{
+    struct str folders = str_c(getenv("PATH")), folder;
+    char path[PATH_MAX];
+    while (str_cut(&folders, ':', &folder)) {
+        snprintf(path, sizeof path, STR_FMT "/pointsman", STR_ARG(folder));
+        if (folder.n && access(path, X_OK) == 0) {
+            buf_puts(out, "pointsman");
+            return;
+        }
+    }
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+    struct str own = n > 0 && n < (ssize_t)sizeof path ? str_n(path, (size_t)n) : STR("pointsman");
+    bool plain = str_chr(own, ' ') < 0 && str_chr(own, '\'') < 0;
+    buf_printf(out, plain ? STR_FMT : "\"" STR_FMT "\"", STR_ARG(own));
+}
 
 static const char *const titles[] = {"OpenAI clients", "Anthropic clients", "an agent", "curl"};
 
@@ -23,7 +45,7 @@ void welcome_text(struct app *a, size_t n, struct buf *out)
     else if (n == 1)
         buf_printf(out, "export ANTHROPIC_BASE_URL=%s\nexport ANTHROPIC_API_KEY=%s\n", base, key);
     else if (n == 2)
-        buf_puts(out, "pointsman run -- claude\n");
+        put_own_name(out), buf_puts(out, " run -- claude\n");
     else
         buf_printf(out,
             "curl %s/v1/chat/completions \\\n"
