@@ -39,6 +39,7 @@ struct app {
     int64_t message_until_us;
     bool leaving, dirty, urgent; /* urgent: a key was pressed, draw now */
     bool connected, pasting;
+    int pasted; /* characters of the paste under way */
     bool away; /* another window has the keyboard: one frame a second is enough */
     char trouble[256];                               /* why there is no connection */
     int64_t frame_us, poll_us, status_us, resize_us; /* last frame; when to ask next; 0: not */

@@ -253,9 +253,12 @@ int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
             return err_set(e, ERR_LIMIT, "too many arguments");
         c->words[c->word_count++] = argv[i];
     }
-    if (c->word_count == 0)
-        return c->option_count ? err_set(e, ERR_MISSING, "--%s needs a verb", c->options[0].name)
-                               : 0;
+    if (c->word_count == 0) {
+        for (size_t i = 0; i < c->option_count; i++)
+            if (strcmp(c->options[i].name, "listen") != 0) /* of a gateway that is to be started */
+                return err_set(e, ERR_MISSING, "--%s needs a verb", c->options[i].name);
+        return 0;
+    }
     int rc = take_verb(c, e);
     return rc < 0 || c->wants_help ? rc : check_verb(c, e);
 }

@@ -29,6 +29,7 @@ enum {
     RETRY_US = 1000000,
     STATUS_US = 30000000,
     RESIZE_US = 30000,
+    PASTE_MOST = 4096,
     MESSAGE_READ_US = 3500000, /* before its end a message leaves at the next key */
     WAIT_MS = 20000            /* how long the gateway may hold the answer */
 };
@@ -366,7 +367,10 @@ static void paste_key(struct app *a, int key)
     bool typing = s->types || (s->typing && s->typing(a, top->state));
     if (key == KEY_N_PASTE_END)
         a->pasting = false;
-    else if (typing && key >= ' ' && key < 0x110000)
+    else if (++a->pasted > PASTE_MOST) {
+        if (a->pasted == PASTE_MOST + 1)
+            app_say(a, ROLE_WARN, "the rest of what was pasted is left out: a field holds one line");
+    } else if (typing && key >= ' ' && key < 0x110000)
         one_key(a, key);
     else if (!typing)
         app_say(a, ROLE_WARN, "pasted text ignored: no text field is open (: opens one)");
@@ -381,7 +385,7 @@ static void read_keys(struct app *a)
         if (focus)
             a->urgent = true;
         else if (key == KEY_N_PASTE_BEGIN)
-            a->pasting = true;
+            a->pasting = true, a->pasted = 0;
         else if (a->pasting)
             paste_key(a, key);
         else if (key != KEY_N_PASTE_END)

@@ -136,10 +136,11 @@ static void become_gateway(const struct cli *c, int log)
     dup2(nothing, 0);
     dup2(log, 1);
     dup2(log, 2);
-    char *argv[10] = {"pointsman", "serve"};
+    char *argv[12] = {"pointsman", "serve"};
     size_t n = 2;
     const char *const pairs[][2] = {
-        {"--config", c->config}, {"--data", c->data}, {"--socket", c->socket}};
+        {"--config", c->config}, {"--data", c->data}, {"--socket", c->socket},
+        {"--listen", c->command ? NULL : cli_option(c, "listen")}};
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
         if (pairs[i][1]) {
             argv[n++] = (char *)(uintptr_t)pairs[i][0];

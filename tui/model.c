@@ -408,10 +408,11 @@ static void take_figures(struct figures *f, struct str c)
     get_history(h, "nano_per_min", 1, f->nano_history);
 }
 
-static bool has_marker(const struct model *m, int64_t seq)
+/* Another life of the gateway counts anew: the number alone says too little. */
+static bool has_marker(const struct model *m, const struct marker *x)
 {
     for (size_t i = 0; i < m->marker_count; i++)
-        if (m->markers[i].seq == seq)
+        if (m->markers[i].seq == x->seq && m->markers[i].time_ms == x->time_ms)
             return true;
     return false;
 }
@@ -421,7 +422,7 @@ static void take_marker(struct model *m, struct str v)
     struct marker fresh = {.seq = get_i64(v, "seq"),
         .time_ms = get_i64(v, "time_ms"),
         .undo_rev = get_i64(v, "undo_rev")};
-    if (has_marker(m, fresh.seq))
+    if (has_marker(m, &fresh))
         return;
     GET_TEXT(v, "who", fresh.who);
     GET_TEXT(v, "text", fresh.text);
@@ -495,11 +496,13 @@ static void each(struct model *m, struct str list, void (*take)(struct model *, 
         take(m, v.raw);
 }
 
-static void forget_rows(struct model *m)
+/* What comes is the whole picture again, maybe of another life of the gateway. The lines of switches
+ * stay: nobody tells them twice. */
+static void forget(struct model *m)
 {
     for (size_t i = 0; i < m->row_count; i++)
         row_put(m->rows[i]);
-    m->row_count = 0;
+    m->row_count = m->event_count = 0;
     m->missed++;
 }
 
@@ -513,7 +516,7 @@ int model_take(struct model *m, struct str s, struct err *e)
     if (json_scan(s, w, ARRAY_LEN(w)) < 0 || json_i64(w[0].value, &seq) < 0)
         return err_set(e, ERR_SYNTAX, "the gateway's answer is not a snapshot");
     if (json_is_true(w[2].value) && m->seq)
-        forget_rows(m);
+        forget(m);
     m->seq = seq;
     if (json_i64(w[1].value, &m->time_ms) < 0)
         m->time_ms = clock_wall_ms();

@@ -137,6 +137,8 @@ static void run_console(const char *socket, const char *name, const struct conso
     unsetenv("NO_COLOR");
     if (fixed_ms)
         clock_replace(&source);
+    if (chdir(folder) != 0) /* files are written there */
+        _exit(126);
     o.socket = socket;
     _exit(console_main(&o));
 }
@@ -583,6 +585,53 @@ static void a_paste_outside_a_field_does_nothing(void **state)
     type(&t, "/");
     type(&t, "\033[200~model:gpt\033[201~");
     expect(&t, "model:gpt");
+    stop(&t);
+    stop_gateway(&g);
+}
+
+static void a_paste_without_end_leaves_the_field_usable(void **state)
+{
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 100, 30, "xterm-256color", NULL);
+    char many[4097];
+    (void)state;
+    ready(&t);
+    memset(many, 'a', sizeof many - 1);
+    many[sizeof many - 1] = '\0';
+    type(&t, "/");
+    type(&t, "\033[200~");
+    for (int i = 0; i < 16; i++)
+        type(&t, many);
+    type(&t, "\033[201~");
+    expect(&t, "the rest of what was pasted is left out");
+    type(&t, "\033");
+    expect(&t, "(no filter)");
+    stop(&t);
+    stop_gateway(&g);
+}
+
+/* Whatever a list shows can be had with all figures; texts can't be formulas. */
+static void a_list_is_written_as_a_file(void **state)
+{
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 100, 30, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    type(&t, "3");
+    expect(&t, "claude-sonnet-4-5");
+    type(&t, "x");
+    expect(&t, "written to pointsman-models-20261123-140211.csv");
+    char path[120];
+    snprintf(path, sizeof path, "%s/pointsman-models-20261123-140211.csv", folder);
+    char *text = read_whole(path);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "target,model,provider,requests,"));
+    assert_non_null(strstr(text, ",ttft_p95_us,"));
+    assert_non_null(strstr(text, "\n\"openai/gpt-5\",\"gpt-5\",\"openai\",212,"));
+    assert_non_null(strstr(text, ",\"3.0000\",\"15.0000\""));
+    free(text);
+    type(&t, "x"); /* never over what is there */
+    expect(&t, "File exists");
     stop(&t);
     stop_gateway(&g);
 }
@@ -1097,6 +1146,8 @@ int main(void)
         cmocka_unit_test(a_drain_that_leaves_some_nowhere_needs_a_word_of_its_own),
         cmocka_unit_test(a_switch_is_taken_by_the_next_request_and_undone),
         cmocka_unit_test(a_paste_outside_a_field_does_nothing),
+        cmocka_unit_test(a_paste_without_end_leaves_the_field_usable),
+        cmocka_unit_test(a_list_is_written_as_a_file),
         cmocka_unit_test(a_secret_is_gone_when_its_sheet_closes),
         cmocka_unit_test(what_a_person_sets_stays),
         cmocka_unit_test(the_mouse_finds_screens_and_rows),

@@ -153,8 +153,10 @@ void request_list_select(struct request_list *l, struct str id)
 
 void request_list_refresh(struct request_list *l)
 {
-    if (l->generation != l->filter.generation) {
+    unsigned missed = app_model(l->app)->missed;
+    if (l->generation != l->filter.generation || l->seen_missed != missed) {
         l->generation = l->filter.generation;
+        l->seen_missed = missed;
         history_forget(&l->older);
         l->stale = true;
     }

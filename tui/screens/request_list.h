@@ -39,6 +39,7 @@ struct request_list {
     size_t paused_count;
     unsigned generation; /* of the filter that was built with */
     uint64_t seen_version;
+    unsigned seen_missed; /* the picture was taken anew: what is older is asked for again */
     int64_t sorted_us, now_ms;
     enum time_form time_form;
 };

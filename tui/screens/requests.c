@@ -68,11 +68,11 @@ static void draw(struct app *a, void *state, struct rect r)
     struct state *s = state;
     struct request_list *l = &s->list;
     l->now_ms = app_now_ms(a);
+    request_list_refresh(l);
     if (request_list_none(l)) {
         welcome_draw(a, r);
         return;
     }
-    request_list_refresh(l);
     s->strip_shown = has_strip(a, r);
     if (s->strip_shown)
         strip_draw(&s->strip, a, r.y++, r.w), r.h--;
