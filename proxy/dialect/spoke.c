@@ -78,9 +78,52 @@ struct stream_reader *stream_reader_new(enum wire w, const struct spoke_quirks *
     return s;
 }
 
+static void without_line_ends(char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] == '\n' || p[i] == '\r')
+            p[i] = ' ';
+}
+
+static bool has_line_ends(struct str s)
+{
+    return s.n && (memchr(s.p, '\n', s.n) || memchr(s.p, '\r', s.n));
+}
+
+struct str stream_one_line(struct arena *a, struct str json)
+{
+    if (!has_line_ends(json))
+        return json;
+    char *copy = arena_alloc(a, json.n);
+    if (!copy)
+        return STR_NULL;
+    memcpy(copy, json.p, json.n);
+    without_line_ends(copy, json.n);
+    return str_n(copy, json.n);
+}
+
+/* An event may come in several lines. */
+static void read_lines(struct stream_reader *s, struct str name, struct str data)
+{
+    struct buf b;
+    buf_init(&b, STREAM_WHOLE_MAX);
+    buf_put_str(&b, data);
+    if (b.err) {
+        stream_emit_error(s, STR("{\"error\":\"an event is too large\"}"), 502);
+    } else {
+        without_line_ends(b.p, b.n);
+        s->spoke->read_event(s, name, buf_str(&b));
+    }
+    buf_fini(&b);
+}
+
 void stream_read(struct stream_reader *s, struct str name, struct str data)
 {
-    if (!s->done && !s->failed)
+    if (s->done || s->failed)
+        return;
+    if (has_line_ends(data))
+        read_lines(s, name, data);
+    else
         s->spoke->read_event(s, name, data);
 }
 

@@ -108,6 +108,10 @@ struct stream_writer *stream_writer_new(enum wire w, const struct spoke_client *
 void stream_write_event(struct stream_writer *s, const struct ir_event *ev, struct buf *out);
 void stream_writer_fini(struct stream_writer *s); /* NULL allowed */
 
+/* JSON without line ends between its tokens (no string has any): what is kept raw of it may stand in
+ * an event then. The same bytes where it has none; NULL without memory. */
+struct str stream_one_line(struct arena *a, struct str json);
+
 /* For readers: the one way out. Sets origin; drops what comes after DONE or ERROR. */
 void stream_emit(struct stream_reader *s, struct ir_event *ev);
 /* An ERROR event from an error object of any shape. */

@@ -68,7 +68,10 @@ static int read_request(struct exchange *x, struct translation *t, struct err *e
 {
     if (t->read)
         return 0;
-    int rc = spoke_of(x->ep.wire)->read_request(buf_str(&x->body), &t->arena, &t->request, e);
+    struct str body = stream_one_line(&t->arena, buf_str(&x->body)); /* parts of it are told back */
+    if (!body.p)
+        return -ERR_NOMEM;
+    int rc = spoke_of(x->ep.wire)->read_request(body, &t->arena, &t->request, e);
     if (rc < 0)
         return rc;
     t->request.stream = x->facts.stream;
@@ -251,8 +254,8 @@ int translate_told(struct exchange *x, struct err *e)
 {
     struct translation *t = x->translation;
     struct ir_answer answer;
-    int rc = spoke_of(x->wire)->read_answer(buf_str(&x->held), quirks_here(x), &t->arena, &answer,
-        e);
+    int rc = spoke_of(x->wire)->read_answer(stream_one_line(&t->arena, buf_str(&x->held)),
+        quirks_here(x), &t->arena, &answer, e);
     if (rc < 0)
         return rc;
     t->to = stream_writer_new(x->ep.wire, &t->client, &t->notes, &t->arena);

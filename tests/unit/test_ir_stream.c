@@ -288,6 +288,27 @@ static void a_large_event_arrives_whole(void **state)
     }
 }
 
+/* An event in several lines of data, and a request in several lines that is told back: no line end of
+ * theirs stands in an event. */
+static void no_line_end_of_theirs_stands_in_an_event(void **state)
+{
+    static const char item[] = "data: {\"type\":\"response.output_item.done\",\"output_index\":1,\"item\":{\"type\":\"later\"\n"
+        "data: ,\"x\":{}\ndata: }}\n\n";
+    (void)state;
+    for (int to = 0; to < KINDS; to++) {
+        struct over o;
+        over_init(&o, RESPONSES, to);
+        feed(o.from, pieces[RESPONSES].before, false);
+        feed(o.from, pieces[RESPONSES].after, false);
+        feed(o.from, item, false);
+        feed(o.from, pieces[RESPONSES].end, true);
+        check_hello(&o, RESPONSES, to, IR_FINISH_STOP);
+        assert_null(strstr(buf_c(&o.to.out), "\n,"));
+        assert_true(str_eq(stream_one_line(&o.a, STR("{\n\"a\":\r\n1}")), STR("{ \"a\":  1}")));
+        over_fini(&o);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_failure_in_the_middle_is_told_and_ends_it),
         cmocka_unit_test(a_cut_stream_is_not_whole),
         cmocka_unit_test(a_large_event_arrives_whole),
+        cmocka_unit_test(no_line_end_of_theirs_stands_in_an_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
