@@ -264,9 +264,16 @@ static void a_full_disk_stops_new_work_loses_nothing_and_heals(void **state)
     }
     assert_true(stats.failing == ERR_FULL || stats.failing == ERR_IO);
     assert_true(r->notices[STORE_NOTICE_FULL] + r->notices[STORE_NOTICE_FAULT] >= 1);
-    struct store_body body = {.request = str_n(malloc(10), 10)};
-    assert_int_equal(store_put_body(s, STR("b"), &body), -ERR_FULL); /* bodies are shed first */
-    free((char *)body.request.p);
+    bool shed = false; /* bodies are shed first; a batch that just passes takes one all the same */
+    for (int i = 0; i < 5000 && !shed; i++) {
+        struct store_body body = {.request = str_n(calloc(1, 10), 10)};
+        shed = store_put_body(s, STR("b"), &body) == -ERR_FULL;
+        if (shed)
+            free((char *)body.request.p);
+        else
+            usleep(1000);
+    }
+    assert_true(shed);
     struct store_query q = {.kind = STORE_ASK_EXCHANGES}; /* reads go on */
     struct store_answer *a = store_ask_now(s, &q);
     assert_int_equal(a->rc, 0);
@@ -274,8 +281,9 @@ static void a_full_disk_stops_new_work_loses_nothing_and_heals(void **state)
     store_answer_free(a);
     eat_disk(r, false);
     room_settle(s);
-    assert_int_equal(r->notices[STORE_NOTICE_HEALED], 1);
-    usleep(200000);
+    assert_true(r->notices[STORE_NOTICE_HEALED] >= 1); /* a small batch may pass on a full disk */
+    for (int i = 0; i < 5000 && !spool_has_room(w); i++)
+        usleep(1000);
     assert_true(spool_has_room(w));
     room_fill(w, n, n + 10);
     room_settle(s);

