@@ -154,8 +154,9 @@ static int post_hand(struct cli *c, const char *verb, struct str body)
                 json_bool(m, "by_itself", false) ? " (by its own list)" : "");
         }
         if (json_int(r.json, "nowhere", 0))
-            cli_say(c, "%lld have nowhere to go: give one with --to TARGET",
-                (long long)json_int(r.json, "nowhere", 0));
+            cli_say(c, "%lld have nowhere to go and %s refused: give one with --to TARGET",
+                (long long)json_int(r.json, "nowhere", 0),
+                json_bool(r.json, "dry_run", false) ? "would be" : "are now");
     }
     reply_free(&r);
     return CLI_DONE;

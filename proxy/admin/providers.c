@@ -2,6 +2,7 @@
  * provider moved off it as one change. Trying them is in probe.c. */
 #include "proxy/admin/handlers.h"
 #include "proxy/admin/keeper.h"
+#include "proxy/admin/record_view.h"
 #include "proxy/admin/routing.h"
 
 #include "proxy/config/config.h"
@@ -316,6 +317,8 @@ void post_provider_key(struct call *c)
 
 /* ---- drain ---- */
 
+enum { ASKED_BYTES_MAX = 128, ASKED_OF_LATE_MS = 3600000 };
+
 struct drain {
     struct call *call;
     const struct provider *provider;
@@ -326,13 +329,16 @@ struct drain {
     struct buf sheet; /* JSON array of what moves where */
     struct json_writer w;
     size_t stuck;
+    struct str asked[64]; /* names that no route defines and that went to the provider of late */
+    size_t asked_count;
 };
 
 static bool elsewhere(const struct target *list, size_t n, const struct provider *p, struct str *to,
     struct call *c)
 {
     for (size_t i = 0; i < n; i++)
-        if (list[i].provider && list[i].provider != p) {
+        if (list[i].provider && list[i].provider != p && !list[i].provider->drained &&
+            !drained_by_hand(c, list[i].provider->name)) {
             *to = call_printf(c, STR_FMT "/" STR_FMT, STR_ARG(list[i].provider->name),
                 STR_ARG(list[i].model));
             return true;
@@ -391,6 +397,70 @@ static bool drain_override(void *ctx, struct str object, struct str json, int64_
     return true;
 }
 
+/* Another provider that has this model: requests find it by themselves. */
+static const struct provider *has_model_too(const struct drain *d, struct str model)
+{
+    const struct config *config = live_config(d->call->admin->live);
+    for (size_t i = 0; i < config->provider_count; i++) {
+        const struct provider *p = &config->providers[i];
+        if (p == d->provider || p->drained || drained_by_hand(d->call, p->name))
+            continue;
+        if (!p->model_count && health_has_model(d->call->admin->start.health, p, model))
+            return p;
+        for (size_t k = 0; k < p->model_count; k++)
+            if (str_eq(p->models[k], model))
+                return p;
+    }
+    return NULL;
+}
+
+/* A name that is asked for without a route, "gpt-5" or "openai/gpt-5", has no list to fall back on. */
+static void drain_asked(struct drain *d, struct str name)
+{
+    const struct provider *other = has_model_too(d, name);
+    if (other) {
+        move(d, name, call_printf(d->call, STR_FMT "/" STR_FMT, STR_ARG(other->name), STR_ARG(name)), true);
+        return;
+    }
+    move(d, name, d->to, false);
+    d->stuck++;
+    if (d->to.n && d->n < ARRAY_LEN(d->parts))
+        d->parts[d->n++] = (struct live_part){
+            .object = override_object(d->call, SCOPE_EVERYONE, STR_NULL, name),
+            .after = override_json(d->call, d->to, d->until_ms)};
+}
+
+static bool note_asked(void *ctx, const struct record *r)
+{
+    struct drain *d = ctx;
+    bool known = r->route.n || !r->model_asked.n || r->model_asked.n > ASKED_BYTES_MAX ||
+                 !str_eq(r->provider, d->provider->name) || d->asked_count == ARRAY_LEN(d->asked) ||
+                 plan_find_route(live_config(d->call->admin->live), r->model_asked);
+    for (size_t i = 0; i < d->asked_count && !known; i++)
+        known = str_eq(d->asked[i], r->model_asked);
+    if (!known && !live_get(d->call->admin->live,
+                      override_object(d->call, SCOPE_EVERYONE, STR_NULL, r->model_asked)).n)
+        d->asked[d->asked_count++] = arena_str(&d->call->arena, r->model_asked);
+    return true;
+}
+
+static bool note_recent(void *ctx, struct str packed)
+{
+    struct record r;
+    return record_unpack(packed, &r) < 0 || r.time_ms < clock_wall_ms() - ASKED_OF_LATE_MS ||
+           note_asked(ctx, &r);
+}
+
+static void collect_asked(struct drain *d)
+{
+    struct admin *a = d->call->admin;
+    admin_each_live(a, note_asked, d);
+    for (unsigned i = 0; i < a->start.workers; i++)
+        spool_recent(a->start.spools[i], note_recent, d);
+    for (size_t i = 0; i < d->asked_count; i++)
+        drain_asked(d, d->asked[i]);
+}
+
 static void collect_drain(struct drain *d)
 {
     const struct config *config = live_config(d->call->admin->live);
@@ -404,6 +474,7 @@ static void collect_drain(struct drain *d)
         if (route_uses(&config->routes[i], d->provider))
             drain_route(d, &config->routes[i]);
     live_each(d->call->admin->live, STR("override/"), drain_override, d);
+    collect_asked(d);
     json_array_end(&d->w);
 }
 

@@ -144,11 +144,11 @@ static void fill_from_targets(struct state *s, struct choice *c, struct arena *a
         }
 }
 
-/* "anthropic/$model" sends what was asked for: here it is known what that is. */
+/* "anthropic/$model" sends what was asked for: here it is known what that is, but for a pattern. */
 static struct str filled(const struct state *s, struct str to, struct arena *a)
 {
     ptrdiff_t at = str_find(to, STR("$model"));
-    if (at < 0)
+    if (at < 0 || str_chr(str_c(s->subject.asked), '*') >= 0)
         return to;
     return arena_printf(a, STR_FMT "%s" STR_FMT, STR_ARG(str_first(to, (size_t)at)),
         s->subject.asked, STR_ARG(str_from(to, (size_t)at + 6)));
