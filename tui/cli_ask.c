@@ -48,6 +48,32 @@ bool cli_connect_quietly(struct cli *c)
     return c->link != NULL;
 }
 
+/* For scripts: on stdout where the answer would stand, as the gateway says it. */
+static void put_error(const struct cli *c, const char *code, const char *text)
+{
+    struct buf out;
+    if (!c->json)
+        return;
+    buf_init(&out, 1 << 16);
+    struct json_writer w = json_writer(&out);
+    json_object_begin(&w, NULL);
+    json_object_begin(&w, "error");
+    json_put_c(&w, "code", code);
+    json_put_c(&w, "message", text);
+    json_object_end(&w);
+    json_object_end(&w);
+    cli_put_json(buf_str(&out));
+    buf_fini(&out);
+}
+
+void cli_no_such(const struct cli *c, const char *kind, const char *name)
+{
+    char text[300];
+    snprintf(text, sizeof text, "no %s \"%.200s\"; see: pointsman %s list", kind, name, kind);
+    put_error(c, err_name(ERR_NOT_FOUND), text);
+    cli_complain("%s", text);
+}
+
 int cli_connect(struct cli *c, bool start)
 {
     struct err e = {0};
@@ -58,6 +84,7 @@ int cli_connect(struct cli *c, bool start)
         rc = err_set(&e, ERR_NOMEM, "out of memory");
     if (rc == 0)
         return CLI_DONE;
+    put_error(c, rc == -ERR_NOT_FOUND ? "no_gateway" : err_name(-rc), e.text);
     cli_complain("%s", e.text);
     return rc == -ERR_NOT_FOUND ? CLI_NO_GATEWAY : CLI_FAILED;
 }
@@ -73,6 +100,7 @@ static int ask(
     buf_init(&r->text, LINK_REPLY_MAX);
     int rc = link_call(c->link, method, path, body, &status, &r->text, &e);
     if (rc < 0) {
+        put_error(c, "no_gateway", e.text);
         cli_complain("the gateway at %s does not answer: %s", c->socket_path, e.text);
         buf_fini(&r->text);
         return CLI_NO_GATEWAY;
@@ -86,6 +114,7 @@ static int ask(
         cli_complain("in force, but not stored yet: %s", late);
     if (r->json)
         return CLI_DONE;
+    put_error(c, err_name(e.code), e.text);
     buf_fini(&r->text);
     return cli_fail(&e);
 }

@@ -113,7 +113,7 @@ static int show_one(struct cli *c, const char *name)
         return status;
     const struct json *k = json_first(json_member(r.json, "keys"));
     if (!k) {
-        cli_complain("no key \"%s\"; see: pointsman key list", name);
+        cli_no_such(c, "key", name);
         status = CLI_FAILED;
     } else if (!cli_json_lines(c, &r, "keys")) {
         say_key(c, k);

@@ -72,7 +72,7 @@ int cli_list_keys(struct cli *c, const char *name, bool mine)
         return status;
     const struct json *list = json_member(r.json, "keys");
     if (name && json_size(list) == 0) {
-        cli_complain("no key \"%s\"; see: pointsman key list", name);
+        cli_no_such(c, "key", name);
         status = CLI_FAILED;
     } else if (!cli_json_lines(c, &r, "keys")) {
         struct table t;

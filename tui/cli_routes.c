@@ -136,7 +136,7 @@ int cli_route_show(struct cli *c)
         break;
     }
     if (!route) {
-        cli_complain("no route \"%s\"; see: pointsman route list", c->words[0]);
+        cli_no_such(c, "route", c->words[0]);
         status = CLI_FAILED;
     } else if (!c->json) {
         struct table t;

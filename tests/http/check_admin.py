@@ -397,6 +397,16 @@ def others_are_refused_or_see_no_bodies(g):
     wait_for(lambda: any("was refused the bodies" in a["what"] and a["uid"] == NOBODY for a in g.lines("audit")))
 
 
+def a_refusal_is_json_where_json_was_asked_for(g):
+    for words in (("route", "switch", "fast", "nobody/at-all"), ("route", "show", "nobody"),
+                  ("route", "switch", "fast", "fast"), ("route", "undo", "--rev", "99999"),
+                  ("profile", "apply", "nobody"), ("provider", "drain", "nobody"), ("key", "show", "nobody")):
+        done = g.run(*words[:4], "--json", code=1)
+        said = json.loads(done.stdout)["error"]
+        assert said["code"] and said["message"] and said["message"][:40] in done.stderr, (words, done)
+    assert json.loads(g.run("route", "list", "--json", "--socket", "/nowhere/at/all", code=3).stdout)["error"]
+
+
 def main():
     g, state = House(), {}
 
@@ -424,7 +434,8 @@ def main():
                 running_requests_are_seen_streamed_and_cancelled, tail_follows, filters_pages_and_faults,
                 two_editors_lose_nothing, a_run_has_a_key_that_ends_with_it,
                 a_run_outlives_a_restart_of_the_gateway, what_was_said_in_another_dialects_words,
-                the_events_of_a_stream_have_their_times, reports_add_up)],
+                the_events_of_a_stream_have_their_times, reports_add_up,
+                a_refusal_is_json_where_json_was_asked_for)],
             (tap.named(a_key_is_made_used_paused_and_kept), made),
             *[with_secret(check) for check in (
                 state_outlives_a_restart, a_file_edit_keeps_what_was_switched, a_drain_moves_everything,
