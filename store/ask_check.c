@@ -1,17 +1,16 @@
 /* ask_check.c: `db check`: is the file whole, and does the money agree with itself?
  *
- * Every balance is the sum of its entries; what was settled is what the requests cost; the requests
- * equal the rollups, of every span, of every dimension that can be recomputed: to the nano. All in
- * one read snapshot, so that a running writer does not look like a fault. Rows before the last
- * prune are gone; what is compared begins there. */
+ * Every balance is the sum of its entries; each request was settled by its own entries, and each
+ * entry leads to its request; the requests equal the rollups (ask_rollups.c): to the nano. All in one
+ * read snapshot, so that a running writer does not look like a fault. Rows before the last prune are
+ * gone; what is compared begins there. */
 #include "store/query_internal.h"
 
 #include <stdio.h>
 
 enum { LINES_MAX = 200 };
 
-static int line(struct asking *k, bool problem, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static int line(struct asking *k, bool problem, const char *fmt, ...)
+int check_line(struct asking *k, bool problem, const char *fmt, ...)
 {
     char text[400];
     va_list ap;
@@ -35,12 +34,12 @@ static int check_file(struct asking *k, struct db *db, const char *sql, const ch
     unsigned before = k->a->problems;
     while ((rc = db_step(db, s)) == 1) {
         struct str text = db_text(db, s, 0);
-        if (!str_eq(text, STR("ok")) && (rc = line(k, true, "%s: " STR_FMT, what, STR_ARG(text))) < 0)
+        if (!str_eq(text, STR("ok")) && (rc = check_line(k, true, "%s: " STR_FMT, what, STR_ARG(text))) < 0)
             break;
     }
     db_end(db, s);
     if (rc == 0 && k->a->problems == before)
-        rc = line(k, false, "%s: whole", what);
+        rc = check_line(k, false, "%s: whole", what);
     return rc;
 }
 
@@ -52,60 +51,39 @@ static int check_sums(struct asking *k, const char *what, const char *sql, int64
     unsigned before = k->a->problems;
     int rc;
     while ((rc = db_step(db, s)) == 1) {
-        rc = line(k, true, "%s: " STR_FMT ": differs by %lld requests, %lld nano-USD", what,
+        rc = check_line(k, true, "%s: " STR_FMT ": differs by %lld requests, %lld nano-USD", what,
             STR_ARG(db_text(db, s, 0)), (long long)db_int(db, s, 1), (long long)db_int(db, s, 2));
         if (rc < 0)
             break;
     }
     db_end(db, s);
     if (rc == 0 && k->a->problems == before)
-        rc = line(k, false, "%s: agree", what);
+        rc = check_line(k, false, "%s: agree", what);
     return rc;
 }
 
 _Static_assert(LEDGER_SETTLE == 4 && LEDGER_TRANSFER == 8, "they stand as numbers in the statements below");
 
-/* Requests minus rollups, of the names of one column. */
-#define AGAINST(column, span, dimension)                                                            \
-    "SELECT coalesce((SELECT text FROM name WHERE id = x), x), sum(n), sum(c) FROM ("              \
-    "SELECT " column " AS x, count(*) AS n, sum(cost_nano) AS c FROM exchange WHERE"               \
-    " time_ms >= ?1 AND " column " <> 0 GROUP BY x UNION ALL "                                     \
-    "SELECT name, -sum(requests), -sum(cost_nano) FROM rollup WHERE span = " span                  \
-    " AND dimension = " dimension " AND start_ms >= ?1 GROUP BY name)"                             \
-    " GROUP BY x HAVING sum(n) <> 0 OR sum(c) <> 0"
-#define AGAINST_ALL(span)                                                                           \
-    "SELECT 'all', sum(n), sum(c) FROM (SELECT count(*) AS n, coalesce(sum(cost_nano), 0) AS c"    \
-    " FROM exchange WHERE time_ms >= ?1 UNION ALL SELECT -coalesce(sum(requests), 0),"             \
-    " -coalesce(sum(cost_nano), 0) FROM rollup WHERE span = " span                                 \
-    " AND dimension = 0 AND start_ms >= ?1) HAVING sum(n) <> 0 OR sum(c) <> 0"
-
 static const struct {
     const char *what, *sql;
-    bool minutes; /* only as far back as minutes are kept */
 } checks[] = {
-    {"requests and days", AGAINST_ALL("2"), false},
-    {"requests and hours", AGAINST_ALL("1"), false},
-    {"requests and minutes", AGAINST_ALL("0"), true},
-    {"keys and days", AGAINST("key", "2", "1"), false},
-    {"keys and hours", AGAINST("key", "1", "1"), false},
-    {"keys and minutes", AGAINST("key", "0", "1"), true},
-    {"teams and days", AGAINST("team", "2", "2"), false},
-    {"providers and days", AGAINST("provider", "2", "4"), false},
-    {"routes and days", AGAINST("route", "2", "5"), false},
-    {"sessions and days", AGAINST("session", "2", "7"), false},
     {"balances and ledger",
         "SELECT coalesce((SELECT text FROM name WHERE id = x), x), 0, sum(c) FROM ("
         "SELECT account AS x, nano AS c FROM balance UNION ALL"
         " SELECT account, -sum(amount_nano) FROM ledger GROUP BY account)"
-        " WHERE ?1 >= 0 GROUP BY x HAVING sum(c) <> 0", false},
+        " WHERE ?1 >= 0 GROUP BY x HAVING sum(c) <> 0"},
     {"transfers",
         "SELECT 'all', 0, sum(amount_nano) FROM ledger WHERE ?1 >= 0 AND kind = 8 AND time_ms >= ?1"
-        " HAVING coalesce(sum(amount_nano), 0) <> 0", false},
-    {"requests and ledger",
-        "SELECT coalesce((SELECT text FROM name WHERE id = x), x), 0, sum(c) FROM ("
-        "SELECT key AS x, sum(cost_nano) AS c FROM exchange WHERE key <> 0 AND time_ms >= ?1"
-        " GROUP BY key UNION ALL SELECT account, sum(amount_nano) FROM ledger WHERE time_ms >= ?1"
-        " AND exchange <> 0 AND kind = 4 GROUP BY account) GROUP BY x HAVING sum(c) <> 0", false},
+        " HAVING coalesce(sum(amount_nano), 0) <> 0"},
+    {"requests and their entries",
+        "SELECT id, 0, cost_nano + coalesce((SELECT sum(amount_nano) FROM ledger WHERE account = key"
+        " AND ledger.time_ms = exchange.time_ms AND exchange = row AND kind = 4), 0) AS d"
+        " FROM exchange WHERE key <> 0 AND time_ms >= ?1 AND d <> 0"},
+    {"entries and their requests",
+        "SELECT coalesce((SELECT text FROM name WHERE id = account), account), 0, sum(amount_nano)"
+        " FROM ledger AS x WHERE kind = 4 AND exchange <> 0 AND time_ms >= ?1 AND NOT EXISTS (SELECT 1"
+        " FROM exchange AS e WHERE e.row = x.exchange AND e.key = account AND e.time_ms = x.time_ms)"
+        " GROUP BY account"},
 };
 
 int ask_check(struct asking *k)
@@ -119,8 +97,9 @@ int ask_check(struct asking *k)
     int pruned_rc = 0;
     int64_t pruned = db_one(db, "SELECT value FROM meta WHERE name = 'pruned_ms'", 0, &pruned_rc);
     int64_t minutes = MAX(pruned, maintain_minutes_from(db));
+    rc = rc ? rc : check_rollups(k, pruned, minutes);
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(checks); i++)
-        rc = check_sums(k, checks[i].what, checks[i].sql, checks[i].minutes ? minutes : pruned);
+        rc = check_sums(k, checks[i].what, checks[i].sql, pruned);
     db->backend->rollback(db);
     rc = rc ? rc : reader_bodies(k->r);
     if (rc < 0)

@@ -35,6 +35,10 @@ int ask_ledger(struct asking *k);
 int ask_sums(struct asking *k);
 int ask_facets(struct asking *k);
 int ask_check(struct asking *k);
+/* Parts of ask_check(): a line of its report; rows against rollups from a whole day on, minutes from
+ * where they are still kept. */
+int check_line(struct asking *k, bool problem, const char *fmt, ...) PRINTF_LIKE(3, 4);
+int check_rollups(struct asking *k, int64_t from_ms, int64_t minutes_ms);
 
 int reader_open(struct reader **out, struct store *s, struct err *e);
 int reader_bodies(struct reader *r); /* opens that connection when it isn't */
