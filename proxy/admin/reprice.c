@@ -90,14 +90,15 @@ static void one(struct call *c, struct reprice *x, const struct record *r)
         x->unpriced++;
         return;
     }
-    int64_t cost = price_cost(p, &u, tier);
+    int64_t cost = price_cost_all(p, price_of_images(x->config->prices, r->provider, &u), &u, tier);
     add(&x->all, r->cost_nano, cost);
     add(model_of(c, x, r), r->cost_nano, cost);
     if (cost == r->cost_nano || !x->write)
         return;
     struct record amended = *r;
     amended.cost_nano = cost;
-    amended.cost_source = r->usage_source == USAGE_MEASURED ? COST_MEASURED : COST_ESTIMATED;
+    bool estimated = r->cost_source == COST_ESTIMATED || r->usage_source != USAGE_MEASURED;
+    amended.cost_source = estimated ? COST_ESTIMATED : COST_MEASURED;
     amended.price_key = str_c(p->key);
     amended.slot = -1;
     if (store_put_record(c->admin->start.store, SPOOL_AMEND, &amended, NULL, NULL) < 0)

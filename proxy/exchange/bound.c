@@ -11,7 +11,8 @@
 
 #include <stdio.h>
 
-enum { TOP_UP_STEP_TOKENS = 512, BYTES_PER_TOKEN_LEAST = 3, TOOL_CALLS_USUAL_MOST = 16 };
+enum { TOP_UP_STEP_TOKENS = 512, BYTES_PER_TOKEN_LEAST = 3, TOOL_CALLS_USUAL_MOST = 16,
+    IMAGES_USUAL_MOST = 4 };
 
 static bool has_no_output(enum wire wire)
 {
@@ -51,8 +52,23 @@ static int64_t tool_calls_bound(const struct request_facts *f)
     return f->web_search;
 }
 
+/* Images that a tool of the answer makes with a model of its own, at the rates of `p` where nobody
+ * knows that one's. */
+static int64_t images_bound(const struct exchange *x, const struct price *p, struct str provider, int64_t in)
+{
+    struct usage u = {.drawn = {.output = 1}};
+    if (!x->facts.image_tool)
+        return 0;
+    str_copy(u.drawn.model, sizeof u.drawn.model,
+        x->facts.tool_model.n ? x->facts.tool_model : STR(USAGE_DRAWN_USUAL));
+    const struct price *images = price_of_images(x->snapshot->config->prices, provider, &u);
+    int64_t most = MIN(tool_calls_bound(&x->facts), (int64_t)IMAGES_USUAL_MOST);
+    return price_bound(images ? images : p, in, most * IMAGE_TOKENS_MOST);
+}
+
 /* What this target may cost; -1 where nothing bounds it. *output: tokens of all candidates. */
-static int64_t bound_at(const struct exchange *x, const struct price *p, int64_t *output)
+static int64_t bound_at(const struct exchange *x, const struct candidate *c, const struct price *p,
+    int64_t *output)
 {
     if (x->ep.wire == WIRE_RAW) {
         int64_t nano = raw_bound(x, p);
@@ -63,6 +79,7 @@ static int64_t bound_at(const struct exchange *x, const struct price *p, int64_t
         return -1;
     *output = out * MAX(x->facts.n, (int64_t)1);
     return price_bound_tier(p, in, *output, price_tier_from(x->facts.service_tier)) +
+           images_bound(x, p, c->provider->name, in) +
            price_bound_tools(p, tool_calls_bound(&x->facts), x->facts.image_count);
 }
 
@@ -119,7 +136,7 @@ enum step_result bound_first(struct exchange *x, struct account *const *accounts
             "newer list (pointsman prices import)", STR_ARG(c->provider->name), STR_ARG(c->model));
     if (!x->price)
         return STEP_WAIT;
-    int64_t nano = bound_at(x, x->price, &x->reserve_output);
+    int64_t nano = bound_at(x, c, x->price, &x->reserve_output);
     if (nano < 0 && any_budget(x, accounts, n))
         return refuse_unbounded(x, c);
     x->reserve_nano = MAX(nano, (int64_t)0);
@@ -139,7 +156,7 @@ bool bound_target(struct exchange *x, char *why, size_t size)
     }
     if (!x->price || !x->reservation.active)
         return true;
-    int64_t nano = bound_at(x, x->price, &output);
+    int64_t nano = bound_at(x, c, x->price, &output);
     if (nano < 0 && any_budget(x, x->reservation.accounts, account_count(&x->reservation))) {
         snprintf(why, size, "what this target may cost has no bound");
         return false;

@@ -58,6 +58,8 @@ struct capture {
     bool cut;
 };
 
+enum { IMAGE_TOKENS_MOST = 8192 }; /* that a provider makes one image of */
+
 /* What a raw path (images, sound, documents) asks for; 0 where it says nothing of the kind. */
 struct raw_work {
     int64_t images, pixels, characters, upload_bytes;

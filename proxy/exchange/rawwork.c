@@ -14,7 +14,6 @@
 enum {
     USUAL_BYTES_A_SECOND = 16000, /* MP3 at 128 kbit/s */
     LEAST_BYTES_A_SECOND = 2000,  /* the poorest speech coding in use: most seconds for its bytes */
-    IMAGE_OUT_TOKENS = 8192,      /* most that a provider makes one image of */
     SPEECH_TOKENS_A_CHARACTER = 4,
     BYTES_AN_AUDIO_TOKEN = 16,
     IMAGES_MOST = 100
@@ -121,7 +120,7 @@ int64_t raw_bound(const struct exchange *x, const struct price *p)
                                     : x->facts.prompt_bytes;
     int64_t out = p->max_output_tokens;
     if (work->images)
-        out = work->images * IMAGE_OUT_TOKENS;
+        out = work->images * IMAGE_TOKENS_MOST;
     else if (work->characters)
         out = work->characters * SPEECH_TOKENS_A_CHARACTER + 1000;
     bool silent = is_path(x, "/v1/rerank") || is_path(x, "/v1/moderations");

@@ -97,7 +97,9 @@ static struct charge charge_now(const struct exchange *x)
     if (c.usage_source == USAGE_NONE)
         return c;
     add_asked(x, &c.usage);
-    c.cost_nano = price_charge(x->price, &c.usage, c.tier, &c.list_nano, &c.cost_source);
+    const struct price *images = x->target
+        ? price_of_images(x->snapshot->config->prices, x->target->provider->name, &c.usage) : NULL;
+    c.cost_nano = price_charge(x->price, images, &c.usage, c.tier, &c.list_nano, &c.cost_source);
     if (c.cost_source == COST_MEASURED && c.usage_source != USAGE_MEASURED)
         c.cost_source = COST_ESTIMATED;
     if (x->target && x->target->provider->client_login && c.cost_source != COST_NONE)

@@ -10,6 +10,8 @@ static const char *const factor_words[FACTOR_COUNT] = {
 #undef X
 };
 
+#define DRAWN_WITH "image_gen"
+
 /* Whole counts, and those kept in thousandths. */
 static const struct {
     const char *word;
@@ -28,6 +30,13 @@ static const struct {
     COUNT(citations)
     COUNT(extra_input)
 #undef COUNT
+#define DRAWN(name) {"image_gen_" #name, offsetof(struct usage, drawn.name), false},
+    DRAWN(input)
+    DRAWN(cached)
+    DRAWN(image_in)
+    DRAWN(output)
+    DRAWN(image_out)
+#undef DRAWN
 #define X(name, key, counted)                                                                      \
     {counted, offsetof(struct usage, unit_milli) + UNIT_##name * sizeof(int64_t), true},
 #include "proxy/config/price_units.def"
@@ -72,6 +81,11 @@ void billed_write(const struct usage *u, enum price_tier tier, char *out, size_t
     for (size_t i = 0; i < ARRAY_LEN(counts); i++)
         if (*count_of(&copy, i) > 0)
             put_count(out, size, i, *count_of(&copy, i));
+    if (u->drawn.model[0] && (u->drawn.input || u->drawn.output)) {
+        char word[sizeof DRAWN_WITH + sizeof u->drawn.model];
+        snprintf(word, sizeof word, DRAWN_WITH ":%s", u->drawn.model);
+        put(out, size, word);
+    }
 }
 
 static void read_count(struct str name, struct str number, struct usage *u)
@@ -99,7 +113,11 @@ void billed_read(struct str text, struct usage *u, enum price_tier *tier)
                 *tier = (enum price_tier)t;
         for (int i = 0; i < FACTOR_COUNT; i++)
             u->served[i] |= str_eq(word, str_c(factor_words[i]));
-        if (str_cut(&word, ':', &name) && word.p)
+        if (!str_cut(&word, ':', &name) || !word.p)
+            continue;
+        if (str_eq(name, STR(DRAWN_WITH)))
+            str_copy(u->drawn.model, sizeof u->drawn.model, word);
+        else
             read_count(name, word, u);
     }
 }

@@ -121,15 +121,25 @@ static i128 output_cost(const struct price_rates *r, const struct usage *u)
 /* Thousandths of femto-USD: a price a second times milliseconds must lose nothing. */
 enum { MILLI = 1000 };
 
-/* Less `discount_ppm`, rounded half to even once, at the end. */
-static int64_t discounted_nano(const struct price *p, i128 milli)
+/* Less `discount_ppm`, in millionths of `milli`. */
+static i128 discounted(const struct price *p, i128 milli)
+{
+    return milli * (1000000 - MIN(MAX(p->discount_ppm, (int64_t)0), (int64_t)1000000));
+}
+
+/* What discounted() gave, rounded half to even once, at the end. */
+static int64_t rounded_nano(i128 scaled)
 {
     const i128 one = (i128)1000000000000 * MILLI;
-    int64_t keep = 1000000 - MIN(MAX(p->discount_ppm, (int64_t)0), (int64_t)1000000);
-    i128 scaled = milli * keep, nano = scaled / one, rest = scaled % one;
+    i128 nano = scaled / one, rest = scaled % one;
     if (rest > one / 2 || (rest == one / 2 && (nano & 1)))
         nano++;
     return nano > INT64_MAX ? INT64_MAX : (int64_t)nano;
+}
+
+static int64_t discounted_nano(const struct price *p, i128 milli)
+{
+    return rounded_nano(discounted(p, milli));
 }
 
 /* A search whose amount of context has no price of its own costs what any search costs. */
@@ -154,7 +164,7 @@ static i128 times_ppm(i128 femto, bool applies, int64_t ppm)
     return applies && ppm > 0 ? femto * ppm / 1000000 : femto;
 }
 
-int64_t price_cost(const struct price *p, const struct usage *u, enum price_tier tier)
+static i128 cost_scaled(const struct price *p, const struct usage *u, enum price_tier tier)
 {
     struct price_rates r = rates_of(p, step_for(p, u->input + u->extra_input), tier);
     i128 femto = input_cost(&r, u) + output_cost(&r, u);
@@ -162,14 +172,55 @@ int64_t price_cost(const struct price *p, const struct usage *u, enum price_tier
         femto = times_ppm(femto, u->served[i], p->factor_ppm[i]);
     femto += (i128)MAX(u->requests, (int64_t)1) * MAX(p->per_request, (int64_t)0);
     femto += (i128)u->searches * MAX(p->per_search, (int64_t)0);
-    return discounted_nano(p, femto * MILLI + units_milli(p, u));
+    return discounted(p, femto * MILLI + units_milli(p, u));
 }
 
-int64_t price_charge(const struct price *p, const struct usage *u, enum price_tier tier,
-    int64_t *list, enum cost_source *source)
+int64_t price_cost(const struct price *p, const struct usage *u, enum price_tier tier)
 {
-    *list = p ? price_cost(p, u, tier) : 0;
-    *source = u->have_cost ? COST_PROVIDER : p ? COST_MEASURED : COST_NONE;
+    return rounded_nano(cost_scaled(p, u, tier));
+}
+
+static bool drew(const struct usage *u)
+{
+    return u->drawn.input > 0 || u->drawn.output > 0;
+}
+
+/* Tokens alone: the fees of a request are the answer's. */
+static i128 images_scaled(const struct price *p, const struct usage *u, enum price_tier tier)
+{
+    const struct usage_drawn *d = &u->drawn;
+    struct usage own = {.input = d->input, .cached = d->cached, .image_in = d->image_in,
+        .output = d->output, .image_out = d->image_out};
+    struct price_rates r = rates_of(p, step_for(p, d->input), tier);
+    return discounted(p, (input_cost(&r, &own) + output_cost(&r, &own)) * MILLI);
+}
+
+int64_t price_cost_all(const struct price *p, const struct price *images, const struct usage *u,
+    enum price_tier tier)
+{
+    i128 scaled = cost_scaled(p, u, tier);
+    return rounded_nano(drew(u) ? scaled + images_scaled(images ? images : p, u, tier) : scaled);
+}
+
+const struct price *price_of_images(const struct price_list *l, struct str provider,
+    const struct usage *u)
+{
+    struct str model = str_c(u->drawn.model);
+    const struct price *p = NULL;
+    while (drew(u) && model.n && !(p = price_find(l, provider, model))) {
+        while (model.n && model.p[model.n - 1] != '-')
+            model.n--;
+        model.n -= model.n > 0;
+    }
+    return p;
+}
+
+int64_t price_charge(const struct price *p, const struct price *images, const struct usage *u,
+    enum price_tier tier, int64_t *list, enum cost_source *source)
+{
+    bool guessed = drew(u) && (u->drawn.guessed || !images);
+    *list = p ? price_cost_all(p, images, u, tier) : 0;
+    *source = u->have_cost ? COST_PROVIDER : !p ? COST_NONE : guessed ? COST_ESTIMATED : COST_MEASURED;
     return u->have_cost ? price_round_nano(u->provider_cost_femto) : *list;
 }
 

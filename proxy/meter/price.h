@@ -49,7 +49,8 @@ struct price_list *price_list_builtin(void);       /* process-wide, never freed 
 const char *price_list_builtin_date(void);         /* "2026-09-29" */
 struct price_list *price_list_new(const struct price_list *under); /* a layer over another */
 /* Copies *p, steps too; a second of the same key replaces the first. One without an input price
- * changes only what it names of the price found below it (a discount, a fee). */
+ * changes only what it names of the price found below it (a discount, a rate, a fee); one with it
+ * replaces all rates, and keeps the fees of tools and the factors of places that it does not name. */
 int price_list_put(struct price_list *l, const struct price *p, struct err *e);
 void price_list_free(struct price_list *l);        /* the layer only */
 /* Each layer from the top: "provider/model", the model alone, both without a date suffix, without
@@ -89,13 +90,21 @@ void price_write_text(const struct price *p, bool besides, struct buf *out);
  * -ERR_SYNTAX, -ERR_RANGE. */
 int price_parse_rate(struct str text, int64_t per, int64_t *femto, bool *rounded) MUST_CHECK;
 
-/* nano-USD for a use, by the list. */
+/* nano-USD for a use, by the list; images that a tool made beside it left out. */
 int64_t price_cost(const struct price *p, const struct usage *u, enum price_tier tier);
+/* The same with these, at the price of their own model (NULL: at the answer's own rates). */
+int64_t price_cost_all(const struct price *p, const struct price *images, const struct usage *u,
+    enum price_tier tier);
+/* The price of the model that drew; its name without what it ends with ("gpt-image-2-codex"), where
+ * only that is known. NULL: none drew, or nobody knows its price. */
+const struct price *price_of_images(const struct price_list *l, struct str provider,
+    const struct usage *u);
 /* What is charged: the provider's own figure where it stated a believable one, else the list's. p
- * may be NULL. *list gets the list price (0 without one), *source where the charge comes from:
- * PROVIDER, MEASURED or NONE (the caller knows when the usage itself was estimated). */
-int64_t price_charge(const struct price *p, const struct usage *u, enum price_tier tier,
-    int64_t *list, enum cost_source *source);
+ * and images may be NULL. *list gets the list price (0 without one), *source where the charge comes from:
+ * PROVIDER, MEASURED or NONE (the caller knows when the usage itself was estimated), ESTIMATED where
+ * images were guessed or have no price of their own. */
+int64_t price_charge(const struct price *p, const struct price *images, const struct usage *u,
+    enum price_tier tier, int64_t *list, enum cost_source *source);
 /* "flex", "priority", "fast", "batch", "ON_DEMAND_PRIORITY"… as answers say it. */
 enum price_tier price_tier_from(struct str reported);
 /* Upper bound in nano-USD for a request of that input and output size: the dearest rates that can

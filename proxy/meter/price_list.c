@@ -4,6 +4,7 @@
  * what a provider lists and what a bill says (dates, makers' prefixes, dots for dashes), so a name
  * is tried in a fixed order of spellings, most exact first. */
 #include "proxy/meter/price.h"
+#include "store/base/array.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -72,19 +73,6 @@ static bool grow_index(struct price_list *l)
     return true;
 }
 
-static bool grow(void **array, size_t *room, size_t count, size_t item)
-{
-    if (count < *room)
-        return true;
-    size_t more = *room ? *room * 2 : 16;
-    void *p = realloc(*array, more * item);
-    if (!p)
-        return false;
-    *array = p;
-    *room = more;
-    return true;
-}
-
 /* A copy in one block: the price, its steps behind it. */
 static struct price *copy_of(const struct price *p)
 {
@@ -100,9 +88,11 @@ static struct price *copy_of(const struct price *p)
     return c;
 }
 
-static bool rates_given(const struct price_rates *r)
+static void lay_rates(struct price_rates *to, const struct price_rates *over)
 {
-    return r->input >= 0 || r->output >= 0 || r->cached >= 0;
+#define X(name, key, word) to->name = over->name >= 0 ? over->name : to->name;
+#include "proxy/config/price_rates.def"
+#undef X
 }
 
 /* Lays what `over` names on what is known of the same model below. */
@@ -111,8 +101,7 @@ static struct price lay_over(const struct price *below, const struct price *over
     struct price p = *below;
     memcpy(p.key, over->key, sizeof p.key);
     for (int i = 0; i < TIER_COUNT; i++)
-        if (rates_given(&over->base[i]))
-            p.base[i] = over->base[i];
+        lay_rates(&p.base[i], &over->base[i]);
     if (over->steps) {
         p.step = over->step;
         p.steps = over->steps;
@@ -143,8 +132,8 @@ static const struct price *find_below(const struct price_list *l, const char *ke
 static int add(struct price_list *l, struct price *c)
 {
     bool wild = str_ends(str_c(c->key), STR("*"));
-    if (!grow((void **)&l->entries, &l->room, l->count, sizeof *l->entries) || !grow_index(l) ||
-        (wild && !grow((void **)&l->wild, &l->wild_room, l->wild_count, sizeof *l->wild)))
+    if (!array_room(&l->entries, &l->room, l->count, sizeof *l->entries) || !grow_index(l) ||
+        (wild && !array_room(&l->wild, &l->wild_room, l->wild_count, sizeof *l->wild)))
         return -ERR_NOMEM;
     *slot_of(l, str_c(c->key)) = l->count + 1;
     if (wild)
@@ -153,12 +142,33 @@ static int add(struct price_list *l, struct price *c)
     return 0;
 }
 
+/* What tools and places cost stays as the list below has it, where the new price does not speak of it.
+ * Lists of others leave these fees out; a search would cost nothing after an import. */
+static void keep_fees(struct price *p, const struct price *below)
+{
+    static const enum price_unit ways[] = {UNIT_search_low, UNIT_search_high, UNIT_searched_prompt};
+    bool searched = p->per_search >= 0;
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++)
+        searched |= p->unit[ways[i]] >= 0;
+    if (!searched)
+        p->per_search = below->per_search;
+    for (size_t i = 0; i < ARRAY_LEN(ways) && !searched; i++)
+        p->unit[ways[i]] = below->unit[ways[i]];
+    for (int i = UNIT_maps_prompt; i < UNIT_COUNT; i++)
+        p->unit[i] = p->unit[i] < 0 ? below->unit[i] : p->unit[i];
+    for (int i = 0; i < FACTOR_COUNT; i++)
+        p->factor_ppm[i] = p->factor_ppm[i] < 0 ? below->factor_ppm[i] : p->factor_ppm[i];
+}
+
 int price_list_put(struct price_list *l, const struct price *p, struct err *e)
 {
     if (!p->key[0])
         return err_set(e, ERR_MISSING, "a price needs the name of a model");
-    const struct price *below = p->base[TIER_DEFAULT].input < 0 ? find_below(l, p->key) : NULL;
-    struct price merged = below ? lay_over(below, p) : *p;
+    const struct price *below = find_below(l, p->key);
+    bool part = below && p->base[TIER_DEFAULT].input < 0;
+    struct price merged = part ? lay_over(below, p) : *p;
+    if (below && !part)
+        keep_fees(&merged, below);
     struct price *old = exact(l, str_c(p->key)), *c;
     if (!old && l->count >= PRICES_MAX)
         return err_set(e, ERR_LIMIT, "more than %d prices in one list", PRICES_MAX);

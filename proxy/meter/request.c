@@ -495,6 +495,9 @@ static void server_tool(struct reading *r, const struct json_token *t)
         struct str type = str_n(t->raw.p + 1, t->raw.n - 2);
         r->f->server_tools |= !one_of(type, own, ARRAY_LEN(own));
         r->f->unbounded_input |= r->f->server_tools;
+        r->f->image_tool |= str_eq(type, STR("image_generation"));
+    } else if (t->type == JSON_STRING && key_is(t->key, STR("model"))) {
+        r->f->tool_model = str_n(t->raw.p + 1, t->raw.n - 2);
     } else if (t->type == JSON_OBJECT && t->key.type == JSON_STRING && is_gemini(r->wire)) {
         /* {"google_search":{}} */
         struct str name = str_n(t->key.raw.p + 1, t->key.raw.n - 2);

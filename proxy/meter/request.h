@@ -31,6 +31,8 @@ struct request_facts {
     bool tools, images, json_schema, audio;
     bool web_search;         /* chat: `web_search_options` given */
     bool server_tools;       /* it offers tools that work at the provider's side */
+    bool image_tool;         /* one of them makes images */
+    struct str tool_model;   /* the model that a tool names; decoded only of its quotes */
     enum search_size search_size;
     int64_t tool_calls_most; /* of such tools; 0 = not said */
     int64_t image_count;

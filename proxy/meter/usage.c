@@ -281,6 +281,32 @@ static bool is_call_item(struct json_span item)
     return json_text_eq(type, STR("function_call")) || json_text_eq(type, STR("custom_tool_call"));
 }
 
+/* Where its tokens are not said: those of gpt-image-1, by quality and shape. */
+static int64_t image_tokens(struct json_span item)
+{
+    static const struct {
+        const char *quality;
+        int64_t square, tall, wide;
+    } t[] = {{"low", 272, 408, 400}, {"high", 4160, 6240, 6208}, {"medium", 1056, 1584, 1568}};
+    struct json_span quality = json_get(item.raw, STR("quality")), size = json_get(item.raw, STR("size"));
+    size_t i = 0;
+    while (i + 1 < ARRAY_LEN(t) && !json_text_eq(quality, str_c(t[i].quality)))
+        i++;
+    return json_text_eq(size, STR("1024x1536")) ? t[i].tall
+         : json_text_eq(size, STR("1536x1024")) ? t[i].wide : t[i].square;
+}
+
+static void responses_image(struct usage_reader *r, struct json_span item)
+{
+    struct usage_drawn *d = &r->tools.drawn;
+    struct json_span id = json_get(item.raw, STR("id"));
+    if (json_text_eq(json_get(item.raw, STR("status")), STR("failed")) ||
+        (id.type == JSON_STRING && !new_id(r, id)) || (d->output && !d->guessed))
+        return;
+    d->guessed = true;
+    d->image_out = d->output = MIN(d->output + image_tokens(item), (int64_t)1 << 40);
+}
+
 /* Tools that the provider ran. Opening a page that a search found costs nothing more. */
 static void responses_tool(struct usage_reader *r, struct json_span item)
 {
@@ -288,6 +314,10 @@ static void responses_tool(struct usage_reader *r, struct json_span item)
     struct json_span container = json_get(item.raw, STR("container_id"));
     if (IS(type, "code_interpreter_call") && container.type == JSON_STRING) {
         r->tools.sessions += new_id(r, container);
+        return;
+    }
+    if (IS(type, "image_generation_call")) {
+        responses_image(r, item);
         return;
     }
     bool search = IS(type, "web_search_call"), files = IS(type, "file_search_call");
@@ -341,11 +371,45 @@ static void responses_status(
     r->saw_finish = true;
 }
 
+/* The model that the request's tool names; the provider tells what it took. */
+static void drawn_with(struct usage_drawn *d, struct json_span tools)
+{
+    struct json_iter it = json_iter(tools.raw);
+    struct json_span k, tool;
+    str_copy(d->model, sizeof d->model, STR(USAGE_DRAWN_USUAL));
+    while (tools.type == JSON_ARRAY && json_next(&it, &k, &tool)) {
+        struct json_want w[] = {{STR("type")}, {STR("model")}};
+        if (json_scan(tool.raw, w, ARRAY_LEN(w)) == 0 && w[1].value.raw.n < sizeof d->model &&
+            json_text_eq(w[0].value, STR("image_generation")))
+            copy_text(d->model, sizeof d->model, w[1].value);
+    }
+    for (char *at = d->model; *at; at++) /* a word of a record */
+        *at = (unsigned char)*at <= ' ' || *at == ':' ? '-' : *at;
+}
+
+/* "tool_usage": what tools used, beside the answer's own tokens. Zeros stand there for tools that
+ * were not used, and for all of them at hosts that only copy the shape. */
+static void responses_tool_usage(struct usage_reader *r, struct json_span said, struct json_span tools)
+{
+    struct usage_drawn *d = &r->tools.drawn;
+    struct json_span images = json_get(said.raw, STR("image_gen"));
+    struct usage u;
+    int64_t searches;
+    if (images.type == JSON_OBJECT && usage_object(images.raw, 0, &u) && u.input + u.output > 0)
+        *d = (struct usage_drawn){.input = u.input, .cached = u.cached, .image_in = u.image_in,
+            .output = u.output, .image_out = u.output_split ? u.image_out : u.output};
+    if (d->input || d->output)
+        drawn_with(d, tools);
+    if (usage_number(json_path(said.raw, "web_search.num_requests"), &searches) && searches > 0)
+        r->tools.searches = (int32_t)MIN(searches, (int64_t)1000000);
+}
+
 /* The response object: a body, or inside created, completed, incomplete, failed. */
 static unsigned read_response(struct usage_reader *r, struct str object, bool ended)
 {
     struct json_want w[] = {{STR("id")}, {STR("model")}, {STR("status")}, {STR("usage")},
-        {STR("output")}, {STR("service_tier")}, {STR("incomplete_details")}, {STR("error")}};
+        {STR("output")}, {STR("service_tier")}, {STR("incomplete_details")}, {STR("error")},
+        {STR("tool_usage")}, {STR("tools")}};
     if (json_scan(object, w, ARRAY_LEN(w)) < 0)
         return 0;
     TAKE_ONCE(response_id, w[0].value);
@@ -354,6 +418,7 @@ static unsigned read_response(struct usage_reader *r, struct str object, bool en
         return 0;
     TAKE(service_tier, w[5].value);
     responses_output(r, w[4].value);
+    responses_tool_usage(r, w[8].value, w[9].value);
     responses_status(r, w[2].value, w[6].value);
     read_usage(r, w[3].value, false);
     if (w[7].value.type != JSON_OBJECT)
@@ -682,6 +747,9 @@ static void add_tools(struct usage_reader *r)
         u->unit_milli[UNIT_file_search] = (int64_t)r->tools.file_searches * 1000;
     u->unit_milli[UNIT_session] = (int64_t)r->tools.sessions * 1000;
     u->unit_milli[UNIT_maps_prompt] = (int64_t)r->tools.maps * 1000;
+    u->drawn = r->tools.drawn;
+    if (u->drawn.output && !u->drawn.model[0]) /* cut before its end said with what */
+        str_copy(u->drawn.model, sizeof u->drawn.model, STR(USAGE_DRAWN_USUAL));
 }
 
 void usage_finish(struct usage_reader *r)

@@ -23,6 +23,15 @@
 #include "proxy/meter/tokens.h"
 #include "store/record.h"
 
+#define USAGE_DRAWN_USUAL "gpt-image-1" /* what the image tool takes when it names no model */
+
+/* Images that a tool of the answer made with a model of its own, in tokens as that model bills them. */
+struct usage_drawn {
+    int64_t input, cached, image_in, output, image_out; /* parts as in struct usage */
+    bool guessed;   /* by quality and size: the answer did not say */
+    char model[64];
+};
+
 /* Token counts of one exchange, normalised. -1 nowhere: 0 where unknown, `have` says what came. */
 struct usage {
     int64_t input;          /* all prompt tokens, cached and written included */
@@ -39,6 +48,7 @@ struct usage {
     int64_t searches;       /* web searches; those of little or much context stand in unit_milli */
     int64_t requests;       /* billed as so many (search units of a rerank); 0 and 1 mean one */
     int64_t unit_milli[UNIT_COUNT]; /* seconds, pages … in thousandths; not part of the tokens */
+    struct usage_drawn drawn;
     int64_t provider_cost_femto; /* the provider's own figure in 1e-15 USD; valid when have_cost */
     bool served[FACTOR_COUNT]; /* where and how: some bill it with a factor */
     bool output_split;      /* the output's parts were stated */
@@ -71,6 +81,7 @@ struct usage_parts {
 /* Work of tools at the provider's side, counted from the answer itself: its usage leaves it out. */
 struct usage_tools {
     int32_t searches, file_searches, sessions, maps;
+    struct usage_drawn drawn;
 };
 
 struct usage_reader {

@@ -14,16 +14,17 @@ static void check(struct usage_reader *r)
     const struct usage *u = &r->usage;
     const int64_t all[] = {u->input, u->cached, u->cache_write_5m, u->cache_write_1h, u->output,
         u->reasoning, u->audio_in, u->audio_out, u->image_in, u->image_out, u->extra_input,
-        u->searches, u->provider_cost_femto, r->tool_calls, r->content_bytes, r->content_tokens};
+        u->searches, u->drawn.input, u->drawn.output, u->provider_cost_femto, r->tool_calls, r->content_bytes, r->content_tokens};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (all[i] < 0 || (all[i] > most && i != 12))
+        if (all[i] < 0 || (all[i] > most && i != 14))
             abort();
     if (u->cached > u->input || u->audio_in > u->input || u->audio_out > u->output)
         abort();
     const struct price *p = price_find(price_list_builtin(), STR(""), str_c(r->model_served));
     int64_t list;
     enum cost_source source;
-    if (price_charge(p, u, price_tier_from(str_c(r->service_tier)), &list, &source) < 0)
+    const struct price *images = price_of_images(price_list_builtin(), STR(""), u);
+    if (price_charge(p, images, u, price_tier_from(str_c(r->service_tier)), &list, &source) < 0)
         abort();
 }
 

@@ -303,10 +303,16 @@ class Works(http.server.BaseHTTPRequestHandler):
         elif self.path.endswith("/rerank"):
             text = json.dumps({"results": [], "meta": {"billed_units": {"search_units": 2}}})
         elif self.path.endswith("/responses"):
-            calls = [{"type": "web_search_call", "id": f"ws{i}", "action": {"type": "search"}} for i in range(2)]
-            calls += [{"type": "web_search_call", "id": "ws9", "action": {"type": "open_page"}},
+            drawn = b"image_generation" in body
+            calls = [{"type": "image_generation_call", "id": "ig", "status": "completed", "result": "aWNo"}] if drawn else [
+                {"type": "web_search_call", "id": f"ws{i}", "action": {"type": "search"}} for i in range(2)]
+            calls += [] if drawn else [
+                {"type": "web_search_call", "id": "ws9", "action": {"type": "open_page"}},
                       {"type": "file_search_call", "id": "fs"}, {"type": "code_interpreter_call", "container_id": "k"}]
-            text = json.dumps({"id": "resp_1", "object": "response", "status": "completed", "output": calls, "usage": {
+            more = {"tools": json.loads(body)["tools"], "tool_usage": {"image_gen": {
+                "input_tokens": 50, "input_tokens_details": {"image_tokens": 0, "text_tokens": 50}, "output_tokens": 4160,
+                "output_tokens_details": {"image_tokens": 4160, "text_tokens": 0}}, "web_search": {"num_requests": 0}}} if drawn else {}
+            text = json.dumps({"id": "resp_1", "object": "response", "status": "completed", "output": calls, **more, "usage": {
                 "input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100, "input_tokens_details": {"cached_tokens": 0}}})
         elif b"web_search_options" in body:
             text = json.dumps({"id": "x", "choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}],
@@ -384,12 +390,15 @@ def tools_places_and_images_are_billed():
             code, out, err = g.command("config", "apply")
             if code:
                 faults.append(out + err)
+            draw = [{"type": "image_generation", "model": "gpt-image-1.5", "quality": "high"}]
             tools = [{"type": "web_search", "search_context_size": "low"}, {"type": "file_search"}, {"type": "code_interpreter"}]
             eu = "eu " if place == "eu" else ""
             picture = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]
             for path, body, nano, billed in (
                     ("/v1/responses", {"model": "w/m", "input": "q", "tools": tools}, 2 * 5_000_000 + 2_500_000 + 30_000_000,
                      "searches_low:2 file_searches:1 sessions:1"),
+                    ("/v1/responses", {"model": "w/m", "input": "draw", "tools": draw}, 50 * 5_000 + 4160 * 32_000,
+                     "image_gen:gpt-image-1.5 image_gen_input:50 image_gen_output:4160 image_gen_image_out:4160"),
                     ("/v1/chat/completions", chat("w/m", web_search_options={}), 10_000_000, "searches:1"),
                     ("/v1/chat/completions", chat("w/m", web_search_options={"search_context_size": "low"}), 5_000_000, "searches_low:1"),
                     ("/v1/chat/completions", {**chat("w/m", web_search_options={"search_context_size": "high"}), "messages": [

@@ -237,6 +237,103 @@ static void tools_in_streams_are_counted_once(void **state)
     assert_int_equal(r.usage.searches, 2);
 }
 
+/* --- images that a tool of the answer makes ---------------------------------------------------- */
+
+#define DRAWN(usage, tools) "{\"object\":\"response\",\"status\":\"completed\",\"output\":[{\"type\":" \
+    "\"image_generation_call\",\"id\":\"i\",\"status\":\"completed\",\"quality\":\"low\",\"size\":\"1024x1536\"," \
+    "\"result\":\"aWNo\"}],\"usage\":{\"input_tokens\":1000,\"output_tokens\":100,\"input_tokens_details\":" \
+    "{\"cached_tokens\":0}}" usage ",\"tools\":[{\"type\":\"function\",\"name\":\"f\",\"model\":\"x\"}" tools "]}"
+#define SAID(input, image_in, output, image_out) ",\"tool_usage\":{\"image_gen\":{\"input_tokens\":" #input \
+    ",\"input_tokens_details\":{\"image_tokens\":" #image_in ",\"text_tokens\":1},\"output_tokens\":" #output \
+    ",\"output_tokens_details\":{\"image_tokens\":" #image_out "}},\"web_search\":{\"num_requests\":0}}"
+#define TOOL(model) ",{\"type\":\"image_generation\",\"model\":\"" model "\"}"
+
+static void images_of_a_tool_are_billed_at_their_own_models_price(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *answer, *model;
+        int64_t nano; /* of the images */
+        enum cost_source source;
+    } t[] = {
+        {DRAWN(SAID(1550, 1521, 515, 515), TOOL("gpt-image-1.5")), "gpt-image-1.5",
+            29 * 5000 + 1521 * 8000 + 515 * 32000, COST_MEASURED},
+        {DRAWN(SAID(7, 0, 20, 9), TOOL("gpt-image-1.5")), "gpt-image-1.5", 7 * 5000 + 11 * 10000 + 9 * 32000,
+            COST_MEASURED},
+        {DRAWN(SAID(27, 0, 515, 515), TOOL("gpt-image-2-codex")), "gpt-image-2-codex", 27 * 5000 + 515 * 30000,
+            COST_MEASURED},
+        {DRAWN(",\"tool_usage\":{\"image_gen\":{\"input_tokens\":3,\"output_tokens\":7024,\"total_tokens\":7027}}", ""),
+            "gpt-image-1", 3 * 5000 + 7024 * 40000, COST_MEASURED},
+        /* what is not said is guessed by quality and shape */
+        {DRAWN("", TOOL("gpt-image-1-mini")), "gpt-image-1-mini", 408 * 8000, COST_ESTIMATED},
+        {DRAWN(SAID(0, 0, 0, 0), ""), "gpt-image-1", 408 * 40000, COST_ESTIMATED},
+        /* a model that nobody knows: at the answer's own rates */
+        {DRAWN(SAID(10, 0, 100, 100), TOOL("picasso-9")), "picasso-9", 10 * 1000 + 100 * 2000, COST_ESTIMATED},
+        {DRAWN(SAID(-5, 9, -1, 1e30), ""), "gpt-image-1", 408 * 40000, COST_ESTIMATED},
+        {DRAWN(SAID(10, 99999999999999999999, 5, 99), ""), "gpt-image-1", 10 * 10000 + 5 * 40000, COST_MEASURED},
+    };
+    struct price_list *l = price_list_new(price_list_builtin());
+    struct price_import done;
+    struct err e = {0};
+    assert_int_equal(price_import(l, STR("{\"m\":{\"mode\":\"chat\"," IO "}}"), &done, &e), 0);
+    const struct price *p = price_find(l, STR(""), STR("m"));
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        enum price_tier tier;
+        int64_t list;
+        enum cost_source source;
+        char text[200];
+        struct usage again = {.input = 1000, .output = 100}, u = used(WIRE_RESPONSES, t[i].answer, &tier);
+        int64_t nano = price_charge(p, price_of_images(l, STR("w"), &u), &u, tier, &list, &source);
+        assert_string_equal(u.drawn.model, t[i].model);
+        if (nano != TEXT_NANO + t[i].nano)
+            fail_msg("row %zu: %lld nano-USD, not %lld", i, (long long)nano, (long long)(TEXT_NANO + t[i].nano));
+        assert_int_equal(source, t[i].source);
+        billed_write(&u, tier, text, sizeof text);
+        billed_read(text[0] ? str_c(text) : STR(""), &again, &tier);
+        if (price_cost_all(p, price_of_images(l, STR("w"), &again), &again, tier) != nano)
+            fail_msg("row %zu: from its record (%s) it costs something else", i, text);
+    }
+    price_list_free(l);
+}
+
+/* A stream says each image when it is done, and all of it again at its end; one that is cut before
+ * leaves a guess. */
+static void images_in_streams_are_counted_once(void **state)
+{
+    (void)state;
+#define ITEM(id) "{\"type\":\"image_generation_call\",\"id\":\"" id "\",\"status\":\"completed\",\"quality\":\"high\"}"
+    static const char *const events[] = {
+        "{\"type\":\"response.output_item.done\",\"item\":" ITEM("a") "}",
+        "{\"type\":\"response.output_item.done\",\"item\":" ITEM("b") "}",
+        "{\"type\":\"response.output_item.done\",\"item\":" ITEM("b") "}",
+        "{\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\"output\":[" ITEM("a") "," ITEM("b")
+        "],\"tool_usage\":{\"image_gen\":{\"input_tokens\":12,\"output_tokens\":900}},\"usage\":{\"input_tokens\":5,"
+        "\"output_tokens\":6}}}"};
+    for (size_t whole = 0; whole < 2; whole++) {
+        struct usage_reader r;
+        usage_reader_init(&r, WIRE_RESPONSES, 0);
+        for (size_t i = 0; i < ARRAY_LEN(events) - !whole; i++)
+            usage_event(&r, STR(""), str_c(events[i]));
+        usage_finish(&r);
+        assert_int_equal(r.usage.drawn.output, whole ? 900 : 2 * 4160);
+        assert_int_equal(r.usage.drawn.image_out, r.usage.drawn.output);
+        assert_int_equal(r.usage.drawn.input, whole ? 12 : 0);
+        assert_int_equal(r.usage.drawn.guessed, !whole);
+        assert_string_equal(r.usage.drawn.model, "gpt-image-1");
+    }
+}
+
+/* The provider's own count of its searches goes before what is seen of them. */
+static void searches_are_those_that_the_provider_counts(void **state)
+{
+    (void)state;
+    enum price_tier tier;
+    struct usage u = used(WIRE_RESPONSES, "{\"object\":\"response\",\"status\":\"completed\",\"output\":["
+        "{\"type\":\"web_search_call\",\"id\":\"a\",\"action\":{\"type\":\"search\"}}],\"tool_usage\":{\"web_search\":"
+        "{\"num_requests\":3}},\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}", &tier);
+    assert_int_equal(u.searches, 3);
+}
+
 /* What a server says of where it stands comes from its address, not from the answer. */
 static void places_are_billed_by_their_factor(void **state)
 {
@@ -461,6 +558,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_thing_that_is_billed_comes_out),
         cmocka_unit_test(tools_in_streams_are_counted_once),
+        cmocka_unit_test(images_of_a_tool_are_billed_at_their_own_models_price),
+        cmocka_unit_test(images_in_streams_are_counted_once),
+        cmocka_unit_test(searches_are_those_that_the_provider_counts),
         cmocka_unit_test(places_are_billed_by_their_factor),
         cmocka_unit_test(searches_by_size_fall_back_to_the_usual_price),
         cmocka_unit_test(prices_without_a_meaning_here_are_named),

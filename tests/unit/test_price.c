@@ -169,13 +169,13 @@ static void the_providers_figure_beats_the_list(void **state)
     read_price(&x, "m", "in 1 out 2");
     struct usage u = {
         .input = 1000, .output = 100, .have_cost = true, .provider_cost_femto = 1500000};
-    assert_int_equal(price_charge(&x.p, &u, TIER_DEFAULT, &list, &source), 2);
+    assert_int_equal(price_charge(&x.p, NULL, &u, TIER_DEFAULT, &list, &source), 2);
     assert_int_equal(list, 1200000);
     assert_int_equal(source, COST_PROVIDER);
     u.have_cost = false;
-    assert_int_equal(price_charge(&x.p, &u, TIER_DEFAULT, &list, &source), 1200000);
+    assert_int_equal(price_charge(&x.p, NULL, &u, TIER_DEFAULT, &list, &source), 1200000);
     assert_int_equal(source, COST_MEASURED);
-    assert_int_equal(price_charge(NULL, &u, TIER_DEFAULT, &list, &source), 0);
+    assert_int_equal(price_charge(NULL, NULL, &u, TIER_DEFAULT, &list, &source), 0);
     assert_int_equal(source, COST_NONE);
 }
 
@@ -311,11 +311,32 @@ static void layers_lie_over_one_another(void **state)
     const struct price *mini = price_find(l, STR("openai"), STR("gpt-5-mini"));
     assert_int_equal(mini->per_request, 1000000000000);
     assert_int_equal(mini->base[0].input, 250000000);
+    put_text(l, "gpt-4.1", "out 12 image_out 5");
+    const struct price *one = price_find(l, STR("openai"), STR("gpt-4.1"));
+    assert_int_equal(one->base[0].input, 2000000000);
+    assert_int_equal(one->base[0].output, 12000000000);
+    assert_int_equal(one->base[0].image_out, 5000000000);
+    assert_int_equal(one->base[TIER_BATCH].input, 1000000000);
+    /* an input price replaces all rates; tools cost what they did unless it speaks of them */
+    put_text(l, "gpt-5.6", "in 1 out 1 search 0.5");
+    one = price_find(l, STR("openai"), STR("gpt-5.6"));
+    assert_int_equal(one->steps, 0);
+    assert_int_equal(one->base[0].cached, -1);
+    assert_int_equal(one->per_search, 500000000000000);
+    assert_int_equal(one->unit[UNIT_file_search], 2500000000000);
+    assert_int_equal(one->unit[UNIT_session], 30000000000000);
+    assert_int_equal(one->factor_ppm[FACTOR_eu], 1100000);
+    put_text(l, "gemini-2.5-pro", "in 1 out 1 search 0.01"); /* not both ways to bill a search */
+    assert_int_equal(price_find(l, STR(""), STR("gemini-2.5-pro"))->unit[UNIT_searched_prompt], -1);
+    put_text(l, "azure/gpt-5.6", "in 1 out 1"); /* another host's model is another model */
+    assert_int_equal(price_find(l, STR("azure"), STR("gpt-5.6"))->per_search, -1);
+    put_text(l, "openai/o3", "in 1 out 1"); /* the same by its host's name */
+    assert_int_equal(price_find(l, STR("openai"), STR("o3"))->per_search, 10000000000000);
     put_text(l, "openai/gpt-5", "in 9 out 8"); /* the second replaces the first */
     assert_int_equal(price_find(l, STR("openai"), STR("gpt-5"))->base[0].input, 9000000000);
     size_t all = price_list_each(l, NULL, NULL),
            below = price_list_each(price_list_builtin(), NULL, NULL);
-    assert_int_equal(all, below + 3);
+    assert_int_equal(all, below + 4);
     struct err e = {0};
     struct price none;
     price_init(&none, STR(""));
