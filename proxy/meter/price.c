@@ -118,28 +118,41 @@ static i128 output_cost(const struct price_rates *r, const struct usage *u)
     return sum + (i128)left * r->output;
 }
 
-/* Thousandths of femto-USD: a price a second times milliseconds must lose nothing. */
-enum { MILLI = 1000 };
+/* Billionths of femto-USD: seconds come in thousandths, factors and discounts in millionths, and only
+ * the end may round. What is more than anybody has stays at MOST: no lie about usage overflows. */
+#define FINE ((i128)1000000000)
+#define MOST ((i128)1000000000000000000 * 1000000000000000000)
 
-/* Less `discount_ppm`, in millionths of `milli`. */
-static i128 discounted(const struct price *p, i128 milli)
+struct amount {
+    i128 fine;
+    bool more; /* a remainder was dropped: it is a little more than `fine` */
+};
+
+static void add_femto(struct amount *a, i128 femto)
 {
-    return milli * (1000000 - MIN(MAX(p->discount_ppm, (int64_t)0), (int64_t)1000000));
+    a->fine = MIN(a->fine + MIN(femto, MOST / FINE) * FINE, MOST);
 }
 
-/* What discounted() gave, rounded half to even once, at the end. */
-static int64_t rounded_nano(i128 scaled)
+static void times_ppm(struct amount *a, int64_t ppm)
 {
-    const i128 one = (i128)1000000000000 * MILLI;
-    i128 nano = scaled / one, rest = scaled % one;
-    if (rest > one / 2 || (rest == one / 2 && (nano & 1)))
+    i128 rest = a->fine % 1000000 * ppm;
+    a->more |= rest % 1000000 != 0;
+    a->fine = MIN(a->fine / 1000000 * ppm + rest / 1000000, MOST);
+}
+
+static void discount(struct amount *a, const struct price *p)
+{
+    times_ppm(a, 1000000 - MIN(MAX(p->discount_ppm, (int64_t)0), (int64_t)1000000));
+}
+
+/* Half to even. */
+static int64_t amount_nano(const struct amount *a)
+{
+    const i128 one = FINE * 1000000;
+    i128 nano = a->fine / one, rest = a->fine % one;
+    if (rest > one / 2 || (rest == one / 2 && (a->more || (nano & 1))))
         nano++;
     return nano > INT64_MAX ? INT64_MAX : (int64_t)nano;
-}
-
-static int64_t discounted_nano(const struct price *p, i128 milli)
-{
-    return rounded_nano(discounted(p, milli));
 }
 
 /* A search whose amount of context has no price of its own costs what any search costs. */
@@ -149,35 +162,36 @@ static int64_t unit_price(const struct price *p, enum price_unit unit)
     return MAX(p->unit[unit] < 0 && search ? p->per_search : p->unit[unit], (int64_t)0);
 }
 
-static i128 units_milli(const struct price *p, const struct usage *u)
+static void add_units(struct amount *a, const struct price *p, const struct usage *u)
 {
-    i128 sum = 0;
-    for (int i = 0; i < UNIT_COUNT; i++)
-        sum += (i128)unit_price(p, (enum price_unit)i) * MAX(u->unit_milli[i], (int64_t)0);
+    for (int i = 0; i < UNIT_COUNT; i++) {
+        i128 milli = (i128)unit_price(p, (enum price_unit)i) * MAX(u->unit_milli[i], (int64_t)0);
+        a->fine = MIN(a->fine + MIN(milli, MOST / FINE) * (FINE / 1000), MOST);
+    }
     bool searched = u->searches > 0 || u->unit_milli[UNIT_search_low] > 0 ||
                     u->unit_milli[UNIT_search_high] > 0;
-    return sum + (searched ? (i128)unit_price(p, UNIT_searched_prompt) * MILLI : 0);
+    add_femto(a, searched ? unit_price(p, UNIT_searched_prompt) : 0);
 }
 
-static i128 times_ppm(i128 femto, bool applies, int64_t ppm)
-{
-    return applies && ppm > 0 ? femto * ppm / 1000000 : femto;
-}
-
-static i128 cost_scaled(const struct price *p, const struct usage *u, enum price_tier tier)
+static struct amount amount_of(const struct price *p, const struct usage *u, enum price_tier tier)
 {
     struct price_rates r = rates_of(p, step_for(p, u->input + u->extra_input), tier);
-    i128 femto = input_cost(&r, u) + output_cost(&r, u);
+    struct amount a = {0};
+    add_femto(&a, input_cost(&r, u) + output_cost(&r, u));
     for (int i = 0; i < FACTOR_COUNT; i++)
-        femto = times_ppm(femto, u->served[i], p->factor_ppm[i]);
-    femto += (i128)MAX(u->requests, (int64_t)1) * MAX(p->per_request, (int64_t)0);
-    femto += (i128)u->searches * MAX(p->per_search, (int64_t)0);
-    return discounted(p, femto * MILLI + units_milli(p, u));
+        if (u->served[i] && p->factor_ppm[i] > 0)
+            times_ppm(&a, p->factor_ppm[i]);
+    add_femto(&a, (i128)MAX(u->requests, (int64_t)1) * MAX(p->per_request, (int64_t)0));
+    add_femto(&a, (i128)u->searches * MAX(p->per_search, (int64_t)0));
+    add_units(&a, p, u);
+    discount(&a, p);
+    return a;
 }
 
 int64_t price_cost(const struct price *p, const struct usage *u, enum price_tier tier)
 {
-    return rounded_nano(cost_scaled(p, u, tier));
+    struct amount a = amount_of(p, u, tier);
+    return amount_nano(&a);
 }
 
 static bool drew(const struct usage *u)
@@ -186,20 +200,28 @@ static bool drew(const struct usage *u)
 }
 
 /* Tokens alone: the fees of a request are the answer's. */
-static i128 images_scaled(const struct price *p, const struct usage *u, enum price_tier tier)
+static struct amount amount_of_images(const struct price *p, const struct usage *u, enum price_tier tier)
 {
     const struct usage_drawn *d = &u->drawn;
     struct usage own = {.input = d->input, .cached = d->cached, .image_in = d->image_in,
         .output = d->output, .image_out = d->image_out};
     struct price_rates r = rates_of(p, step_for(p, d->input), tier);
-    return discounted(p, (input_cost(&r, &own) + output_cost(&r, &own)) * MILLI);
+    struct amount a = {0};
+    add_femto(&a, input_cost(&r, &own) + output_cost(&r, &own));
+    discount(&a, p);
+    return a;
 }
 
 int64_t price_cost_all(const struct price *p, const struct price *images, const struct usage *u,
     enum price_tier tier)
 {
-    i128 scaled = cost_scaled(p, u, tier);
-    return rounded_nano(drew(u) ? scaled + images_scaled(images ? images : p, u, tier) : scaled);
+    struct amount a = amount_of(p, u, tier);
+    if (drew(u)) {
+        struct amount drawn = amount_of_images(images ? images : p, u, tier);
+        a.fine = MIN(a.fine + drawn.fine, MOST);
+        a.more |= drawn.more;
+    }
+    return amount_nano(&a);
 }
 
 const struct price *price_of_images(const struct price_list *l, struct str provider,
@@ -236,6 +258,15 @@ static int64_t dearest_output(const struct price_rates *r)
     return MAX(MAX(r->output, r->reasoning), MAX(MAX(r->audio_out, r->image_out), r->video_out));
 }
 
+/* Up, not to the nearest. */
+static int64_t bound_nano(struct amount *a, const struct price *p)
+{
+    discount(a, p);
+    a->fine = MIN(a->fine + FINE * 1000000 - 1, MOST);
+    i128 nano = a->fine / (FINE * 1000000);
+    return nano > INT64_MAX ? INT64_MAX : (int64_t)nano;
+}
+
 int64_t price_bound_tier(const struct price *p, int64_t input_tokens, int64_t output_tokens,
     enum price_tier tier)
 {
@@ -249,10 +280,14 @@ int64_t price_bound_tier(const struct price *p, int64_t input_tokens, int64_t ou
                      (i128)MAX(output_tokens, (int64_t)0) * dearest_output(&r);
         most = MAX(most, femto);
     }
-    for (int i = 0; i < FACTOR_COUNT; i++) /* rounded up each time, above the cost's rounding down */
-        most = (most * MAX(p->factor_ppm[i], (int64_t)1000000) + 999999) / 1000000;
-    most += MAX(p->per_request, (int64_t)0);
-    return discounted_nano(p, (most + 999999) * MILLI); /* up, not to the nearest */
+    struct amount a = {0};
+    add_femto(&a, most);
+    for (int i = 0; i < FACTOR_COUNT; i++) {
+        times_ppm(&a, MAX(p->factor_ppm[i], (int64_t)1000000));
+        a.fine += a.more; /* up each time, above the cost's rounding down */
+    }
+    add_femto(&a, MAX(p->per_request, (int64_t)0));
+    return bound_nano(&a, p);
 }
 
 int64_t price_bound_tools(const struct price *p, int64_t calls, int64_t images)
@@ -260,13 +295,14 @@ int64_t price_bound_tools(const struct price *p, int64_t calls, int64_t images)
     static const enum price_unit each[] = {UNIT_search_low, UNIT_search_high, UNIT_file_search};
     static const enum price_unit once[] = {UNIT_searched_prompt, UNIT_maps_prompt, UNIT_session};
     int64_t dearest = MAX(p->per_search, (int64_t)0);
+    struct amount a = {0};
     for (size_t i = 0; i < ARRAY_LEN(each); i++)
         dearest = MAX(dearest, p->unit[each[i]]);
-    i128 femto = (i128)dearest * calls;
+    add_femto(&a, (i128)dearest * calls);
     for (size_t i = 0; calls > 0 && i < ARRAY_LEN(once); i++)
-        femto += MAX(p->unit[once[i]], (int64_t)0);
-    femto += (i128)MAX(p->unit[UNIT_image_in], (int64_t)0) * images;
-    return discounted_nano(p, (femto + 999999) * MILLI);
+        add_femto(&a, MAX(p->unit[once[i]], (int64_t)0));
+    add_femto(&a, (i128)MAX(p->unit[UNIT_image_in], (int64_t)0) * images);
+    return bound_nano(&a, p);
 }
 
 int64_t price_bound(const struct price *p, int64_t input_tokens, int64_t output_tokens)

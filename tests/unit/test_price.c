@@ -158,6 +158,47 @@ static void the_largest_figures_do_not_overflow(void **state)
     struct usage u = {.input = most, .output = most, .extra_input = most};
     assert_int_equal(cost("in 100000 out 100000", u, TIER_DEFAULT), INT64_MAX);
     assert_int_equal(price_round_nano((__int128)INT64_MAX * INT64_MAX), INT64_MAX);
+    /* a hostile list and a lying provider together, in every place at once */
+    struct priced x;
+    read_price(&x, "m", "in 1 out 1");
+    for (size_t i = 0; i < sizeof x.p.base / (sizeof(int64_t)); i++)
+        ((int64_t *)(void *)x.p.base)[i] = INT64_MAX;
+    x.p.per_request = x.p.per_search = INT64_MAX;
+    memset(&u, 0x7f, offsetof(struct usage, drawn));
+    for (int i = 0; i < UNIT_COUNT; i++) {
+        x.p.unit[i] = INT64_MAX;
+        u.unit_milli[i] = INT64_MAX;
+    }
+    for (int i = 0; i < FACTOR_COUNT; i++) {
+        x.p.factor_ppm[i] = 100000000;
+        u.served[i] = true;
+    }
+    u.input = u.cached = u.output = u.audio_in = u.extra_input = u.citations = u.searches = u.requests = most;
+    u.drawn = (struct usage_drawn){.input = most, .output = most, .image_out = most};
+    assert_int_equal(price_cost_all(&x.p, NULL, &u, TIER_FLEX), INT64_MAX);
+    assert_int_equal(price_bound(&x.p, INT64_MAX, INT64_MAX), INT64_MAX);
+    assert_int_equal(price_bound_tools(&x.p, INT64_MAX, INT64_MAX), INT64_MAX);
+    x.p.discount_ppm = 1000000;
+    assert_int_equal(price_cost_all(&x.p, NULL, &u, TIER_FLEX), 0);
+}
+
+/* Two factors and a discount, each with a remainder below the femto-USD: only the end rounds. */
+static void remainders_are_kept_to_the_end(void **state)
+{
+    (void)state;
+    struct priced x;
+    struct usage u = {.input = 3, .served = {[FACTOR_us] = true, [FACTOR_fast] = true}};
+    read_price(&x, "m", "in 0.000000001 out 0 request 0.0000000005 us 1.1 fast 1.000001");
+    assert_int_equal(price_cost(&x.p, &u, TIER_DEFAULT), 1); /* half a nano and 3.3 femto */
+    u.input = 0;
+    assert_int_equal(price_cost(&x.p, &u, TIER_DEFAULT), 0); /* half a nano, to even */
+    read_price(&x, "m", "in 0.000000001 out 0 request 0.0000000005 us 0.1 fast 0.1");
+    u.input = 1; /* half a nano and a hundredth of a femto */
+    assert_int_equal(price_cost(&x.p, &u, TIER_DEFAULT), 1);
+    u.input = 0;
+    read_price(&x, "m", "in 0 out 0 request 0.000000003; ");
+    x.p.discount_ppm = 500000;
+    assert_int_equal(price_cost(&x.p, &u, TIER_DEFAULT), 2); /* 1.5 */
 }
 
 static void the_providers_figure_beats_the_list(void **state)
@@ -610,6 +651,7 @@ int main(void)
         cmocka_unit_test(long_input_changes_the_whole_request),
         cmocka_unit_test(factors_and_discounts_apply_before_the_one_rounding),
         cmocka_unit_test(the_largest_figures_do_not_overflow),
+        cmocka_unit_test(remainders_are_kept_to_the_end),
         cmocka_unit_test(the_providers_figure_beats_the_list),
         cmocka_unit_test(a_bound_is_never_below_a_cost),
         cmocka_unit_test(tiers_are_known_by_what_answers_say),
