@@ -393,7 +393,11 @@ static void paint_all(int columns, int rows, const char *name, const struct cons
     for (size_t i = 0; i < ARRAY_LEN(pictures); i++) {
         struct term t = start(&g, columns, rows, name, o);
         ready(&t);
+        expect(&t, "14:02:10"); /* all rows and the rule between them: keys before move among fewer */
+        expect(&t, "bob: fast");
         for (size_t k = 0; pictures[i].keys[k]; k++) {
+            if (strcmp(pictures[i].keys[k], "g") == 0)
+                expect(&t, "28 of 28"); /* what happened before has been read */
             type(&t, pictures[i].keys[k]);
             if (strchr("123456789", pictures[i].keys[k][0]))
                 expect_not(&t, "asking the gateway");
