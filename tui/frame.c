@@ -73,7 +73,7 @@ static void gather(struct app *a, struct segments *all, int width)
         line);
     snprintf(line, sizeof line, brief ? "%s" : "%s today", format_dollars(b, f->today_nano));
     add(all, 4, ROLE_MONEY, line);
-    snprintf(line, sizeof line, "%s/h%s%.20s", format_dollars(b, f->hour_nano),
+    snprintf(line, sizeof line, "%s/h%s%.20s", format_dollars(b, f->nano_per_hour),
         f->top_key[0] ? " ▲" : "", f->top_key);
     add(all, 8, ROLE_MONEY, line);
     if (width >= 120) {

@@ -395,7 +395,7 @@ static void take_figures(struct figures *f, struct str c)
     f->live = get_i64(c, "live");
     f->err_ppm = get_i64(c, "err_ppm");
     f->today_nano = get_i64(c, "spend_today_nano");
-    f->hour_nano = get_i64(c, "spend_hour_nano");
+    f->nano_per_hour = get_i64(c, "nano_per_hour");
     f->mem_bytes = get_i64(c, "mem_bytes");
     f->held_bytes = get_i64(c, "held_bytes");
     f->held_most_bytes = get_i64(c, "held_most_bytes");

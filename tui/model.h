@@ -57,7 +57,7 @@ struct refused {
 
 struct figures {
     double req_per_s;
-    int64_t live, err_ppm, today_nano, hour_nano, mem_bytes, held_bytes, held_most_bytes, consoles;
+    int64_t live, err_ppm, today_nano, nano_per_hour, mem_bytes, held_bytes, held_most_bytes, consoles;
     char top_key[64];
     int64_t req_history[MODEL_HISTORY], ttft_history[MODEL_HISTORY], err_history[MODEL_HISTORY],
         tok_history[MODEL_HISTORY], nano_history[MODEL_HISTORY];

@@ -19,7 +19,7 @@
  *                               mem_bytes, consoles}
  * GET  snapshot?since=SEQ&limit=N&wait_ms=MS
  *                            → {seq, time_ms, resynced, counters:{req_per_s, live, err_ppm (1 min),
- *                               spend_today_nano, spend_hour_nano, top_key, mem_bytes, held_bytes,
+ *                               spend_today_nano, nano_per_hour (by 10 min), top_key, mem_bytes, held_bytes,
  *                               held_most_bytes (limits.memory), consoles,
  *                               history:{req_per_s:[60], ttft_p95_us:[60], err_ppm:[60], tok_per_s:[60],
  *                               nano_per_min:[60]}},

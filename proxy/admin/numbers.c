@@ -1,6 +1,8 @@
 /* numbers.c: see numbers.h. */
 #include "proxy/admin/numbers.h"
 
+enum { LATELY_MINUTES = 10 };
+
 void numbers_second(struct numbers *n)
 {
     n->samples[n->next % NUMBERS_SECONDS] = (struct numbers_sample){
@@ -48,6 +50,11 @@ int64_t numbers_hour_nano(const struct numbers *n)
     return n->hour_nano + since_asked(n);
 }
 
+int64_t numbers_nano_per_hour(const struct numbers *n)
+{
+    return (n->lately_nano + since_asked(n)) * (60 / LATELY_MINUTES);
+}
+
 void numbers_query(struct store_query *q, int64_t now_ms)
 {
     int64_t end = now_ms / 60000 * 60000 + 60000;
@@ -64,10 +71,12 @@ void numbers_take_history(struct numbers *n, const struct store_answer *a)
 {
     for (size_t i = 0; i < NUMBERS_HISTORY; i++)
         n->history[i] = (struct store_point){0};
-    n->hour_nano = 0;
+    n->hour_nano = n->lately_nano = 0;
     if (a->n == 0)
         return;
     n->hour_nano = a->sums[0].cost_nano;
     for (size_t i = 0; a->sums[0].points && i < NUMBERS_HISTORY; i++)
         n->history[i] = a->sums[0].points[i];
+    for (size_t i = NUMBERS_HISTORY - LATELY_MINUTES; i < NUMBERS_HISTORY; i++)
+        n->lately_nano += n->history[i].cost_nano;
 }

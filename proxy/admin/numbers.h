@@ -18,7 +18,7 @@ struct numbers {
     unsigned next;
     int64_t taken;
     /* From the store, as of the last answer; cost is carried on by the counter. */
-    int64_t today_nano, hour_nano, counter_then, asked_ms;
+    int64_t today_nano, hour_nano, lately_nano, counter_then, asked_ms;
     bool asking;
     struct store_point history[NUMBERS_HISTORY];   /* minutes, oldest first */
     char top_key[64];
@@ -29,7 +29,8 @@ void numbers_second(struct numbers *n);
 int64_t numbers_rate_milli(const struct numbers *n);
 int64_t numbers_error_ppm(const struct numbers *n);
 int64_t numbers_today_nano(const struct numbers *n);
-int64_t numbers_hour_nano(const struct numbers *n);
+int64_t numbers_hour_nano(const struct numbers *n); /* spent in the last hour */
+int64_t numbers_nano_per_hour(const struct numbers *n); /* by the last ten minutes, as for a key */
 
 /* The question for the hour's history, minute by minute, up to now. */
 void numbers_query(struct store_query *q, int64_t now_ms);

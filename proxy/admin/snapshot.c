@@ -84,7 +84,7 @@ static void put_counters(struct call *c, struct json_writer *w)
     json_put_int(w, "requests", counter_read(COUNTER_requests));
     json_put_int(w, "err_ppm", numbers_error_ppm(n));
     json_put_int(w, "spend_today_nano", numbers_today_nano(n));
-    json_put_int(w, "spend_hour_nano", numbers_hour_nano(n));
+    json_put_int(w, "nano_per_hour", numbers_nano_per_hour(n));
     json_put_c(w, "top_key", n->top_key);
     json_put_int(w, "mem_bytes", admin_memory_bytes());
     if (a->start.memory_used) {

@@ -160,11 +160,11 @@ class Gateway:
     def figures(self):
         live = sum(r["state"] != "done" for r in self.rows)
         if self.args.data == "empty":
-            return {"req_per_s": 0, "live": 0, "err_ppm": 0, "spend_today_nano": 0, "spend_hour_nano": 0,
+            return {"req_per_s": 0, "live": 0, "err_ppm": 0, "spend_today_nano": 0, "nano_per_hour": 0,
                     "top_key": "", "mem_bytes": 6000000, "consoles": 1, "history": {}}
         wave = [(n * 7) % 23 for n in range(60)]
         return {"req_per_s": 12.4, "live": live, "err_ppm": 8000, "spend_today_nano": 4310000000,
-                "spend_hour_nano": 1120000000, "top_key": "ci-bot", "mem_bytes": 222298112, "consoles": 3,
+                "nano_per_hour": 1120000000, "top_key": "ci-bot", "mem_bytes": 222298112, "consoles": 3,
                 "history": {"req_per_s": wave, "ttft_p95_us": wave, "err_ppm": wave, "tok_per_s": wave,
                             "nano_per_min": wave}}
 
