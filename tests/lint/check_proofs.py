@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tests/proofs.txt names tests that exist for every threat and for sentences that still stand as they are quoted."""
+"""tests/proofs.txt names tests that exist for every threat, and for scenarios and sentences that still stand as they are quoted."""
 import os
 import re
 import sys
@@ -55,7 +55,7 @@ def section(text, number):
 
 def words_stand_in_their_page():
     pages = {}
-    for name in ("reliability.md", "interface.md"):
+    for name in ("reliability.md", "interface.md", "pain.md"):
         path = os.path.join(SHARED, name)
         if not os.path.isfile(path):
             raise tap.Skip("the pages are not here")
@@ -63,7 +63,8 @@ def words_stand_in_their_page():
             pages[name] = f.read()
     faults = []
     for number, place, words, _ in rows():
-        page = pages["reliability.md"] if place.startswith("T") else section(pages["interface.md"], place)
+        page = (section(pages["pain.md"], 7) if place == "P" else section(pages["interface.md"], place)
+                if place.isdigit() else pages["reliability.md"])
         if words not in " ".join(page.split()):
             faults.append(f"line {number}: \"{words}\" stands nowhere in its page")
     return faults
