@@ -159,6 +159,28 @@ struct str account_name(const struct account *a)
     return str_n(a->name, a->name_bytes);
 }
 
+static int64_t used_up_at(int64_t left_nano, int64_t nano_per_hour, int64_t wall_ms)
+{
+    __int128 ms = (__int128)MAX(left_nano, (int64_t)0) * 3600000 / nano_per_hour;
+    return ms > INT64_MAX - wall_ms ? INT64_MAX : wall_ms + (int64_t)ms;
+}
+
+int64_t account_runs_out(const struct account_view *v, int64_t wall_ms)
+{
+    int64_t first = INT64_MAX;
+    if (v->rate_nano_per_hour <= 0)
+        return -1;
+    if (v->credit_nano >= 0)
+        first = used_up_at(v->credit_nano, v->rate_nano_per_hour, wall_ms);
+    for (int w = 0; w < WINDOW_COUNT; w++) {
+        int64_t left = v->window[w].limit - v->window[w].spent - v->window[w].reserved;
+        int64_t at = v->window[w].limit < 0 ? INT64_MAX : used_up_at(left, v->rate_nano_per_hour, wall_ms);
+        if (w == WINDOW_TOTAL || at < v->window[w].resets_ms)
+            first = MIN(first, at);
+    }
+    return first == INT64_MAX ? -1 : first;
+}
+
 void account_each(struct account_set *s, void (*fn)(void *ctx, struct account *a), void *ctx)
 {
     for (size_t i = 0; i < BUCKETS; i++) {

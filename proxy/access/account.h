@@ -106,6 +106,10 @@ int64_t account_tightest_ppm(struct account_set *s, struct account *a, int64_t w
 void account_view(struct account_set *s, struct account *a, int64_t wall_ms,
     struct account_view *out);
 
+/* When the first of its budgets or its credit is used up at the present rate; -1: never, since every
+ * window is reset before that. */
+int64_t account_runs_out(const struct account_view *v, int64_t wall_ms);
+
 /* Every account, in no order; fn must not call back into the set. */
 void account_each(struct account_set *s, void (*fn)(void *ctx, struct account *a), void *ctx);
 enum account_kind account_kind(const struct account *a);

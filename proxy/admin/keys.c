@@ -38,20 +38,6 @@ static const char *state_of(const struct key *k, int64_t now)
     return k->expires_ms && k->expires_ms <= now ? "expired" : "active";
 }
 
-/* When the tightest limit is reached at the present rate; -1: not in sight. */
-static int64_t runs_out(const struct account_view *v, int64_t now)
-{
-    int64_t least = v->credit_nano >= 0 ? v->credit_nano : INT64_MAX;
-    if (v->rate_nano_per_hour <= 0)
-        return -1;
-    for (int w = 0; w < WINDOW_COUNT; w++)
-        if (v->window[w].limit >= 0)
-            least = MIN(least, MAX((int64_t)0,
-                v->window[w].limit - v->window[w].spent - v->window[w].reserved));
-    return least == INT64_MAX ? -1
-        : now + (int64_t)((__int128)least * 3600000 / v->rate_nano_per_hour);
-}
-
 static void put_windows(struct json_writer *w, const struct account_view *v)
 {
     json_array_begin(w, "windows");
@@ -88,7 +74,7 @@ static void put_account(struct call *c, struct json_writer *w, const struct key 
         json_put_c(w, "credit", credit);
     }
     json_put_int(w, "debt_nano", v.debt_nano);
-    json_put_int(w, "runs_out_ms", runs_out(&v, now));
+    json_put_int(w, "runs_out_ms", account_runs_out(&v, now));
     json_put_int(w, "rpm", k->rpm);
     json_put_int(w, "rpm_used", v.rpm_used);
     json_put_int(w, "tpm", k->tpm);

@@ -570,6 +570,37 @@ static void the_longest_refusal_is_told(void **state)
     account_set_free(s);
 }
 
+/* An hour's budget that the hour outlives never runs out; a total does, some day. */
+static void what_is_reset_before_does_not_run_out(void **state)
+{
+    (void)state;
+    enum { HOUR = 3600000 };
+    const int64_t now = 1000000000;
+    struct account_view v = {.credit_nano = -1, .rate_nano_per_hour = 100};
+    for (int w = 0; w < WINDOW_COUNT; w++)
+        v.window[w].limit = -1;
+    assert_int_equal(account_runs_out(&v, now), -1);
+    v.window[WINDOW_HOUR].limit = 90;
+    v.window[WINDOW_HOUR].resets_ms = now + HOUR / 2;
+    assert_int_equal(account_runs_out(&v, now), -1);
+    v.window[WINDOW_HOUR].reserved = 30;
+    v.window[WINDOW_HOUR].spent = 20;
+    assert_int_equal(account_runs_out(&v, now), now + HOUR * 40 / 100);
+    v.window[WINDOW_HOUR].spent = 99;
+    assert_int_equal(account_runs_out(&v, now), now);
+    v.window[WINDOW_HOUR].limit = -1;
+    v.window[WINDOW_TOTAL].limit = 2400;
+    assert_int_equal(account_runs_out(&v, now), now + (int64_t)24 * HOUR);
+    v.credit_nano = 100;
+    assert_int_equal(account_runs_out(&v, now), now + HOUR);
+    v.rate_nano_per_hour = 0;
+    assert_int_equal(account_runs_out(&v, now), -1);
+    v.rate_nano_per_hour = 1;
+    v.credit_nano = INT64_MAX;
+    v.window[WINDOW_TOTAL].limit = INT64_MAX;
+    assert_int_equal(account_runs_out(&v, now), -1);
+}
+
 static void refusals_read_well(void **state)
 {
     (void)state;
@@ -670,6 +701,7 @@ int main(void)
         cmocka_unit_test(a_budget_is_raised_once_for_the_window_that_runs),
         cmocka_unit_test(balances_are_rebuilt),
         cmocka_unit_test(the_longest_refusal_is_told),
+        cmocka_unit_test(what_is_reset_before_does_not_run_out),
         cmocka_unit_test(refusals_read_well),
     };
     return cmocka_run_group_tests_name("account", tests, NULL, NULL);
