@@ -302,13 +302,14 @@ void post_provider_key(struct call *c)
         rc = admin_reload_config(c->admin, &kept, &e);
     if (c->q->body.p)
         secret_wipe(c->q->body.p, c->q->body.n);
+    if (rc == 0) /* also where no provider takes it: it is in force for whoever names the variable */
+        keeper_audit(c, call_printf(c, "handed over " STR_FMT, STR_ARG(str_first(variable, 64))).p);
     if (rc < 0) {
         call_failed(c, rc, &e);
     } else if (!plan_find_provider(live_config(c->admin->live), c->args[0])) {
         call_error(c, 409, "no_provider", "no " STR_FMT " in the file: add it with api_key: env:" STR_FMT,
             STR_ARG(c->args[0]), STR_ARG(str_first(variable, 64))); /* one line of a console */
     } else {
-        keeper_audit(c, call_printf(c, "handed over " STR_FMT, STR_ARG(str_first(variable, 64))).p);
         json_put_str(call_begin(c), "variable", variable);
         call_send(c);
     }

@@ -307,12 +307,17 @@ static void take(struct said *s, size_t at, size_t end)
     }
 }
 
+/* Looks through windows that double: a text of \r alone isn't searched to its end for each \n. */
 static size_t line_end(const char *p, size_t at, size_t n)
 {
-    const char *lf = memchr(p + at, '\n', n - at);
-    size_t end = lf ? (size_t)(lf - p) : n;
-    const char *cr = memchr(p + at, '\r', end - at);
-    return cr ? (size_t)(cr - p) : end;
+    for (size_t window = 256;; window *= 2) {
+        size_t look = MIN(window, n - at);
+        const char *lf = memchr(p + at, '\n', look);
+        size_t end = lf ? (size_t)(lf - p) : at + look;
+        const char *cr = memchr(p + at, '\r', end - at);
+        if (cr || lf || end == n)
+            return cr ? (size_t)(cr - p) : end;
+    }
 }
 
 static bool is_data(const char *p, size_t n)

@@ -24,7 +24,8 @@ def install_into(name, packages, seconds):
     with open(os.path.join(folder, "package.json"), "w", encoding="utf-8") as f:
         json.dump({"private": True, "type": "module"}, f)
     try:
-        done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *packages],
+        done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1",
+                               "--fetch-retry-mintimeout=2000", "--fetch-timeout=60000", *packages],
                               cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds)
         code = done.returncode
     except subprocess.TimeoutExpired:

@@ -264,7 +264,7 @@ def main():
     failed = 0
     for cell in sys.argv[3:]:
         provider, checks = cell.split("=")
-        for what in checks.split(","):
+        for what in [w for w in checks.split(",") if w in CHECKS]:
             try:
                 CHECKS[what](client, provider)
                 print(f"ok - {client.name} × {provider}: {what}")

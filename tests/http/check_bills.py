@@ -173,10 +173,14 @@ class Desk(gateway.Gateway):
     def __enter__(self):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.write_config(CONFIG.format(port=self.server.server_port))
-        self.start()
-        code, out, err = self.command("prices", "import", FILE, seconds=60)
-        assert code == 0, out + err
+        try:
+            self.write_config(CONFIG.format(port=self.server.server_port))
+            self.start()
+            code, out, err = self.command("prices", "import", FILE, seconds=60)
+            assert code == 0, out + err
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -374,14 +378,14 @@ def drawn(file, count=400):
 
 
 def main():
+    checks = (edges, parts, odd_words, drawn)
     if not gateway.present() or not os.path.exists(FILE):
-        tap.plan(0)
-        return 0
+        return tap.run([tap.test(make) for make in checks], skip="../shared/prices is not here")
     with open(FILE, encoding="utf-8") as f:
         file = json.load(f, parse_float=str)
     with Desk() as desk:
         return tap.run([tap.test(lambda make=make: judge(desk, make(file)), name=f"{make.__name__.replace('_', ' ')}: {make.__doc__}")
-                        for make in (edges, parts, odd_words, drawn)])
+                        for make in checks])
 
 
 if __name__ == "__main__":

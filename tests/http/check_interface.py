@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What people type and read, where no other suite tries it: forms of output, exits, the order of rows, where a
 configuration is looked for, defaults, amounts on the command line, the lock, systemd's notices. Which test proves
-which sentence of the interface: tests/proofs.md. Prints TAP."""
+which sentence of the interface: tests/proofs.txt. Prints TAP."""
 import concurrent.futures
 import fcntl
 import json
@@ -80,7 +80,7 @@ def exits_say_what_became_of_it(g):
     g.run("nonsense", code=2)
     nowhere = os.path.join(g.folder, "nowhere")
     for words in (["ps"], ["route", "list"], ["tail", "--no-follow"], ["key", "list"]):
-        assert "pointsman" in run(g, *words, "--data", nowhere, "--socket", nowhere + "/s", code=3).stderr
+        assert "no gateway" in run(g, *words, "--data", nowhere, "--socket", nowhere + "/s", code=3).stderr
 
 
 def what_runs_comes_first_then_the_newest(g):
@@ -264,7 +264,7 @@ def an_undo_that_finds_nothing_of_ones_own_lists_what_there_is(g):
     for _ in range(6):
         g.run("route", "undo")
     done = g.run("route", "undo", code=1)
-    assert len(re.findall(r"\b\d+\b.*fast", done.stderr)) in range(1, 6) or "fast" in done.stderr, done.stderr
+    assert len(re.findall(r"\b\d+\b.*fast", done.stderr)) in range(1, 6), done.stderr
     g.run("route", "undo", "--rev", "999999", code=1)
 
 

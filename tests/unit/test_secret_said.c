@@ -323,9 +323,21 @@ static void long_answers_are_looked_through_to_their_end(void **state)
     assert_true(us < 3000000);
 }
 
+static void line_ends_alone_are_read_once(void **state)
+{
+    (void)state;
+    ready();
+    for (int i = 0; i < 4 << 20; i++)
+        buf_putc(&given, '\r');
+    int64_t start = own_us();
+    assert_int_equal(secret_redact_said(given.p, given.n, false), 0);
+    assert_true(own_us() - start < 3000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(line_ends_alone_are_read_once),
         cmocka_unit_test(a_secret_in_pieces_is_covered_in_every_dialect),
         cmocka_unit_test(nor_is_it_shown_while_it_runs),
         cmocka_unit_test(escaped_letters_hide_nothing_in_one_piece),
