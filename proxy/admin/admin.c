@@ -341,5 +341,6 @@ void admin_free(struct admin *a)
     news_free(a->news);
     buf_fini(&a->live_view.rows_json);
     buf_fini(&a->live_view.record_json);
+    buf_fini(&a->live_view.shared.text);
     free(a);
 }

@@ -146,7 +146,7 @@ struct json_writer *call_begin_change(struct call *c, int64_t revision, struct s
     return w;
 }
 
-static void reply_now(struct call *c, int status)
+static void reply_text(struct call *c, int status, struct str text)
 {
     static const struct http_header type[] = {
         {STR("content-type"), STR("application/json")},
@@ -154,8 +154,13 @@ static void reply_now(struct call *c, int status)
     };
     c->answered = true;
     if (c->q)
-        (void)http_reply(c->q, status, type, ARRAY_LEN(type), buf_str(&c->out));
+        (void)http_reply(c->q, status, type, ARRAY_LEN(type), text);
     buf_fini(&c->out);
+}
+
+static void reply_now(struct call *c, int status)
+{
+    reply_text(c, status, buf_str(&c->out));
 }
 
 /* Puts a member behind the last one of the finished object. */
@@ -239,6 +244,12 @@ void call_send(struct call *c)
         return;
     }
     reply(c, 200);
+}
+
+void call_send_text(struct call *c, struct str json)
+{
+    if (!c->answered)
+        reply_text(c, 200, json);
 }
 
 void call_error(struct call *c, int status, const char *code, const char *fmt, ...)

@@ -85,6 +85,8 @@ struct json_writer *call_begin_change(struct call *c, int64_t revision, struct s
 void call_send(struct call *c);
 /* The same; what was put together from pieces of a conversation may hold a secret that no piece held. */
 void call_send_redacted(struct call *c);
+/* A whole answer that was written before, for somebody else. */
+void call_send_text(struct call *c, struct str json);
 void call_error(struct call *c, int status, const char *code, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 void call_failed(struct call *c, int rc, const struct err *e); /* -ERR_X → status */

@@ -13,7 +13,9 @@ struct news {
     size_t spool_count;
     uint64_t event_seen;
     struct news_entry entries[NEWS_ENTRIES]; /* at sequence % NEWS_ENTRIES */
+    uint64_t born;                           /* the first sequence ever given */
     uint64_t first, next;                    /* held: [first, next) */
+    uint64_t fact_dropped;                   /* the newest event or marker that is no longer held */
     size_t bytes;
 };
 
@@ -24,7 +26,7 @@ struct news *news_new(struct spool *const *spools, size_t spool_count)
         return NULL;
     n->spools = spools;
     n->spool_count = spool_count;
-    n->first = n->next = (uint64_t)clock_wall_ms() * EVENT_SEQUENCES_A_MS;
+    n->born = n->first = n->next = (uint64_t)clock_wall_ms() * EVENT_SEQUENCES_A_MS;
     n->spool_seen = calloc(spool_count + 1, sizeof *n->spool_seen);
     if (n->spool_seen)
         return n;
@@ -35,6 +37,8 @@ struct news *news_new(struct spool *const *spools, size_t spool_count)
 static void drop_first(struct news *n)
 {
     struct news_entry *e = &n->entries[n->first++ % NEWS_ENTRIES];
+    if (e->kind != NEWS_RECORD)
+        n->fact_dropped = e->sequence;
     n->bytes -= e->bytes.n + e->json.n;
     free((void *)(uintptr_t)e->bytes.p);
     free((void *)(uintptr_t)e->json.p);
@@ -51,18 +55,24 @@ void news_free(struct news *n)
     free(n);
 }
 
-static void push(struct news *n, enum news_kind kind, const void *p, size_t bytes)
+/* Takes `bytes` over. */
+static void push(struct news *n, enum news_kind kind, struct str bytes)
+{
+    while (n->first < n->next &&
+           (n->next - n->first >= NEWS_ENTRIES || n->bytes + bytes.n > NEWS_BYTES))
+        drop_first(n);
+    n->entries[n->next % NEWS_ENTRIES] = (struct news_entry){.sequence = n->next, .kind = kind, .bytes = bytes};
+    n->bytes += bytes.n;
+    n->next++;
+}
+
+static struct str copied(const void *p, size_t bytes)
 {
     char *copy = malloc(bytes + 1);
     if (!copy)
-        return;
+        return STR_NULL;
     memcpy(copy, p, bytes);
-    while (n->first < n->next &&
-           (n->next - n->first >= NEWS_ENTRIES || n->bytes + bytes > NEWS_BYTES))
-        drop_first(n);
-    n->entries[n->next % NEWS_ENTRIES] = (struct news_entry){.sequence = n->next, .kind = kind, .bytes = {copy, bytes}};
-    n->bytes += bytes;
-    n->next++;
+    return str_n(copy, bytes);
 }
 
 /* Sources tell newest first; they are put in oldest first. */
@@ -74,20 +84,15 @@ struct batch {
 
 static void batch_add(struct batch *b, const void *p, size_t n)
 {
-    char *copy = malloc(n + 1);
-    if (!copy)
-        return;
-    memcpy(copy, p, n);
-    b->list[b->n++] = str_n(copy, n);
+    struct str copy = copied(p, n);
+    if (copy.p)
+        b->list[b->n++] = copy;
 }
 
 static void batch_push(struct news *n, struct batch *b, enum news_kind kind)
 {
-    while (b->n > 0) {
-        struct str s = b->list[--b->n];
-        push(n, kind, s.p, s.n);
-        free((void *)(uintptr_t)s.p);
-    }
+    while (b->n > 0)
+        push(n, kind, b->list[--b->n]);
 }
 
 static bool take_record(void *ctx, struct str packed)
@@ -136,7 +141,9 @@ bool news_look(struct news *n)
 
 void news_mark(struct news *n, const struct news_marker *m)
 {
-    push(n, NEWS_MARKER, m, sizeof *m);
+    struct str copy = copied(m, sizeof *m);
+    if (copy.p)
+        push(n, NEWS_MARKER, copy);
 }
 
 uint64_t news_sequence(const struct news *n)
@@ -147,6 +154,11 @@ uint64_t news_sequence(const struct news *n)
 bool news_covers(const struct news *n, uint64_t since)
 {
     return since + 1 >= n->first && since < n->next;
+}
+
+bool news_covers_facts(const struct news *n, uint64_t since)
+{
+    return since + 1 >= n->born && since >= n->fact_dropped && since < n->next;
 }
 
 void news_each(const struct news *n, uint64_t since,
@@ -160,10 +172,6 @@ void news_each(const struct news *n, uint64_t since,
 void news_keep_json(struct news *n, const struct news_entry *e, struct str json)
 {
     struct news_entry *mine = &n->entries[e->sequence % NEWS_ENTRIES];
-    char *copy = malloc(json.n + 1);
-    if (!copy)
-        return; /* it is written anew the next time */
-    memcpy(copy, json.p, json.n);
-    mine->json = str_n(copy, json.n);
-    n->bytes += json.n; /* the next entry pushes out what is too much */
+    mine->json = copied(json.p, json.n); /* without memory it is written anew the next time */
+    n->bytes += mine->json.n; /* the next entry pushes out what is too much */
 }

@@ -7,7 +7,8 @@
  * The number is above every one that an earlier gateway gave, so that a console which lived through a
  * restart is told to take everything again instead of what happens to follow.
  *
- * Bounded by NEWS_ENTRIES and NEWS_BYTES; who falls behind is told to take everything again. */
+ * Bounded by NEWS_ENTRIES and NEWS_BYTES; who falls behind is told to take everything again, unless
+ * all that it missed are records, and more of them than anybody can read. */
 #ifndef POINTSMAN_ADMIN_NEWS_H
 #define POINTSMAN_ADMIN_NEWS_H
 
@@ -40,6 +41,8 @@ void news_mark(struct news *n, const struct news_marker *m);
 uint64_t news_sequence(const struct news *n);
 /* Is everything after `since` still here? */
 bool news_covers(const struct news *n, uint64_t since);
+/* … all but records, of which a flood leaves the newest only. */
+bool news_covers_facts(const struct news *n, uint64_t since);
 /* Newest first, those after `since`; fn returns false to stop. */
 void news_each(const struct news *n, uint64_t since,
     bool (*fn)(void *ctx, const struct news_entry *e), void *ctx);

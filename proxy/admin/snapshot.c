@@ -20,8 +20,7 @@
 
 enum { LOOK_US = 50000, WAIT_MOST_MS = 60000, REFUSED_MS = 60000, TROUBLE_PPM = 50000, TROUBLE_LEAST = 5,
     LIVE_ROWS = 200, ROWS_US = 50000, STREAM_LOOK_US = 20000, STREAM_QUEUE = 256 << 10,
-    COUNT_US = 200000, CROWD = 64, CROWD_US = 250000,
-    CROWD_ROWS = 100 };
+    COUNT_US = 200000, CROWD = 64, CROWD_US = 250000, CROWD_ROWS = 64 /* what a tall screen shows */ };
 
 struct want {
     struct filter filter;
@@ -277,12 +276,19 @@ static bool put_refused(void *ctx, const struct refused *r)
     return true;
 }
 
-static void send_snapshot(struct call *c)
+/* Who looks for some records among all must not miss one without being told. */
+static bool is_covered(const struct admin *a, const struct want *x)
+{
+    bool all = x->only_recent || x->filter.count > 0;
+    return x->since && (news_covers(a->news, x->since) ||
+                           (!all && news_covers_facts(a->news, x->since)));
+}
+
+static void write_snapshot(struct call *c)
 {
     struct want *x = c->state;
     struct admin *a = c->admin;
-    (void)news_look(a->news);
-    bool covered = x->since && news_covers(a->news, x->since);
+    bool covered = is_covered(a, x);
     if (!covered)
         x->since = 0;
     struct json_writer *w = call_begin(c);
@@ -300,6 +306,41 @@ static void send_snapshot(struct call *c)
         event_refused_recent(clock_wall_ms() - REFUSED_MS, put_refused, w);
         json_array_end(w);
     }
+}
+
+/* Twenty consoles that look at the same requests have seen the same, and are told at the same time: what
+ * is written for the first of them serves the others, byte for byte. */
+static void keep_shared(struct shared_snapshot *s, struct call *c, uint64_t since, unsigned limit)
+{
+    struct admin *a = c->admin;
+    if (!s->text.max)
+        buf_init(&s->text, (size_t)8 << 20);
+    buf_reset(&s->text);
+    buf_put_str(&s->text, buf_str(&c->out));
+    buf_putc(&s->text, '}'); /* which call_send() puts */
+    s->since = s->text.err || c->out.err ? 0 : since;
+    s->sequence = news_sequence(a->news);
+    s->limit = limit;
+    s->written_us = loop_now_us(a->loop);
+}
+
+static void send_snapshot(struct call *c)
+{
+    struct want *x = c->state;
+    struct admin *a = c->admin;
+    struct shared_snapshot *s = &a->live_view.shared;
+    uint64_t since = x->since;
+    unsigned limit = x->limit;
+    bool shares = since && !x->only_recent && x->filter.count == 0;
+    (void)news_look(a->news);
+    if (shares && s->since == since && s->sequence == news_sequence(a->news) && s->limit == limit &&
+        loop_now_us(a->loop) - s->written_us < ROWS_US) {
+        call_send_text(c, buf_str(&s->text));
+        return;
+    }
+    write_snapshot(c);
+    if (shares)
+        keep_shared(s, c, since, limit);
     call_send(c);
 }
 
@@ -314,32 +355,50 @@ static struct call *first_waiting(struct admin *a)
 }
 
 /* Thousands of records a second are told to a screen four times a second; `tail` gets each at once. */
-static bool has_news(const struct want *x, uint64_t sequence, size_t live, int64_t now_us)
+static bool in_crowd(const struct admin *a, const struct want *x)
 {
-    if (sequence - x->since > CROWD && !x->only_recent)
+    return !x->only_recent && (news_sequence(a->news) - x->since > CROWD ||
+                                  numbers_rate_milli(&a->numbers) > CROWD * (1000000000 / CROWD_US));
+}
+
+static bool has_news(const struct admin *a, const struct want *x, size_t live, int64_t now_us)
+{
+    uint64_t sequence = news_sequence(a->news);
+    if (in_crowd(a, x))
         return now_us >= x->crowd_us;
     if (sequence != x->since)
         return true;
     return !x->only_recent && (live != x->live_seen || (live > 0 && now_us >= x->counting_us));
 }
 
+/* Who waits for the crowd's time needs no look before it. With a filter each record must be seen. */
+static int64_t next_look_us(const struct admin *a, const struct want *x, int64_t now_us)
+{
+    if (in_crowd(a, x) && x->filter.count == 0)
+        return MIN(x->crowd_us, x->until_us);
+    return now_us + LOOK_US;
+}
+
 void admin_look_for_news(void *arg)
 {
     struct admin *a = arg;
     (void)news_look(a->news);
-    uint64_t sequence = news_sequence(a->news);
     size_t live = admin_live_count(a);
-    int64_t now = loop_now_us(a->loop);
+    int64_t now = loop_now_us(a->loop), look_us = INT64_MAX;
     for (struct call *c = a->calls, *next; c; c = next) {
         next = c->next;
         struct want *x = c->state;
-        if (!c->waiting || (!has_news(x, sequence, live, now) && now < x->until_us))
+        if (!c->waiting)
             continue;
+        if (!has_news(a, x, live, now) && now < x->until_us) {
+            look_us = MIN(look_us, next_look_us(a, x, now));
+            continue;
+        }
         c->waiting = false;
         send_snapshot(c);
     }
-    if (first_waiting(a))
-        (void)loop_timer_set(a->loop, &a->look, now + LOOK_US);
+    if (look_us < INT64_MAX)
+        (void)loop_timer_set(a->loop, &a->look, look_us);
 }
 
 void admin_tell_news(struct admin *a)
@@ -368,15 +427,15 @@ void get_snapshot(struct call *c)
     x->crowd_us = (now_us / CROWD_US + 1) * CROWD_US; /* at one time for all: they share what is written */
     x->until_us = now_us + wait_ms * 1000;
     x->counting_us = now_us + COUNT_US;
-    if (wait_ms <= 0 || !news_covers(c->admin->news, x->since) ||
-        has_news(x, news_sequence(c->admin->news), x->live_seen, now_us)) {
+    if (wait_ms <= 0 || !is_covered(c->admin, x) ||
+        has_news(c->admin, x, x->live_seen, now_us)) {
         send_snapshot(c);
         return;
     }
     c->waiting = true;
-    if (!loop_timer_running(&c->admin->look))
-        (void)loop_timer_set(c->admin->loop, &c->admin->look,
-            loop_now_us(c->admin->loop) + LOOK_US);
+    int64_t look_us = next_look_us(c->admin, x, now_us);
+    if (!loop_timer_running(&c->admin->look) || c->admin->look.due_us > look_us)
+        (void)loop_timer_set(c->admin->loop, &c->admin->look, look_us);
 }
 
 /* ---- a running answer ---- */

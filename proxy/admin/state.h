@@ -12,6 +12,14 @@ struct alarms;
 struct call;
 struct http_server;
 
+/* The last answer to consoles without a filter, for the next one that has seen as much. */
+struct shared_snapshot {
+    struct buf text;
+    uint64_t since, sequence; /* since 0: none is kept */
+    unsigned limit;
+    int64_t written_us;
+};
+
 struct admin {
     struct admin_start start;
     struct loop *loop;
@@ -26,6 +34,7 @@ struct admin {
         size_t count, rows;
         struct buf rows_json;    /* the first LIVE_ROWS of them, for consoles without a filter */
         struct buf record_json;  /* one that ended, before news keeps its text */
+        struct shared_snapshot shared;
     } live_view;
     struct alarms *alarms;       /* budgets, spend, and who is told */
     struct call *calls;          /* every call whose connection is open */
