@@ -4,6 +4,7 @@
  *
  * The last event repeats the answer, so its items are kept (STREAM_WHOLE_MAX). Texts in a row are
  * parts of one message; the message is closed when something else comes. */
+#include "proxy/dialect/media.h"
 #include "proxy/dialect/responses.h"
 
 #define BUFS(r) \
@@ -142,8 +143,11 @@ static void image(struct stream_writer *s, const struct ir_event *ev, struct buf
     struct ir_part p = {.kind = IR_MEDIA, .origin = ev->origin, .raw = ev->raw, .media = *ev->media};
     struct ir_event whole = {.origin = WIRE_RESPONSES};
     struct buf item;
-    if (responses_says_image(&p))
-        close_item(r, out);
+    if (!responses_says_image(&p)) { /* the open item goes on, under its own id */
+        media_dropped(s->notes, ev->media);
+        return;
+    }
+    close_item(r, out);
     buf_init(&item, STREAM_WHOLE_MAX);
     struct json_writer w = json_writer(&item);
     if (responses_put_image(&w, NULL, &p, responses_image_id(r), s->notes)) {

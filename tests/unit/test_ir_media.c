@@ -185,6 +185,34 @@ static void sound_comes_in_pieces_beside_its_words(void **state)
         }
 }
 
+/* What can't be said leaves the open item alone: all that is said of it names the id it began with. */
+static void what_is_dropped_between_two_texts_changes_no_id(void **state)
+{
+    static const struct ir_media lost[] = {{.kind = IR_AUDIO, .mime = STR("audio/wav"), .data = STR(PCM)},
+        {.kind = IR_IMAGE, .url = STR("https://example.com/x.png")}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lost); i++) {
+        struct ir_notes notes = {.count = 0};
+        struct retold w;
+        struct arena a;
+        unsigned ids = 0;
+        arena_init(&a, 4096, 1 << 20);
+        retold_init(&w, WIRE_RESPONSES, &client, &notes, &a);
+        retold_event(&w, &(struct ir_event){.kind = IR_EV_START, .id = STR("a")});
+        retold_event(&w, &(struct ir_event){.kind = IR_EV_TEXT, .text = STR("Hi")});
+        retold_event(&w, &(struct ir_event){.kind = IR_EV_MEDIA, .origin = WIRE_CHAT, .media = &lost[i]});
+        retold_event(&w, &(struct ir_event){.kind = IR_EV_TEXT, .text = STR(" there")});
+        retold_event(&w, &(struct ir_event){.kind = IR_EV_DONE});
+        for (const char *at = buf_c(&w.out); (at = strstr(at, "\"item_id\":\"")); at++, ids++)
+            assert_memory_equal(at + 11, "msg_", 4);
+        assert_true(ids >= 4);
+        assert_null(strstr(buf_c(&w.out), "ig_"));
+        assert_string_equal(notes.dropped, i ? "content.image" : "content.audio");
+        retold_fini(&w);
+        arena_fini(&a);
+    }
+}
+
 /* What Gemini says in samples an OpenAI client can play: a header before them, unless it asked for none. */
 static void samples_get_a_header_where_a_file_was_asked_for(void **state)
 {
@@ -358,6 +386,7 @@ int main(void)
         cmocka_unit_test(an_image_of_an_answer_arrives_where_there_is_a_form),
         cmocka_unit_test(it_arrives_streamed_too),
         cmocka_unit_test(sound_comes_in_pieces_beside_its_words),
+        cmocka_unit_test(what_is_dropped_between_two_texts_changes_no_id),
         cmocka_unit_test(samples_get_a_header_where_a_file_was_asked_for),
         cmocka_unit_test(what_a_model_drew_goes_back_to_those_who_take_it),
         cmocka_unit_test(kinds_of_answer_are_asked_for),
