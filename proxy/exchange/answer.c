@@ -441,6 +441,7 @@ static void failed_done(struct exchange *x)
     enum failure_class failure = failure_classify(x->upstream_status, buf_str(&x->held));
     int64_t now = clock_mono_us();
     secret_redact(x->held.p, x->held.n);
+    capture_cover_login(x, x->held.p, x->held.n);
     dialect_read_error(buf_str(&x->held), &x->arena, &read);
     snprintf(reason, sizeof reason, "%d " STR_FMT, x->upstream_status,
         STR_ARG(secret_first(read.message, 200)));

@@ -332,6 +332,7 @@ void attempt_start(struct exchange *x)
 {
     x->target = &x->plan.candidates[x->next_candidate];
     const struct provider *p = x->target->provider;
+    x->login_given |= p->client_login;
     x->waiter = (struct health_waiter){.ready = slot_ready_anywhere, .ctx = x};
     if (!p->max_concurrent || health_slot_take(health_of(x), p, &x->waiter)) {
         x->holds_provider_slot = p->max_concurrent > 0;

@@ -100,10 +100,17 @@ static struct str headers_json(const struct http_header *h, size_t n)
     return str_n(text, text ? len : 0);
 }
 
-/* A caller's own login is no secret that we know by value; a provider may repeat it in an error. */
+static void cover(struct str text, struct str word)
+{
+    for (ptrdiff_t at; (at = str_find(text, word)) >= 0; text = str_from(text, (size_t)at + word.n))
+        memset((char *)(uintptr_t)text.p + at + 4, '*', word.n - 4);
+}
+
+/* A caller's own login is no secret that we know by value; a provider may repeat it in an error, also
+ * one that was asked before the last. */
 void capture_cover_login(const struct exchange *x, char *p, size_t n)
 {
-    if (!x->target || !x->target->provider->client_login)
+    if (!x->login_given)
         return;
     for (size_t i = 0; i < x->client_header_count; i++) {
         struct str login = x->client_headers[i].value, word;
@@ -112,11 +119,8 @@ void capture_cover_login(const struct exchange *x, char *p, size_t n)
         if (str_starts_nocase(login, STR("bearer ")))
             (void)str_cut(&login, ' ', &word);
         login = str_trim(login);
-        for (ptrdiff_t at; login.n >= SECRET_VALUE_MIN && (at = str_find(str_n(p, n), login)) >= 0;) {
-            memset(p + at + 4, '*', login.n - 4);
-            p += at + login.n;
-            n -= (size_t)at + login.n;
-        }
+        if (login.n >= SECRET_VALUE_MIN)
+            cover(str_n(p, n), login);
     }
 }
 

@@ -97,6 +97,7 @@ struct exchange {
     bool raw_named;
     size_t next_candidate;
     const struct candidate *target; /* of the running attempt */
+    bool login_given;               /* some target so far takes the caller's own login */
     int provider_key;               /* index, -1 none needed */
     struct attempt *attempts;       /* in the arena, grown by doubling */
     unsigned attempt_count, attempt_room;
