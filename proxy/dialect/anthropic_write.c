@@ -367,7 +367,7 @@ int messages_write_request(const struct ir_request *r, const struct spoke_target
     struct buf *out, struct ir_notes *notes, struct err *e)
 {
     struct json_writer w = json_writer(out);
-    if (rest_check_state(r, "Anthropic", e) < 0)
+    if (r->origin != WIRE_MESSAGES && rest_check_state(r, "Anthropic", e) < 0)
         return -ERR_UNSUPPORTED;
     bool thinking = may_think(r, t, notes), by_tool = schema_by_tool(r, t);
     json_object_begin(&w, NULL);

@@ -129,6 +129,14 @@ static void write_anthropic(struct json_writer *w, const struct dialect_error *e
     json_object_begin(w, "error");
     json_put_c(w, "type", error_row(error->status)->anthropic);
     json_put_str(w, "message", error->message);
+    if (str_eq(error->code, STR(DIALECT_NO_THREAD))) {
+        json_object_begin(w, "details");
+        json_put_str(w, "error_code", error->code);
+        json_array_begin(w, "unsupported");
+        json_put_c(w, NULL, "thread");
+        json_array_end(w);
+        json_object_end(w);
+    }
     json_object_end(w);
     put_or_null(w, "request_id", error->request_id);
     json_object_end(w);

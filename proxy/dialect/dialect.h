@@ -34,6 +34,10 @@ enum dialect wire_dialect(enum wire w);   /* whose error shape it takes */
 
 /* An error body in that dialect. `code` is ours, stable, snake_case ("model_not_found"); the type
  * is derived from the status. `request_id` may be empty. */
+/* The code by which Anthropic's SDK knows that it must send the whole conversation, not a turn of one
+ * that the provider keeps ("thread"). */
+#define DIALECT_NO_THREAD "thread_unsupported_request"
+
 struct dialect_error {
     int status;
     struct str code, message, param;

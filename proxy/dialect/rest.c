@@ -11,6 +11,7 @@ static const struct {
     {"input.item_reference", "send the items themselves"},
     {"prompt", "send the text of the stored prompt"},
     {"cachedContent", "send the cached content itself"},
+    {"thread", "send the whole conversation in messages"},
 };
 
 void rest_put(struct json_writer *w, const struct ir_request *r, const char *under)
@@ -50,7 +51,7 @@ static bool asks(struct str value)
 
 int rest_check_state(const struct ir_request *r, const char *target, struct err *e)
 {
-    bool may = r->origin == WIRE_RESPONSES || r->origin == WIRE_GENERATE;
+    bool may = r->origin != WIRE_CHAT; /* there "conversation" and "prompt" are members like others */
     for (const struct ir_member *m = may ? r->rest : NULL; m; m = m->next)
         for (size_t i = 0; i < ARRAY_LEN(kept_elsewhere); i++)
             if (ir_is(m->key, kept_elsewhere[i].key) && asks(m->value))

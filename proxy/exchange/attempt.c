@@ -192,6 +192,13 @@ static void failed_to_start(struct exchange *x, enum failure_class failure, cons
         exchange_fail(x, 502, "upstream_error", reason);
 }
 
+/* Is a turn of a conversation asked for that Anthropic keeps? */
+static bool asks_for_thread(const struct exchange *x)
+{
+    return x->ep.wire == WIRE_MESSAGES &&
+           json_get(buf_str(&x->body), STR("thread")).type == JSON_OBJECT;
+}
+
 /* This target has no way to do what was asked: the next one may, else it is the client's to know. */
 static void cannot_ask(struct exchange *x, int rc, const struct err *e)
 {
@@ -200,7 +207,8 @@ static void cannot_ask(struct exchange *x, int rc, const struct err *e)
     if (attempt_again(x, ours ? FAIL_NETWORK : FAIL_MODEL, -1))
         return;
     x->outcome = ours ? OUTCOME_UPSTREAM_ERROR : OUTCOME_CLIENT_ERROR;
-    exchange_fail(x, ours ? 503 : 400, ours ? "overloaded" : "unsupported_by_target",
+    exchange_fail(x, ours ? 503 : 400,
+        ours ? "overloaded" : asks_for_thread(x) ? DIALECT_NO_THREAD : "unsupported_by_target",
         ours ? "out of memory" : e->text);
 }
 

@@ -40,6 +40,14 @@ export function open(base) {
       const last = await ask({ model, messages, tools: [TOOL] }, stream);
       return { calls, text: textOf(last) };
     },
+    async loop(model, { stream }) {
+      const cities = [];
+      const run = ({ city }) => { cities.push(city); return `21 degrees in ${city}`; };
+      const runner = sdk.beta.messages.toolRunner({ model, max_tokens: 4096, stream: Boolean(stream),
+        messages: [{ role: "user", content: "Weather in Paris and Rome?" }],
+        tools: [{ ...TOOL, run, parse: (input) => input }] });
+      return { text: textOf(await runner.runUntilDone()), cities };
+    },
     async think(model, { stream }) {
       const answer = await ask({ model, messages: [{ role: "user", content: "Hi" }],
         thinking: { type: "enabled", budget_tokens: 1024 } }, stream);

@@ -45,6 +45,14 @@ export function open(base) {
       const last = await ask({ model, messages, tools: [TOOL] }, stream);
       return { calls, text: last.choices[0].message.content };
     },
+    async loop(model, { stream }) {
+      const cities = [];
+      const runner = sdk.chat.completions.runTools({ model, stream: Boolean(stream),
+        messages: [{ role: "user", content: "Weather in Paris and Rome?" }],
+        tools: [{ type: "function", function: { ...TOOL.function, parse: JSON.parse,
+          function: ({ city }) => { cities.push(city); return `21 degrees in ${city}`; } } }] });
+      return { text: await runner.finalContent(), cities };
+    },
     async custom(model, { stream }) {
       const tools = [{ type: "custom", custom: { name: "patch", description: "Changes files" } }];
       const messages = [{ role: "user", content: "Change it." }];

@@ -20,7 +20,7 @@ MODELS = ("hello", "system", "tool", "patch", "json", "think", "status-429", "st
 CLIENTS = {"chat.mjs": "chat", "langchain.mjs": "chat", "vercel_compatible.mjs": "chat",
            "responses.mjs": "responses", "vercel_openai.mjs": "responses", "anthropic.mjs": "anthropic",
            "vercel_anthropic.mjs": "anthropic", "gemini.mjs": "gemini", "vercel_google.mjs": "gemini"}
-ALL = ("whole,stream,system,image,tools,toolstream,custom,customstream,parsed,parsedstream,think,thinkstream,"
+ALL = ("whole,stream,system,image,tools,toolstream,loop,loopstream,custom,customstream,parsed,parsedstream,think,thinkstream,"
        "errors")
 # What the client speaks, what the provider speaks: what is promised.
 CELLS = {(client, provider): ALL for client in ("chat", "responses", "anthropic", "gemini")

@@ -47,6 +47,16 @@ export function open(base) {
           response: { output: `21 degrees in ${c.args.city}` } } })) });
       return { calls, text: (await ask({ model, contents, config }, stream)).text };
     },
+    async loop(model, { stream }) {
+      const cities = [];
+      const callTool = async (calls) => calls.map(({ id, name, args: { city } }) => {
+        cities.push(city);
+        return { functionResponse: { ...(id ? { id } : {}), name, response: { output: `21 degrees in ${city}` } } };
+      });
+      const { text } = await ask({ model, contents: "Weather in Paris and Rome?",
+        config: { tools: [{ tool: async () => TOOL, callTool }] } }, stream);
+      return { text, cities };
+    },
     async think(model, { stream }) {
       const { thought, text } = await ask({ model, contents: "Hi",
         config: { thinkingConfig: { includeThoughts: true, thinkingBudget: 1024 } } }, stream);

@@ -24,9 +24,9 @@ PATCH = {"input": "*** Begin\n+“one” \\ two\n"}
 
 
 class Refused(Exception):
-    def __init__(self, status, message):
+    def __init__(self, status, message, details=None):
         super().__init__(message)
-        self.status = status
+        self.status, self.details = status, details
 
 
 def dump(value):
@@ -144,6 +144,8 @@ def read_responses(body, asked):
 
 def read_messages(body, asked):
     need(isinstance(body.get("max_tokens"), int), "max_tokens: Field required")
+    if body.get("thread"):  # as a server says it that keeps no conversations
+        raise Refused(400, "no threads here", {"error_code": "thread_unsupported_request", "unsupported": ["lab"]})
     asked.tools = [t["name"] for t in body.get("tools", [])]
     asked.system = text_of(body.get("system", ""))
     last = None
@@ -506,7 +508,10 @@ class Handler(BaseHTTPRequestHandler):
                 return
             parts = self.server.decide(model, asked)
         except Refused as refused:
-            self.send(refused.status, error_body(dialect, refused.status, str(refused)))
+            said = error_body(dialect, refused.status, str(refused))
+            if refused.details:
+                said["error"]["details"] = refused.details
+            self.send(refused.status, said)
             return
         except (KeyError, TypeError, ValueError) as bad:
             self.send(400, error_body(dialect, 400, f"{type(bad).__name__}: {bad}"))

@@ -5,6 +5,7 @@
 //   hello(model, { stream, system, image })  -> { text, stop, usage: { input, cached, output } }
 //   tools(model, { stream })                 -> { calls: [{ name, arguments }], text }
 //   think(model, { stream })                 -> { thought, text }
+//   loop(model, { stream })                  -> { cities, text }: the SDK's own helper that runs the tools itself
 //   custom(model, { stream })                -> { input, text }: a tool that takes a text (OpenAI's SDK)
 //   parsed(model, { stream })                -> what the SDK's own parser made of a structured answer
 //   fail(model)                              throws the SDK's own error; status(error) -> number
@@ -36,6 +37,12 @@ function called(answer) {
       throw new Error("the results did not arrive: " + answer.text);
 }
 
+function looped(answer) {
+  same(answer.cities, ["Paris", "Rome"], "what the SDK ran the tool for");
+  for (const city of answer.cities)
+    if (!answer.text.includes(`21 degrees in ${city}`)) throw new Error("the results did not arrive: " + answer.text);
+}
+
 function patched(answer) {
   same(answer.input, "*** Begin\n+“one” \\ two\n", "input");
   if (!/The tool said patch: .*done/.test(answer.text)) throw new Error("the result did not arrive: " + answer.text);
@@ -53,6 +60,9 @@ const checks = {
     called(await client.tools(p + "-tool", {}))],
   toolstream: ["streamed calls, their results, the answer", async (p) =>
     called(await client.tools(p + "-tool", { stream: true }))],
+  loop: ["tools that the SDK runs itself", async (p) => looped(await client.loop(p + "-tool", {}))],
+  loopstream: ["tools that the SDK runs itself, streamed", async (p) =>
+    looped(await client.loop(p + "-tool", { stream: true }))],
   think: ["thinking, then the answer", async (p) =>
     same(await client.think(p + "-think", {}), { thought: THOUGHT, text: TEXT }, "answer")],
   thinkstream: ["streamed thinking, then the answer", async (p) =>
@@ -91,7 +101,7 @@ let failed = 0;
 for (const cell of cells) {
   const [provider, list] = cell.split("=");
   for (const what of list.split(",")) {
-    const part = ["think", "custom", "parsed"].find((w) => what.startsWith(w));
+    const part = ["loop", "think", "custom", "parsed"].find((w) => what.startsWith(w));
     if ((part && !client[part]) || (what === "image" && client.blind)) continue;
     const [name, run] = checks[what];
     try {
