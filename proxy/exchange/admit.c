@@ -12,10 +12,19 @@
 
 #include <stdio.h>
 
+static bool is_form(const struct exchange *x)
+{
+    return str_starts_nocase(x->content_type, STR("multipart/form-data"));
+}
+
 static enum step_result refuse_body(struct exchange *x, int rc, size_t at, const char *field)
 {
     if (rc == -ERR_SYNTAX && x->body.n == 0)
         return exchange_refuse(x, 400, "empty_body", -1, "the request has no body; send JSON");
+    if (rc == -ERR_SYNTAX && x->ep.wire == WIRE_RAW && is_form(x))
+        return exchange_refuse(x, 400, "invalid_form", -1, "the form is broken or could be read in "
+            "two ways: name each part once, plainly, as `Content-Disposition: form-data; "
+            "name=\"model\"`, and end the form with its boundary");
     if (rc == -ERR_SYNTAX)
         return exchange_refuse(x, 400, "invalid_json", -1,
             "the body is not valid JSON (byte %zu of %zu)", at, x->body.n);
@@ -35,29 +44,37 @@ static enum step_result refuse_body(struct exchange *x, int rc, size_t at, const
     return exchange_refuse(x, 503, "overloaded", 1000, "out of memory");
 }
 
-/* Paths that we do not read: the model stands in JSON, in a multipart field, or in a header. What is
- * said twice is refused here too: the provider might take the other one. */
-static int read_raw(struct exchange *x, size_t *at, const char **field)
+static int read_form(struct exchange *x, const char **field)
 {
     static const char *const denied[] = {"api_base", "base_url", "api_key"};
     struct str body = buf_str(&x->body);
     bool twice = false;
-    if (body.n && str_starts_nocase(x->content_type, STR("application/json"))) {
-        int rc = request_read(body, WIRE_RAW, &x->arena, &x->facts, at, field);
-        if (rc == 0 || rc == -ERR_DENIED || rc == -ERR_DUPLICATE ||
-            (rc == -ERR_SYNTAX && x->key && x->key->model_count))
-            return rc;
-    }
     x->facts = (struct request_facts){.n = 1};
-    if (!str_starts_nocase(x->content_type, STR("multipart/form-data")))
-        return 0;
-    *field = raw_multipart_names(body, x->content_type, denied, ARRAY_LEN(denied), &x->arena);
-    if (*field)
-        return -ERR_DENIED;
+    int rc = body.n ? raw_multipart_check(body, x->content_type, denied, ARRAY_LEN(denied), field,
+        &x->arena) : 0;
+    if (rc < 0)
+        return rc;
     x->facts.model = x->facts.model_span =
         raw_multipart_field(body, x->content_type, STR("model"), &twice, &x->arena);
     *field = "model";
     return twice ? -ERR_DUPLICATE : 0;
+}
+
+/* Paths that we do not read: the model stands in JSON, whatever its type is called, in a multipart
+ * field, or in a header. What is said twice is refused here too: the provider might take the other
+ * one. So is what nests too deep to be looked through, and, of a key that may not use every model,
+ * all that can't be read: the provider might read it. */
+static int read_raw(struct exchange *x, size_t *at, const char **field)
+{
+    if (is_form(x))
+        return read_form(x, field);
+    int rc = x->body.n ? request_read(buf_str(&x->body), WIRE_RAW, &x->arena, &x->facts, at, field)
+                       : -ERR_SYNTAX;
+    bool bound = x->body.n && x->key && x->key->model_count;
+    if (bound || (rc != -ERR_SYNTAX && rc != -ERR_TYPE))
+        return rc;
+    x->facts = (struct request_facts){.n = 1};
+    return 0;
 }
 
 enum step_result step_read(struct exchange *x)

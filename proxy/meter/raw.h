@@ -9,8 +9,10 @@
 struct str raw_multipart_field(struct str body, struct str content_type, struct str field,
     bool *twice, struct arena *a) MUST_CHECK;
 
-/* The first of these names that the body has a field for; NULL: none. */
-const char *raw_multipart_names(struct str body, struct str content_type, const char *const *names,
-    size_t n, struct arena *a) MUST_CHECK;
+/* -ERR_DENIED: the form has a field of one of these names (it is *denied). -ERR_SYNTAX: it can't be
+ * read, or not in one way only, and might hide a field: a name escaped, said twice in one head or
+ * without a value; a head that doesn't end; a form that doesn't. 0: what it says is plain. */
+int raw_multipart_check(struct str body, struct str content_type, const char *const *names,
+    size_t n, const char **denied, struct arena *a) MUST_CHECK;
 
 #endif

@@ -587,14 +587,22 @@ int request_read(struct str body, enum wire wire, struct arena *a, struct reques
     struct json_walk w = json_walk(body);
     struct json_token t;
     int rc = 0;
-    while (rc == 0 && json_walk_next(&w, &t))
+    bool mistyped = false; /* what follows is looked through all the same: for what is denied */
+    const char *bad = r.bad;
+    while ((rc == 0 || rc == -ERR_TYPE) && json_walk_next(&w, &t)) {
         rc = token(&r, &t);
+        if (rc == -ERR_TYPE && !mistyped)
+            bad = r.bad;
+        mistyped |= rc == -ERR_TYPE;
+    }
     if (at)
         *at = w.at;
+    if (rc == 0 || rc == -ERR_TYPE)
+        rc = w.err ? w.err : mistyped ? -ERR_TYPE : 0;
     if (field)
-        *field = r.bad;
-    if (rc < 0 || w.err)
-        return rc < 0 ? rc : w.err;
+        *field = rc == -ERR_TYPE ? bad : r.bad;
+    if (rc < 0)
+        return rc;
     conclude(&r);
     return 0;
 }

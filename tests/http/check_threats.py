@@ -138,7 +138,7 @@ def t09_a_request_names_no_place_for_our_key(g):
             hidden = json.dumps({**body, "XXX": there}).replace("XXX", "".join(f"\\u{ord(c):04x}" for c in member))
             refused_in_words(ask(g.port, hidden.encode(), path=path), path, member)
             refused_in_words(ask(g.port, ("{\"%s\":1," % member + json.dumps(body)[1:]).encode(), path=path), path, member)
-    for head in ('name="api_base"', "name=api_base", "NAME=\"api_base\"; filename=x", "name*=utf-8''api_base"):
+    for head in ('name="api_base"', "name=api_base", "NAME=\"api_base\"; filename=x", 'x="a;b"; name="api_base"'):
         form = (f"--B\r\nContent-Disposition: form-data; {head}\r\n\r\n{there}\r\n--B\r\nContent-Disposition: form-data; "
                 "name=\"model\"\r\n\r\na-m\r\n--B--\r\n")
         refused_in_words(ask(g.port, form.encode(), ["Content-Type: multipart/form-data; boundary=B"], "/v1/audio/transcriptions"),
@@ -177,9 +177,18 @@ def t30_a_model_said_twice_passes_no_list_of_models(g):
         for answer in (form((head, "dear")), form(('name="model"', "a-m"), (head, "dear")), form((head, "dear"), ('name="model"', "a-m"))):
             wish(answer.status in (400, 403), f"{head}: {answer.status} {answer.text()}")
     for body in (b'{"model":"a-m","model":"dear","prompt":"x"}', b'{"model":"a-m","mod\\u0065l":"dear","prompt":"x"}',
-                 b'{"model":"dear","prompt":"x",}', b'{"model":"dear","prompt":"x"'):
-        answer = ask(g.port, body, key, "/v1/images/generations")
-        wish(answer.status in (400, 403), f"{body}: {answer.status} {answer.text()}")
+                 b'{"model":"dear","prompt":"x",}', b'{"model":"dear","prompt":"x"', b'{"model":"dear","n":"1"}', b'{"n":"1","model":"dear"}',
+                 b'{"model":"dear","x":' + b"[" * 300 + b"]" * 300 + b"}", b'[{"model":"dear"}]', b"model=dear"):
+        for kind in ("Content-Type: application/json", "Content-Type: application/x+json", "Content-Type:", "Content-Type: text/plain"):
+            answer = ask(g.port, body, key + [kind], "/v1/images/generations")
+            wish(answer.status in (400, 403), f"{kind}, {body}: {answer.status} {answer.text()}")
+    for kind in ("Content-Type: application/x+json", "Content-Type:", "Content-Type: text/plain"):
+        answer = ask(g.port, b'{"model":"dear","prompt":"x"}', key + [kind], "/v1/images/generations")
+        wish(answer.status == 403, f"{kind}: {answer.status} {answer.text()}")
+    for head in ('x="a;name=foo"; name="model"', 'name; name="model"', 'name="file"; name="model"', 'name="mod\\el"', 'name="%6dodel"',
+                 'name="file"; filename="a\\"; name="model"; x="'):
+        answer = form(('name="model"', "a-m"), (head, "dear"))
+        wish(answer.status == 400, f"{head}: {answer.status} {answer.text()}")
     wish(len(a.requests) == 1, f"{len(a.requests)} requests reached the provider")
     ends_well(g)
 

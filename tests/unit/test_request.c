@@ -105,6 +105,9 @@ static void policy_fields_are_refused_twice_or_of_the_wrong_type(void **state)
         {"{\"model\":\"m\",\"api_key\":7}", -ERR_DENIED, "api_key"},
         {"{\"model\":\"m\",\"api\\u005fkey\":\"x\"}", -ERR_DENIED, "api_key"},
         {"{\"model\":\"m\",\"\\u0062ase_url\":{}}", -ERR_DENIED, "base_url"},
+        {"{\"stream\":\"x\",\"n\":\"1\",\"api_key\":\"k\"}", -ERR_DENIED, "api_key"}, /* behind a wrong type */
+        {"{\"stream_options\":[{\"a\":[1]}],\"model\":\"a\",\"model\":\"b\"}", -ERR_DUPLICATE, "model"},
+        {"{\"n\":\"1\",\"stream\":\"x\"}", -ERR_TYPE, "n"},
         {"{\"model\":4}", -ERR_TYPE, "model"},
         {"{\"model\":null}", -ERR_TYPE, "model"},
         {"{\"stream\":\"true\"}", -ERR_TYPE, "stream"},
