@@ -253,8 +253,10 @@ static int tick(struct app *a, void *state)
     bool wanted = s->count < (size_t)MAX(s->table.page, 1) ||
                   (!s->table.follow && s->table.selected < NEAR_TOP);
     int64_t oldest = m->event_count ? m->events[0].seq : 0;
-    if (oldest != s->oldest_seq)
+    if (oldest != s->oldest_seq) {
         event_pages_forget(&s->older); /* else there would be a hole */
+        s->stale = true;               /* the items count with the rows that are freed */
+    }
     s->oldest_seq = oldest;
     if (m->seq && wanted)
         event_pages_ask(
