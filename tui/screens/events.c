@@ -37,6 +37,8 @@ struct state {
     int64_t oldest_seq;         /* of what the model holds: it drops the oldest at times */
     uint64_t seen;
     bool stale;
+    bool away;  /* the selected one is on a page that must be read again: it is waited for */
+    int height; /* of the selected one on the screen, before it went away */
 };
 
 static const struct table_column columns[] = {
@@ -97,8 +99,17 @@ static void push(struct state *s, struct item item)
         s->items[s->count++] = item;
 }
 
+/* The model has dropped it, and the pages that held it or would hold it now are yet to come. */
+static bool may_come_back(const struct state *s)
+{
+    return !s->older.done && all_of(s) && s->time_ms <= event_at(s, 0)->time_ms;
+}
+
 static void find_selected(struct state *s)
 {
+    if (!s->away)
+        s->height = s->table.selected - s->table.top;
+    s->away = false;
     if (s->table.follow || !s->time_ms) {
         table_select(&s->table, (int)s->count - 1);
         return;
@@ -107,9 +118,13 @@ static void find_selected(struct state *s)
         const struct console_event *e = event_at(s, s->items[i].at);
         if (s->items[i].day || e->seq != s->seq || e->time_ms != s->time_ms)
             continue;
-        s->table.top += (int)i - s->table.selected; /* it stays at its height on the screen */
+        s->table.top = (int)i - s->height; /* it stays at its height on the screen */
         table_select(&s->table, (int)i);
         return;
+    }
+    if (may_come_back(s)) {
+        s->away = true;
+        table_select(&s->table, 0); /* near the top: tick() asks for more */
     }
 }
 
@@ -141,7 +156,7 @@ static void refresh(struct state *s)
 static void note_selected(struct state *s)
 {
     const struct console_event *e = selected(s);
-    if (e)
+    if (e && !s->away)
         s->seq = e->seq, s->time_ms = e->time_ms;
 }
 
@@ -315,6 +330,7 @@ static bool action(struct app *a, void *state, enum action action)
     const struct console_event *e = selected(s);
     if (table_action(&s->table, &v, action)) {
         s->table.follow = action == ACTION_BOTTOM;
+        s->away = false;
         note_selected(s);
         return true;
     }
@@ -357,7 +373,7 @@ static bool key(struct app *a, void *state, int key)
     int was = s->table.selected;
     if (!table_click(&s->table, &v, y))
         return false;
-    s->table.follow = false;
+    s->table.follow = s->away = false;
     note_selected(s);
     if (s->table.selected == was)
         app_do(a, ACTION_OPEN);
