@@ -71,7 +71,7 @@ static int64_t own_key(struct listing *l, struct str row, int column)
 }
 
 static const struct listing_column columns[] = {
-    [COL_NAME] = {{"name", "Name", 18, 1, false, 40}, "name", CELL_OWN},
+    [COL_NAME] = {{"name", "Name", 18, 1, false, 40}, "name", CELL_OWN_TEXT},
     [COL_COST] = {{"cost", "$", 9, 2, true, 0}, "cost_nano", CELL_DOLLARS},
     [COL_SHARE] = {{"share", "Share", 12, 5, false, 24}, "cost_nano", CELL_OWN},
     [COL_HOUR] = {{"an hour", "$/h", 8, 3, true, 0}, "cost_nano", CELL_OWN},

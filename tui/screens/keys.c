@@ -131,7 +131,7 @@ static int64_t own_key(struct listing *l, struct str row, int column)
 }
 
 static const struct listing_column columns[] = {
-    [COL_NAME] = {{"name", "Name", 12, 1, false, 24}, "name", CELL_OWN},
+    [COL_NAME] = {{"name", "Name", 12, 1, false, 24}, "name", CELL_OWN_TEXT},
     [COL_OWNER] = {{"owner", "Owner", 8, 7, false, 16}, "owner", CELL_TEXT},
     [COL_HOUR] = {{"cost an hour", "$/h", 7, 2, true, 0}, "nano_per_hour", CELL_DOLLARS},
     [COL_TODAY] = {{"today", "Today", 7, 5, true, 0}, "today_nano", CELL_DOLLARS},

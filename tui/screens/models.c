@@ -59,7 +59,7 @@ static int64_t own_key(struct listing *l, struct str row, int column)
 }
 
 static const struct listing_column columns[] = {
-    [COL_MODEL] = {{"model", "Model", 18, 1, false, 30}, "model", CELL_OWN},
+    [COL_MODEL] = {{"model", "Model", 18, 1, false, 30}, "model", CELL_OWN_TEXT},
     {{"provider", "Provider", 10, 12, false, 16}, "provider", CELL_TEXT},
     {{"requests", "Req", 5, 2, true, 0}, "requests", CELL_COUNT},
     {{"errors", "Err%", 4, 3, true, 0}, "errors", CELL_OWN},

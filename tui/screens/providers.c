@@ -38,7 +38,7 @@ static void own(struct listing *l, struct str row, int column, int y, int x, int
 static const struct listing_column columns[] = {
     [COL_NAME] = {{"provider", "Provider", 14, 1, false, 24}, "name", CELL_ACCENT},
     [COL_STATE] = {{"state", "State", 10, 2, false, 14}, "state", CELL_STATE},
-    [COL_BREAKER] = {{"breaker", "Breaker", 14, 4, false, 24}, "breaker", CELL_OWN},
+    [COL_BREAKER] = {{"breaker", "Breaker", 14, 4, false, 24}, "breaker", CELL_OWN_TEXT},
     [COL_ERR] = {{"errors", "Err%", 4, 3, true, 0}, "err_ppm", CELL_SHARE},
     [COL_P95] = {{"first token, p95", "p95", 5, 5, true, 0}, "ttft_p95_us", CELL_SECONDS},
     [COL_SPARK] = {{"latency", "p95 1h", 10, 9, false, 20}, "history", CELL_SPARK},

@@ -113,8 +113,8 @@ static int64_t own_key(struct listing *l, struct str row, int column)
 
 static const struct listing_column columns[] = {
     [COL_NAME] = {{"route", "Route", 14, 1, false, 24}, "name", CELL_ACCENT},
-    [COL_HOW] = {{"policy", "Policy", 10, 6, false, 16}, "policy", CELL_OWN},
-    [COL_GOES] = {{"goes to", "Goes to", 20, 2, false, 60}, "name", CELL_OWN},
+    [COL_HOW] = {{"policy", "Policy", 10, 6, false, 16}, "policy", CELL_OWN_TEXT},
+    [COL_GOES] = {{"goes to", "Goes to", 20, 2, false, 60}, "targets.0.target", CELL_OWN_TEXT},
     [COL_HEALTH] = {{"health", "Health", 8, 4, false, 0}, "name", CELL_OWN},
     [COL_RATE] = {{"requests a minute", "Req/m", 5, 3, true, 0}, "name", CELL_OWN},
     [COL_ERR] = {{"errors", "Err%", 4, 5, true, 0}, "name", CELL_OWN},

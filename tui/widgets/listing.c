@@ -105,15 +105,15 @@ static int compare_text(struct str a, struct str b)
 
 static bool is_text(const struct listing_column *c)
 {
-    return c->kind <= CELL_ACCENT || c->kind == CELL_STATE;
+    return c->kind <= CELL_ACCENT || c->kind == CELL_STATE || c->kind == CELL_OWN_TEXT;
 }
 
 static double key_of(struct str row)
 {
-    if (order.column->kind != CELL_OWN)
-        return listing_double(row, order.column->path);
-    return order.list->def->own_key ? (double)order.list->def->own_key(order.list, row, order.index)
-                                    : 0;
+    const struct listing_def *def = order.list->def;
+    if (order.column->kind == CELL_OWN && def->own_key)
+        return (double)def->own_key(order.list, row, order.index);
+    return listing_double(row, order.column->path);
 }
 
 static int compare_rows(const void *p, const void *q)
@@ -319,6 +319,7 @@ static void cell(void *ctx, int row, int column, int y, int x, int width)
         listing_spark(y, x, width, json_path(object, c->path).raw);
         break;
     case CELL_OWN:
+    case CELL_OWN_TEXT:
         l->def->own(l, object, column, y, x, width);
         break;
     default:

@@ -39,7 +39,8 @@ enum cell_kind {
     CELL_AGE,     /* from ms of the wall clock */
     CELL_STATE,   /* "ok" or what is wrong: glyph and word */
     CELL_SPARK,   /* from an array */
-    CELL_OWN      /* by the definition's own() */
+    CELL_OWN,     /* by the definition's own() */
+    CELL_OWN_TEXT /* so, too, and ordered by the text at its path */
 };
 
 struct listing_column {
@@ -61,8 +62,8 @@ struct listing_def {
     int refresh_ms;    /* 0: 2 s */
     void (*prepare)(struct listing *l); /* before each question: its query moves with the clock; or NULL */
     void (*own)(struct listing *l, struct str row, int column, int y, int x, int width);
-    int64_t (*own_key)(
-        struct listing *l, struct str row, int column); /* orders CELL_OWN; may be NULL */
+    int64_t (*own_key)(struct listing *l, struct str row,
+        int column); /* orders CELL_OWN; NULL: the figure at its path does */
 };
 
 struct listing {
