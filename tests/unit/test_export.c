@@ -1,6 +1,7 @@
 /* test_export.c: what leaves the console in a form that others read: nothing in a body ends its literal. */
 #include "store/base/json.h"
 #include "tui/screens/export_forms.h"
+#include "tui/screens/list_screen.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -70,6 +71,25 @@ static void markdown_fences_are_longer_than_what_is_inside(void **state)
     buf_fini(&out);
 }
 
+static void no_text_of_a_file_is_a_formula_or_moves_the_cursor(void **state)
+{
+    const struct str rows[] = {
+        STR("{\"a\":\"=1+1\",\"b\":\"\\u001b[2Jx\",\"c\":\"\\n=2\",\"d\":\"\\u200d=3\"}"),
+        STR("{\"a\":\"plain\",\"b\":\"a \\\"b\\\"\",\"c\":-4,\"d\":[1,2]}")};
+    struct buf out;
+    (void)state;
+    buf_init(&out, 4096);
+    list_csv(&out, rows, ARRAY_LEN(rows));
+    assert_int_equal(out.err, 0);
+    assert_null(memchr(out.p, 0x1B, out.n));
+    const char *text = buf_c(&out);
+    assert_non_null(strstr(text, "a,b,c,d\n\"'=1+1\",\""));
+    assert_non_null(strstr(text, "[2Jx\",\"'"));
+    assert_non_null(strstr(text, "\"'=3\"\n"));
+    assert_non_null(strstr(text, "\n\"plain\",\"a \"\"b\"\"\",-4,\n"));
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -77,6 +97,7 @@ int main(void)
         cmocka_unit_test(har_is_one_json_document),
         cmocka_unit_test(a_shell_gets_one_quoted_word),
         cmocka_unit_test(markdown_fences_are_longer_than_what_is_inside),
+        cmocka_unit_test(no_text_of_a_file_is_a_formula_or_moves_the_cursor),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("export", tests, NULL, NULL);

@@ -1,12 +1,13 @@
 /* list_screen.c: see list_screen.h. */
 #include "tui/screens/list_screen.h"
 
+#include "tui/clean.h"
 #include "tui/screens/requests.h"
 
 #include <stdio.h>
 #include <time.h>
 
-enum { NAME_MAX_BYTES = 120, COLUMNS_MAX = 64 };
+enum { NAME_MAX_BYTES = 120, COLUMNS_MAX = 256, ELEMENTS_MAX = 16 };
 
 static const struct list_frame *frame_of(const struct listing *l)
 {
@@ -105,7 +106,21 @@ static void add_name(struct names *n, struct str group, struct str name)
         memcpy(n->text[n->count++], text, sizeof text);
 }
 
-/* Lists have no place in a table; objects stand as NAME.MEMBER. */
+static void add_names(struct names *n, struct str group, struct str object);
+
+/* Of objects: NAME.0.MEMBER and so on. Lists of figures and texts have no place in a table. */
+static void add_elements(struct names *n, struct str name, struct str list)
+{
+    struct json_iter it = json_iter(list);
+    struct json_span k, v;
+    char group[NAME_MAX_BYTES];
+    for (int i = 0; i < ELEMENTS_MAX && json_next(&it, &k, &v) && v.type == JSON_OBJECT; i++) {
+        snprintf(group, sizeof group, STR_FMT ".%d", STR_ARG(str_first(name, 40)), i);
+        add_names(n, str_c(group), v.raw);
+    }
+}
+
+/* Objects stand as NAME.MEMBER. */
 static void add_names(struct names *n, struct str group, struct str object)
 {
     struct json_iter it = json_iter(object);
@@ -114,22 +129,30 @@ static void add_names(struct names *n, struct str group, struct str object)
         struct str name = str_n(k.raw.p + 1, k.raw.n - 2);
         if (v.type == JSON_OBJECT && !group.n)
             add_names(n, name, v.raw);
+        else if (v.type == JSON_ARRAY && !group.n)
+            add_elements(n, name, v.raw);
         else if (v.type != JSON_OBJECT && v.type != JSON_ARRAY)
             add_name(n, group, name);
     }
 }
 
+/* As the lists show it: files are looked at with cat, too. Cleaning leaves out joiners and the like:
+ * a formula that hid behind one is at the beginning only then. */
 static void put_text(struct buf *out, struct str s)
 {
+    struct buf shown;
+    buf_init(&shown, 4 << 20);
+    clean_put(&shown, s, false);
     buf_putc(out, '"');
-    if (s.n && strchr("=+-@\t\r", s.p[0]))
+    if (shown.n && (strchr("=+-@", shown.p[0]) || strchr("\t\r\n", s.p[0])))
         buf_putc(out, '\'');
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '"')
+    for (size_t i = 0; i < shown.n; i++) {
+        if (shown.p[i] == '"')
             buf_putc(out, '"');
-        buf_putc(out, s.p[i]);
+        buf_putc(out, shown.p[i]);
     }
     buf_putc(out, '"');
+    buf_fini(&shown);
 }
 
 static void put_value(struct buf *out, struct json_span v)

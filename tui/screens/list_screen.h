@@ -48,8 +48,9 @@ bool list_subject(struct app *a, void *state, struct subject *out);
 void list_post(struct app *a, struct listing *l, const char *what, const char *name, const char *verb,
     const char *body, app_answer done);
 
-/* The objects of an array as comma separated values: a line of names, then one each. Texts that a
- * spreadsheet would run are quoted so that it does not. */
+/* The objects of an array as comma separated values: a line of names, then one each; what they hold
+ * in turn stands as NAME.MEMBER, the first 16 of a list of objects as NAME.0.MEMBER. Texts are cleaned
+ * as on the screen, and those that a spreadsheet would run are quoted so that it does not. */
 void list_csv(struct buf *out, const struct str *rows, size_t count);
 
 /* Writes them to NAME-TIME.csv in the folder the console was started in, and says so. */
