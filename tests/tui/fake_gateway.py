@@ -148,6 +148,7 @@ class Gateway:
         if args.data == "traffic":
             self.markers = [{"seq": 50, "time_ms": self.now() - 8200, "who": "bob", "undo_rev": 42,
                              "text": "fast → openai/gpt-5-mini, everyone, back 14:17"}]
+        self.unsure = {"providers/anthropic/drain"}  # refused once
         self.extra = {}
         here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake")
         for name in os.listdir(here) if os.path.isdir(here) else []:
@@ -335,6 +336,10 @@ class Handler(BaseHTTPRequestHandler):
                 g.markers.append({"seq": g.seq, "time_ms": g.now(), "who": "alice", "undo_rev": 43,
                                   "text": f"{path.split('/')[1]} → {sent['to']}, {sent['scope']}"})
                 g.changed.notify_all()
+            if sent.get("dry_run") and path in g.unsure:
+                g.unsure.remove(path)
+                self.answer(503, {"error": {"code": "busy", "message": "the store is busy: ask again"}})
+                return
             generic = "POST_" + path.split("/")[-1] + ("_dry" if sent.get("dry_run") else "")
             self.answer(200, g.extra.get(key) or g.extra.get(generic) or {"revision": 43, "text": "done"})
 

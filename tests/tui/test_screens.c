@@ -577,6 +577,26 @@ static void a_drain_that_leaves_some_nowhere_needs_a_word_of_its_own(void **stat
     stop_gateway(&g);
 }
 
+static void a_drain_that_could_not_be_foretold_asks_again(void **state)
+{
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 100, 30, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    type(&t, "6");
+    expect(&t, "closed");
+    type(&t, "D");
+    expect(&t, "not known (Enter asks again)");
+    expect(&t, "the store is busy");
+    type(&t, "\r");
+    expect(&t, "claude-* would be refused: choose a target, or y all the same");
+    assert_false(was_sent(&g, "\"until_well\": true}"));
+    type(&t, "y");
+    expect_sent(&g, "\"until_well\": true}");
+    stop(&t);
+    stop_gateway(&g);
+}
+
 static void a_paste_outside_a_field_does_nothing(void **state)
 {
     struct gateway g = start_gateway("traffic");
@@ -636,6 +656,39 @@ static void a_list_is_written_as_a_file(void **state)
     free(text);
     type(&t, "x"); /* never over what is there */
     expect(&t, "File exists");
+    type(&t, "5");
+    expect(&t, "ci-bot");
+    type(&t, "x");
+    expect(&t, "written to pointsman-keys-20261123-140211.csv");
+    snprintf(path, sizeof path, "%s/pointsman-keys-20261123-140211.csv", folder);
+    text = read_whole(path);
+    assert_non_null(text);
+    assert_non_null(strstr(text, ",windows.0.window,windows.0.limit_nano,windows.0.used_nano,"));
+    assert_non_null(strstr(text, ",windows.1.limit_nano,"));
+    assert_non_null(strstr(text, ",\"day\",5000000000,4800000000,"));
+    free(text);
+    stop(&t);
+    stop_gateway(&g);
+}
+
+static void a_list_is_ordered_by_the_name_it_shows(void **state)
+{
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 100, 30, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    type(&t, "3");
+    expect(&t, "claude-sonnet-4-5");
+    type(&t, "o");
+    expect(&t, "Order by");
+    type(&t, UP);
+    type(&t, UP);
+    type(&t, "\r");
+    expect_not(&t, "Order by");
+    char *text = dump(&t);
+    const char *first = strstr(text, " gpt-5 "), *then = strstr(text, " claude-sonnet-4-5 ");
+    assert_true(first && then && first < then); /* by errors it is the other way round */
+    free(text);
     stop(&t);
     stop_gateway(&g);
 }
@@ -1148,10 +1201,12 @@ int main(void)
         cmocka_unit_test(three_presses_switch_a_route),
         cmocka_unit_test(letters_find_until_the_list_has_the_focus),
         cmocka_unit_test(a_drain_that_leaves_some_nowhere_needs_a_word_of_its_own),
+        cmocka_unit_test(a_drain_that_could_not_be_foretold_asks_again),
         cmocka_unit_test(a_switch_is_taken_by_the_next_request_and_undone),
         cmocka_unit_test(a_paste_outside_a_field_does_nothing),
         cmocka_unit_test(a_paste_without_end_leaves_the_field_usable),
         cmocka_unit_test(a_list_is_written_as_a_file),
+        cmocka_unit_test(a_list_is_ordered_by_the_name_it_shows),
         cmocka_unit_test(a_secret_is_gone_when_its_sheet_closes),
         cmocka_unit_test(what_a_person_sets_stays),
         cmocka_unit_test(the_mouse_finds_screens_and_rows),

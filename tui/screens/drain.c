@@ -33,6 +33,7 @@ struct state {
     bool chosen; /* a target for those with nowhere to go */
     int back;
     unsigned asked, told; /* how often: where everything would go */
+    bool known;           /* `moves` and `nowhere` are the last answer's, and it was no refusal */
     bool entered;         /* Enter was pressed before that was told */
     bool confirming, sending;
     char trouble[480];
@@ -126,13 +127,18 @@ static const char *first_stuck(const struct state *s)
     return "";
 }
 
+static void try_it(struct app *a, struct state *s);
+
 static void enter(struct app *a, struct state *s)
 {
     if (s->sending || !app_may_change(a))
         return;
-    s->entered = s->asked != s->told;
-    if (s->entered)
+    s->entered = s->asked != s->told || !s->known;
+    if (s->entered) {
+        if (s->asked == s->told)
+            try_it(a, s);
         return;
+    }
     if (!s->nowhere) {
         apply(a, s);
         return;
@@ -150,8 +156,10 @@ static void on_tried(struct app *a, void *state, int status, struct str reply)
     s->told++;
     s->trouble[0] = '\0';
     s->confirming = false;
-    if (status != 200) {
+    s->known = status == 200;
+    if (!s->known) {
         s->entered = false;
+        s->move_count = 0;
         say_trouble(s, status, reply);
         return;
     }
@@ -209,7 +217,10 @@ static int draw_moves(const struct state *s, int y, int x, int width, int room)
             ui_put(y, x + 32, width - 32, ROLE_BAD, "✗ nowhere to go");
     }
     if (!s->move_count)
-        ui_put(y++, x, width, ROLE_DIM, "no route uses it");
+        ui_put(y++, x, width, ROLE_DIM,
+            s->known              ? "no route uses it"
+            : s->asked != s->told ? "asking the gateway…"
+                                  : "not known (Enter asks again)");
     return y;
 }
 
