@@ -265,14 +265,15 @@ static int tick(struct app *a, void *state)
 {
     struct state *s = state;
     const struct model *m = app_model(a);
-    bool wanted = s->count < (size_t)MAX(s->table.page, 1) ||
-                  (!s->table.follow && s->table.selected < NEAR_TOP);
     int64_t oldest = m->event_count ? m->events[0].seq : 0;
     if (oldest != s->oldest_seq) {
         event_pages_forget(&s->older); /* else there would be a hole */
         s->stale = true;               /* the items count with the rows that are freed */
+        refresh(s);
     }
     s->oldest_seq = oldest;
+    bool wanted = s->count < (size_t)MAX(s->table.page, 1) ||
+                  (!s->table.follow && s->table.selected < NEAR_TOP);
     if (m->seq && wanted)
         event_pages_ask(
             &s->older, m->event_count ? m->events[0].time_ms : 0, s->level > LEVEL_INFO);
