@@ -218,12 +218,44 @@ static void done(struct stream_writer *s, struct buf *out)
     buf_puts(out, "data: [DONE]\n\n");
 }
 
+static void call(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
+{
+    struct chat_writer *c = s->state;
+    uint32_t bit = 1u << ev->choice;
+    bool start = ev->kind == IR_EV_CALL_START;
+    if (start && custom_is_named(s->client->request, ev->name))
+        c->custom |= bit;
+    if (c->custom & bit) {
+        delta_custom(s, ev, out);
+        return;
+    }
+    delta_call(s, ev, out);
+    if (ev->text.n)
+        c->bare &= ~bit;
+    else if (start)
+        c->bare |= bit;
+}
+
+static void part_end(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
+{
+    struct chat_writer *c = s->state;
+    uint32_t bit = 1u << ev->choice;
+    if (c->bare & bit) { /* clients parse what came, and "" is no JSON */
+        struct ir_event none = {.kind = IR_EV_CALL_ARGS, .choice = ev->choice, .text = STR("{}")};
+        delta_call(s, &none, out);
+    }
+    if (c->custom & bit)
+        delta_custom(s, ev, out);
+    c->custom &= ~bit;
+    c->bare &= ~bit;
+    buf_reset(&c->thought[ev->choice]);
+}
+
 void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct buf *out)
 {
     struct chat_writer *c = s->state;
     if (ev->choice >= CHAT_CHOICES || c->failed)
         return;
-    uint32_t bit = 1u << ev->choice;
     if (!c->head.n && ev->kind != IR_EV_ERROR && ev->kind != IR_EV_PING)
         make_head(s, ev);
     if (ev->kind < IR_EV_USAGE)
@@ -245,14 +277,7 @@ void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct
         break;
     case IR_EV_CALL_START:
     case IR_EV_CALL_ARGS:
-        if (ev->kind == IR_EV_CALL_START && custom_is_named(s->client->request, ev->name))
-            c->custom |= bit;
-        if (c->custom & bit) {
-            delta_custom(s, ev, out);
-            break;
-        }
-        delta_call(s, ev, out);
-        c->bare = ev->text.n ? c->bare & ~bit : ev->kind == IR_EV_CALL_START ? c->bare | bit : c->bare;
+        call(s, ev, out);
         break;
     case IR_EV_CITATION:
         delta_citation(s, ev, out);
@@ -282,15 +307,7 @@ void chat_write_event(struct stream_writer *s, const struct ir_event *ev, struct
         done(s, out);
         break;
     case IR_EV_PART_END:
-        if (c->bare & bit) { /* clients parse what came, and "" is no JSON */
-            struct ir_event none = {.kind = IR_EV_CALL_ARGS, .choice = ev->choice, .text = STR("{}")};
-            delta_call(s, &none, out);
-        }
-        if (c->custom & bit)
-            delta_custom(s, ev, out);
-        c->custom &= ~bit;
-        c->bare &= ~bit;
-        buf_reset(&c->thought[ev->choice]);
+        part_end(s, ev, out);
         break;
     case IR_EV_START:
         break;

@@ -135,7 +135,7 @@ def t09_a_request_names_no_place_for_our_key(g):
     for path, body in INBOUND:
         for member in ("api_base", "base_url", "api_key"):
             refused_in_words(ask(g.port, {**body, member: there}, path=path), path, member)
-            hidden = json.dumps({**body, "XXX": there}).replace("XXX", "".join(f"\\u{ord(c):04x}" for c in member))
+            hidden = json.dumps({**body, "HERE": there}).replace("HERE", "".join(f"\\u{ord(c):04x}" for c in member))
             refused_in_words(ask(g.port, hidden.encode(), path=path), path, member)
             refused_in_words(ask(g.port, ("{\"%s\":1," % member + json.dumps(body)[1:]).encode(), path=path), path, member)
     for head in ('name="api_base"', "name=api_base", "NAME=\"api_base\"; filename=x", 'x="a;b"; name="api_base"'):
