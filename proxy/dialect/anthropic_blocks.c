@@ -98,6 +98,7 @@ static void read_proof(struct ir_part *p, struct str signature, struct arena *a)
     p->signature = signature;
     if (ir_unseal(a, signature, &maker, &inside)) {
         p->origin = maker;
+        p->raw = STR_NULL; /* the block is not that maker's */
         p->signature = inside.n ? inside : STR_NULL;
     }
 }

@@ -144,6 +144,7 @@ static bool read_signature(struct ir_part *p, struct str signature, struct arena
     if (!signature.p || !proof_read(a, signature, &proof))
         return true;
     p->origin = proof.maker;
+    p->raw = STR_NULL; /* the part is not that maker's */
     p->signature = proof.text;
     if (proof.kind == PROOF_REDACTED)
         p->kind = IR_REDACTED;

@@ -14,19 +14,17 @@ them into build/agents once. Without npm or a registry it skips and says so. Pri
 import glob
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
 from gateway import BUILD, Gateway
-from npm import install_into
+from npm import install, node, tell_versions
 from provider import Provider
 
 PROVIDERS = {"chat": ("openai", "/v1"), "responses": ("openai_responses", "/v1"),
              "anthropic": ("anthropic", ""), "gemini": ("gemini", "/v1beta")}
-PACKAGES = ["@anthropic-ai/claude-code", "@openai/codex", "opencode-ai", "@google/gemini-cli"]
 SAID = "left proof {}"
 # How each agent's shell is called, and how it wants its command.
 SHELLS = {"Bash": lambda c: {"command": c, "description": "Leave a proof"},
@@ -79,7 +77,8 @@ def config(port):
 
 
 def environment(home, work, program):
-    path = [os.path.dirname(program), os.path.dirname(shutil.which("node") or ""), os.environ["PATH"]]
+    beside = os.path.dirname(node(program.split("/node_modules/")[0]))
+    path = [os.path.dirname(program), *([beside] if beside else []), os.environ["PATH"]]
     return dict(os.environ, HOME=home, PWD=work, CODEX_HOME=home, XDG_CONFIG_HOME=home, XDG_DATA_HOME=home,
                 DISABLE_AUTOUPDATER="1", DISABLE_TELEMETRY="1", OPENCODE_DISABLE_AUTOUPDATE="1",
                 OPENCODE_DISABLE_MODELS_FETCH="1", GEMINI_CLI_TRUST_WORKSPACE="true",
@@ -177,10 +176,11 @@ def main():
         folder, trouble = os.path.abspath(words[1]), None
         words = words[2:]
     else:
-        folder, trouble = install_into("agents", PACKAGES, 900)
+        folder, trouble = install("agents")
     if trouble:
         print(f"1..1\nok 1 - coding agents # SKIP {trouble}")
         return 0
+    tell_versions("agents")
     script = Script()
     with Provider(script) as p, Gateway(config(p.port), {"LAB_KEY": "sk-lab-0123456789abcdef0123"}) as g:
         failed = cells(g, p, script, folder, words)

@@ -11,28 +11,37 @@ from concurrent.futures import ThreadPoolExecutor
 
 from check_table import CELLS, config, own_words
 from gateway import Gateway
-from npm import HOME
+from npm import folder_of, pinned, tell_versions
 from provider import Provider
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PACKAGES = ["openai", "anthropic", "google-genai"]
 CLIENTS = ("chat", "responses", "anthropic", "gemini")
+
+
+ASK = "import importlib.metadata as m; print([m.version(p) for p in {}])"
+
+
+def is_there(python, packages):
+    done = subprocess.run([python, "-c", ASK.format([p for p, _ in packages])], check=False, timeout=60,
+                          capture_output=True)
+    have = done.stdout.decode().strip()
+    return have == str([v for _, v in packages]) or (have.startswith("[") and packages[0][1] == "latest")
 
 
 def install():
     """The environment's Python, and why there is none (or None)."""
-    folder = os.path.join(HOME, "pypi")
+    folder, packages = folder_of("pypi"), pinned("pypi")
     python = os.path.join(folder, "bin", "python")
+    words = [name if version == "latest" else f"{name}=={version}" for name, version in packages]
     try:
         if not os.path.exists(python):
             subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=60, capture_output=True)
-        if subprocess.run([python, "-c", "import openai, anthropic, google.genai"], check=False, timeout=60,
-                          capture_output=True).returncode:
+        if not is_there(python, packages):
             subprocess.run([python, "-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "-q",
-                            "--retries", "1", "--timeout", "10", *PACKAGES], check=True, timeout=180,
+                            "--retries", "1", "--timeout", "10", *words], check=True, timeout=180,
                            capture_output=True)
     except (subprocess.SubprocessError, OSError):
-        return python, "pip could not install " + " ".join(PACKAGES)
+        return python, "pip could not install " + " ".join(words)
     return python, None
 
 
@@ -48,6 +57,7 @@ def main():
     if trouble:
         print(f"1..1\nok 1 - clients from PyPI # SKIP {trouble}")
         return 0
+    tell_versions("pypi")
     jobs = [(c, [f"{provider}={what}" for (client, provider), what in CELLS.items()
                  if client == c and (len(only) < 2 or only[1] == provider)])
             for c in CLIENTS if not only or only[0] == c]

@@ -10,7 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway import ROOT, Gateway
-from npm import install, place_scripts
+from npm import install, node, place_scripts, tell_versions
 from provider import Provider
 
 PROVIDERS = {"chat": ("openai", "/v1"), "responses": ("openai_responses", "/v1"),
@@ -40,7 +40,7 @@ def config(port):
 
 
 def run(folder, script, url, cells):
-    done = subprocess.run(["node", os.path.join(folder, "table.mjs"), "./" + script, url, *cells],
+    done = subprocess.run([node(folder), os.path.join(folder, "table.mjs"), "./" + script, url, *cells],
                           cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=150,
                           env=dict(os.environ, LANGCHAIN_TRACING_V2="false"))
     return done.returncode, done.stdout.decode("utf-8", "replace")
@@ -79,11 +79,12 @@ def own_words(seen):
 
 
 def main():
-    folder, trouble = install()
+    folder, trouble = install("npm")
     if trouble:
         print(f"1..1\nok 1 - clients down, providers across # SKIP {trouble}")
         return 0
     place_scripts(folder)
+    tell_versions("npm")
     jobs = [(s, wanted(s, sys.argv[1:])) for s in CLIENTS]
     failed = 0
     with Provider() as p, Gateway(config(p.port), {"LAB_KEY": "sk-lab-0123456789abcdef0123"}) as g:

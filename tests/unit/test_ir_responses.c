@@ -369,6 +369,42 @@ static void a_strange_makers_proof_goes_round(void **state)
     arena_fini(&a);
 }
 
+/* "cG0xZQ==": made by Responses, which gave no proof. The block that holds it is no item of theirs. */
+static void thoughts_that_came_without_proof_are_not_sent_back_as_they_lie_there(void **state)
+{
+    static const struct {
+        enum wire wire;
+        const char *body;
+    } cases[] = {
+        {WIRE_MESSAGES, "{\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":"
+            "[{\"type\":\"thinking\",\"thinking\":\"hm\",\"signature\":\"cG0xZQ==\"},{\"type\":\"text\",\"text\":\"a\"}]},"
+            "{\"role\":\"user\",\"content\":\"q\"}]}"},
+        {WIRE_GENERATE, "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"q\"}]},{\"role\":\"model\",\"parts\":["
+            "{\"thought\":true,\"text\":\"hm\",\"thoughtSignature\":\"cG0xZQ==\"},{\"text\":\"a\"}]},"
+            "{\"role\":\"user\",\"parts\":[{\"text\":\"q\"}]}]}"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct ir_request r;
+        struct ir_notes notes = {0};
+        struct err e = {0};
+        struct arena a;
+        struct buf out;
+        arena_init(&a, 4096, 1 << 20);
+        buf_init(&out, 1 << 20);
+        assert_int_equal(spoke_of(cases[i].wire)->read_request(str_c(cases[i].body), &a, &r, &e), 0);
+        assert_int_equal(write_as(WIRE_RESPONSES, &r, "gpt-5", &out, &notes, &e), 0);
+        assert_int_equal(str_find(buf_str(&out), STR("cG0x")), -1);
+        struct json_span items = json_get(buf_str(&out), STR("input")), k, v;
+        struct json_iter it = json_iter(items.raw);
+        while (json_next(&it, &k, &v))
+            assert_true(json_text_eq(json_get(v.raw, STR("type")), STR("message")) ||
+                        json_get(v.raw, STR("type")).type == JSON_NONE);
+        buf_fini(&out);
+        arena_fini(&a);
+    }
+}
+
 static void a_request_of_another_dialect_keeps_nothing_at_openai(void **state)
 {
     struct ir_request r;
@@ -444,6 +480,7 @@ int main(void)
         cmocka_unit_test(tools_in_namespaces_are_called_by_both_names),
         cmocka_unit_test(a_custom_tools_call_comes_back_as_its_text),
         cmocka_unit_test(a_strange_makers_proof_goes_round),
+        cmocka_unit_test(thoughts_that_came_without_proof_are_not_sent_back_as_they_lie_there),
         cmocka_unit_test(a_request_of_another_dialect_keeps_nothing_at_openai),
         cmocka_unit_test(interleaved_items_are_told_one_after_the_other),
         cmocka_unit_test(a_failure_in_mid_stream_is_said_in_order),
