@@ -47,6 +47,15 @@ static struct str unescape(struct str s, struct arena *a)
     return str_n(out, n);
 }
 
+struct str endpoint_parameter(struct str query, const char *name, struct arena *a)
+{
+    struct str rest = query, one, key = str_c(name);
+    while (str_cut(&rest, '&', &one))
+        if (one.n > key.n && one.p[key.n] == '=' && str_starts(one, key))
+            return unescape(str_from(one, key.n + 1), a);
+    return STR_NULL;
+}
+
 static bool method_in(const char *methods, struct str method)
 {
     struct str rest = str_c(methods), one;
@@ -86,7 +95,7 @@ static bool is_gemini_verb(struct str path)
 
 /* Exactly one version in front: "/chat" → "/v1/chat", "/v1/v1/chat" → "/v1/chat", and Gemini's
  * "/v1/models/x:generateContent" → "/v1beta/…", so that the table names each path once. */
-static struct str normalise(struct str path, struct arena *a, bool *versioned)
+static struct str normalise(struct str path, struct arena *a, bool *versioned, bool *google)
 {
     while (path.n > 1 && path.p[path.n - 1] == '/')
         path.n--;
@@ -97,6 +106,7 @@ static struct str normalise(struct str path, struct arena *a, bool *versioned)
     *versioned = is_version(first_segment(path));
     while (is_version(first_segment(path))) {
         version = first_segment(path);
+        *google |= !str_eq(version, STR("v1"));
         path = str_from(path, version.n + 1);
     }
     if (is_gemini_verb(path))
@@ -123,11 +133,16 @@ static bool path_matches(const char *pattern, struct str path, struct str *captu
     return true;
 }
 
-static enum dialect error_dialect(struct str path, bool anthropic)
+/* By the headers only where the path is of no dialect alone. */
+static enum dialect error_dialect(struct str path, bool google, enum dialect caller)
 {
-    if (anthropic || str_starts(path, STR("/v1/messages")))
-        return DIALECT_ANTHROPIC;
-    return str_starts(path, STR("/v1beta/")) ? DIALECT_GEMINI : DIALECT_OPENAI;
+    static const char *const openai[] = {"/v1/chat/", "/v1/responses", "/v1/completions", "/v1/embeddings"};
+    if (google || str_starts(path, STR("/v1beta/")))
+        return DIALECT_GEMINI;
+    for (size_t i = 0; i < ARRAY_LEN(openai); i++)
+        if (str_starts(path, str_c(openai[i])))
+            return DIALECT_OPENAI;
+    return str_starts(path, STR("/v1/messages")) ? DIALECT_ANTHROPIC : caller;
 }
 
 static int not_found(struct str path, struct err *e)
@@ -160,17 +175,17 @@ static struct str take_session(struct str path, struct arena *a, struct endpoint
     return ep->session.p ? str_n(rest.p - 1, rest.n + 1) : path;
 }
 
-int endpoint_match(struct str method, struct str path, bool anthropic, struct arena *a,
+int endpoint_match(struct str method, struct str path, enum dialect caller, struct arena *a,
     struct endpoint *ep, struct err *e)
 {
     *ep = (struct endpoint){0};
     path = take_session(path, a, ep);
-    bool versioned = true;
-    path = normalise(path, a, &versioned);
+    bool versioned = true, google = false;
+    path = normalise(path, a, &versioned, &google);
     if (!path.p)
         return err_set(e, ERR_NOMEM, "out of memory");
     ep->path = path;
-    ep->dialect = error_dialect(path, anthropic);
+    ep->dialect = error_dialect(path, google, caller);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct str capture = STR_NULL;
         if (!path_matches(rows[i].path, path, &capture))

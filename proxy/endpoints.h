@@ -24,7 +24,7 @@ enum endpoint_handler {
 
 struct endpoint {
     enum wire wire;
-    enum dialect dialect;  /* whose error shape */
+    enum dialect dialect;  /* whose error shape, and whose shape of the model list */
     enum endpoint_auth auth;
     enum endpoint_handler handler;
     struct str path;       /* normalised: "/v1/chat/completions"; what is recorded */
@@ -34,8 +34,12 @@ struct endpoint {
 };
 
 /* 0; -ERR_NOT_FOUND (no such path; e names the nearest); -ERR_DENIED (method: ep->allow is set).
- * ep->dialect is set in every case. `anthropic` says that anthropic-version was sent. */
-int endpoint_match(struct str method, struct str path, bool anthropic, struct arena *a,
+ * ep->dialect is set in every case: where the path is of no dialect alone, it is `caller`, the one whose
+ * headers were sent. */
+int endpoint_match(struct str method, struct str path, enum dialect caller, struct arena *a,
     struct endpoint *ep, struct err *e) MUST_CHECK;
+
+/* A parameter of the query, decoded; STR_NULL when it is not there. */
+struct str endpoint_parameter(struct str query, const char *name, struct arena *a);
 
 #endif

@@ -175,8 +175,9 @@ enum step_result step_auth(struct exchange *x)
 {
     struct err e = {0};
     struct shared *shared = x->worker->shared;
-    bool anthropic = header(x, STR("anthropic-version")).n > 0;
-    int rc = endpoint_match(x->q->method, x->q->path, anthropic, &x->arena, &x->ep, &e);
+    enum dialect caller = header(x, STR("anthropic-version")).n ? DIALECT_ANTHROPIC
+        : header(x, STR("x-goog-api-key")).n ? DIALECT_GEMINI : DIALECT_OPENAI;
+    int rc = endpoint_match(x->q->method, x->q->path, caller, &x->arena, &x->ep, &e);
     if (rc < 0)
         return exchange_refuse(x, rc == -ERR_DENIED ? 405 : 404,
             rc == -ERR_DENIED ? "method_not_allowed" : "unknown_path", -1, "%s", e.text);

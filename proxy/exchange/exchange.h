@@ -262,8 +262,13 @@ enum step_result raw_plan(struct exchange *x);
 /* Is it a provider (and no route), and so the target itself? Notes it for raw_plan(). */
 bool raw_names_provider(struct exchange *x, struct str name);
 
-/* local.c: answers that are made here. */
+/* local.c: answers that are made here. local_reply() takes what is in `body`. */
 void local_answer(struct exchange *x);
+void local_reply(struct exchange *x, int status, const char *type, struct buf *body);
+
+/* models.c: in the shape of who asks (ep.dialect). */
+void models_list(struct exchange *x);
+void models_one(struct exchange *x);
 
 /* capture.c */
 void capture_begin(struct exchange *x);

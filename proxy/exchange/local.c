@@ -1,17 +1,15 @@
-/* local.c: answers that are made here: the model list, a key's own usage, health, metrics. */
+/* local.c: answers that are made here: a key's own usage, health, metrics; the lists of
+ * models are in models.c. */
 #include "proxy/exchange/exchange.h"
 
 #include "proxy/access/key.h"
 #include "proxy/event/event.h"
-#include "proxy/route/plan.h"
 #include "proxy/worker.h"
 #include "store/base/clock.h"
 #include "store/base/secret.h"
 
 #include <stdio.h>
 #include <unistd.h>
-
-enum list_shape { LIST_OPENAI, LIST_ANTHROPIC, LIST_GEMINI };
 
 static void reply_with(struct exchange *x, int status, const char *type, struct buf *body,
     struct http_header more)
@@ -31,134 +29,9 @@ static void reply_with(struct exchange *x, int status, const char *type, struct 
     exchange_enter(x, STEP_SETTLE);
 }
 
-static void reply(struct exchange *x, int status, const char *type, struct buf *body)
+void local_reply(struct exchange *x, int status, const char *type, struct buf *body)
 {
     reply_with(x, status, type, body, (struct http_header){STR_NULL, STR_NULL});
-}
-
-/* --- models ------------------------------------------------------------------------------------ */
-
-struct model_list {
-    struct exchange *x;
-    struct json_writer *w;
-    enum list_shape shape;
-    struct str only;   /* one id, for /v1/models/{id} */
-    size_t count;
-    struct str first, last;
-};
-
-static void put_model(struct model_list *l, struct str id, struct str owner)
-{
-    struct json_writer *w = l->w;
-    if (l->x->key && !key_allows(l->x->key, id))
-        return;
-    if (l->only.p && !str_eq(l->only, id))
-        return;
-    l->count++;
-    if (!l->first.p)
-        l->first = id;
-    l->last = id;
-    json_object_begin(w, NULL);
-    if (l->shape == LIST_GEMINI) {
-        struct str name = arena_printf(&l->x->arena, "models/" STR_FMT, STR_ARG(id));
-        json_put_str(w, "name", name);
-        json_put_str(w, "displayName", id);
-        json_put_raw(w, "supportedGenerationMethods",
-            STR("[\"generateContent\",\"countTokens\",\"streamGenerateContent\"]"));
-    } else if (l->shape == LIST_ANTHROPIC) {
-        json_put_c(w, "type", "model");
-        json_put_str(w, "id", id);
-        json_put_str(w, "display_name", id);
-        json_put_c(w, "created_at", "2026-01-01T00:00:00Z");
-    } else {
-        json_put_str(w, "id", id);
-        json_put_c(w, "object", "model");
-        json_put_int(w, "created", 1767225600);
-        json_put_str(w, "owned_by", owner);
-    }
-    json_object_end(w);
-}
-
-static void put_known(void *ctx, const struct provider *p, struct str model)
-{
-    struct model_list *l = ctx;
-    put_model(l, ARENA_JOIN(&l->x->arena, p->name, STR("/"), model), p->name);
-}
-
-static void put_all(struct model_list *l)
-{
-    const struct config *config = l->x->snapshot->config;
-    for (size_t i = 0; i < config->route_count; i++)
-        if (!config->routes[i].pattern)
-            put_model(l, config->routes[i].name, STR("pointsman"));
-    for (size_t i = 0; i < config->provider_count; i++)
-        plan_each_model(config, l->x->worker->shared->health, &config->providers[i], put_known, l);
-}
-
-static enum list_shape list_shape(const struct exchange *x)
-{
-    if (x->ep.dialect == DIALECT_ANTHROPIC)
-        return LIST_ANTHROPIC;
-    return x->ep.dialect == DIALECT_GEMINI ? LIST_GEMINI : LIST_OPENAI;
-}
-
-static void models(struct exchange *x)
-{
-    struct buf b;
-    buf_init(&b, 16 << 20);
-    struct json_writer w = json_writer(&b);
-    struct model_list list = {.x = x, .w = &w, .shape = list_shape(x)};
-    json_object_begin(&w, NULL);
-    if (list.shape == LIST_OPENAI)
-        json_put_c(&w, "object", "list");
-    json_array_begin(&w, list.shape == LIST_GEMINI ? "models" : "data");
-    put_all(&list);
-    json_array_end(&w);
-    if (list.shape == LIST_ANTHROPIC) {
-        json_put_bool(&w, "has_more", false);
-        json_put_str(&w, "first_id", list.first);
-        json_put_str(&w, "last_id", list.last);
-    }
-    json_object_end(&w);
-    reply(x, 200, "application/json", &b);
-}
-
-static void put_bare(void *ctx, const struct provider *p, struct str model)
-{
-    struct model_list *l = ctx;
-    if (l->count == 0 && str_eq(model, l->only))
-        put_model(l, l->only, p->name);
-}
-
-/* Names that are asked for as they are, though the list has them in another form: one that a pattern
- * takes, and a provider's model without the provider in front. */
-static void put_unlisted(struct model_list *l, struct str id)
-{
-    const struct config *config = l->x->snapshot->config;
-    if (plan_find_route(config, id)) {
-        put_model(l, id, STR("pointsman"));
-        return;
-    }
-    for (size_t i = 0; i < config->provider_count; i++)
-        plan_each_model(config, l->x->worker->shared->health, &config->providers[i], put_bare, l);
-}
-
-static void model(struct exchange *x)
-{
-    struct buf b;
-    buf_init(&b, 1 << 20);
-    struct json_writer w = json_writer(&b);
-    struct model_list list = {.x = x, .w = &w, .shape = list_shape(x), .only = x->ep.model};
-    put_all(&list);
-    if (list.count == 0)
-        put_unlisted(&list, x->ep.model);
-    if (list.count == 0) {
-        buf_fini(&b);
-        exchange_refuse(x, 404, "model_not_found", -1, "no route or listed model is called "
-            STR_FMT "; GET /v1/models lists them", STR_ARG(secret_first(x->ep.model, 100)));
-        return;
-    }
-    reply(x, 200, "application/json", &b);
 }
 
 /* --- usage ------------------------------------------------------------------------------------- */
@@ -219,7 +92,7 @@ static void usage(struct exchange *x)
     json_put_int(&w, "running", v.running);
     json_put_int(&w, "expires_ms", x->key->expires_ms);
     json_object_end(&w);
-    reply(x, 200, "application/json", &b);
+    local_reply(x, 200, "application/json", &b);
 }
 
 /* --- health and metrics ------------------------------------------------------------------------ */
@@ -255,17 +128,17 @@ static void metrics(struct exchange *x)
     buf_printf(&b, "# HELP pointsman_longest_turn_us the longest turn of a worker's loop so far\n"
         "# TYPE pointsman_longest_turn_us gauge\npointsman_longest_turn_us %lld\n",
         (long long)x->worker->shared->longest_turn_us);
-    reply(x, 200, "text/plain; version=0.0.4", &b);
+    local_reply(x, 200, "text/plain; version=0.0.4", &b);
 }
 
 void local_answer(struct exchange *x)
 {
     switch (x->ep.handler) {
     case HANDLE_MODELS:
-        models(x);
+        models_list(x);
         return;
     case HANDLE_MODEL:
-        model(x);
+        models_one(x);
         return;
     case HANDLE_USAGE:
         usage(x);
