@@ -48,7 +48,8 @@ void stream_abort(struct exchange *x, const char *code, const char *message)
     if (!x->q || x->client_gone || x->replied)
         return;
     x->replied = true;
-    if (x->mode == ANSWER_EVENTS && !x->terminal_handed_on) {
+    bool told = x->reader.saw_error && !translating(x) && !x->passed; /* by the provider, in its own words */
+    if (x->mode == ANSWER_EVENTS && !x->terminal_handed_on && !told) {
         buf_init(&event, 64 << 10);
         if (x->passed)
             buf_puts(&event, "\n\n"); /* ends the event that was cut */

@@ -226,14 +226,48 @@ void translate_error(struct exchange *x, const struct dialect_error_read *read,
     x->held = out;
 }
 
+/* What `from` was told is one answer now, which lies in the arena. */
+static int gathered(struct gather *g, struct ir_answer *out, struct err *e)
+{
+    gather_end(g);
+    *out = g->answer;
+    return g->failed ? err_set(e, ERR_STATE, STR_FMT, STR_ARG(str_first(g->error.message, 200)))
+        : !g->done ? err_set(e, ERR_STATE, "the provider's stream ended before it was complete") : 0;
+}
+
+/* The chunks of a stream as one array: so Gemini tells them to whom doesn't ask for events. */
+static int read_array(struct exchange *x, struct json_span array, struct ir_answer *out, struct err *e)
+{
+    struct arena *a = &x->translation->arena;
+    struct json_iter it = json_iter(array.raw);
+    struct json_span k, v;
+    struct gather g;
+    gather_init(&g, a);
+    struct stream_reader *from = stream_reader_new(x->wire, quirks_here(x), a, gather_event, &g);
+    while (from && json_next(&it, &k, &v))
+        stream_read(from, STR_NULL, stream_one_line(a, v.raw));
+    if (from)
+        stream_read_end(from);
+    stream_reader_fini(from);
+    int rc = gathered(&g, out, e);
+    gather_fini(&g);
+    return rc;
+}
+
+static int read_answer(struct exchange *x, struct str body, struct ir_answer *out, struct err *e)
+{
+    struct json_span array = json_value(body);
+    if (array.type == JSON_ARRAY)
+        return read_array(x, array, out, e);
+    return spoke_of(x->wire)->read_answer(body, quirks_here(x), &x->translation->arena, out, e);
+}
+
 int translate_whole(struct exchange *x, struct err *e)
 {
-    struct translation *t = x->translation;
     struct ir_answer answer;
     if (x->wire == WIRE_EMBEDDINGS || x->wire == WIRE_GEMINI_EMBED)
         return hold_answer(x, NULL, e);
-    int rc = spoke_of(x->wire)->read_answer(buf_str(&x->held), quirks_here(x), &t->arena, &answer,
-        e);
+    int rc = read_answer(x, buf_str(&x->held), &answer, e);
     return rc < 0 ? rc : hold_answer(x, &answer, e);
 }
 
@@ -254,8 +288,7 @@ int translate_told(struct exchange *x, struct err *e)
 {
     struct translation *t = x->translation;
     struct ir_answer answer;
-    int rc = spoke_of(x->wire)->read_answer(stream_one_line(&t->arena, buf_str(&x->held)),
-        quirks_here(x), &t->arena, &answer, e);
+    int rc = read_answer(x, stream_one_line(&t->arena, buf_str(&x->held)), &answer, e);
     if (rc < 0)
         return rc;
     t->to = stream_writer_new(x->ep.wire, &t->client, &t->notes, &t->arena);
@@ -288,6 +321,7 @@ static void gather_held(struct exchange *x, struct stream_reader *from)
 int translate_gathered(struct exchange *x, struct err *e)
 {
     struct translation *t = x->translation;
+    struct ir_answer answer;
     struct gather g;
     gather_init(&g, &t->arena);
     struct stream_reader *from = stream_reader_new(x->wire, quirks_here(x), &t->arena, gather_event,
@@ -295,12 +329,9 @@ int translate_gathered(struct exchange *x, struct err *e)
     if (from)
         gather_held(x, from);
     stream_reader_fini(from);
-    gather_end(&g);
-    int rc = g.failed ? err_set(e, ERR_STATE, STR_FMT, STR_ARG(str_first(g.error.message, 200)))
-        : !g.done ? err_set(e, ERR_STATE, "the provider's stream ended before it was complete")
-                  : hold_answer(x, &g.answer, e);
+    int rc = gathered(&g, &answer, e);
     gather_fini(&g);
-    return rc;
+    return rc < 0 ? rc : hold_answer(x, &answer, e);
 }
 
 bool translate_begin_stream(struct exchange *x)
