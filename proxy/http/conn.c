@@ -234,6 +234,7 @@ static void conn_begin(struct conn *c, struct MHD_Connection *mhd)
     s->stats.connections++;
     c->shard->connections++;
     c->shard->awake++;
+    parser_knows(c);
     /* what is here already may be read before our watch is first asked, and it would tell nothing */
     int unread = 0;
     c->input = ioctl(c->fd, FIONREAD, &unread) == 0 && unread > 0;
@@ -261,6 +262,7 @@ void conn_gone(struct conn *c)
     loop_fd_remove(s->l, c->watch);
     loop_timer_stop(s->l, &c->timer);
     conn_unmark(c);
+    parser_forgets(c);
     if (c->prev)
         c->prev->next = c->next;
     else

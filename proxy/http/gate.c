@@ -1,9 +1,9 @@
 /* gate.c: see gate.h. One pass over the headers notes what matters; then rules run in a fixed
  * order: framing first, since a head whose framing is in doubt says nothing sure about the rest.
  *
- * What the gate cannot see, because libmicrohttpd 0.9.75 has cut or joined it before: NUL in a
- * value or path, folded header lines, LF instead of CRLF. None of these changes where a request
- * ends, as libmicrohttpd is the only parser behind this gate. */
+ * What the gate cannot see, because libmicrohttpd 0.9.75 has cut or joined it before, seams.c
+ * measures: NUL, folded lines, names of no length. LF instead of CRLF is accepted: it changes
+ * nothing about where a request ends, as libmicrohttpd is the only parser behind this gate. */
 #include "proxy/http/gate.h"
 
 enum { TARGET_MAX = 8192, HEADERS_MAX = 100, LENGTH_DIGITS_MAX = 12 };
@@ -147,7 +147,7 @@ static void check_path(struct str p, struct gate_facts *f)
         }
         if (c < least || c == 0x7f)
             refuse(f, 400, "the path holds control bytes or blanks");
-        if (c == '/' || c == '\\') {
+        if (c == '/' || c == '\\' || c == ';') { /* "..;x": some servers cut off what follows */
             if (others == 0 && (dots == 1 || dots == 2))
                 refuse(f, 400, "the path holds a '.' or '..' segment");
             dots = others = 0;
@@ -183,6 +183,8 @@ static void check_target(struct str target, struct str host, struct gate_facts *
 {
     if (target.n > TARGET_MAX)
         refuse(f, 414, "the request target is longer than 8 KiB");
+    if (str_chr(target, '#') >= 0)
+        refuse(f, 400, "the request target holds '#'; write it as %23");
     target = strip_absolute(target, host, f);
     ptrdiff_t mark = str_chr(target, '?');
     f->path = mark < 0 ? target : str_first(target, (size_t)mark);

@@ -8,6 +8,7 @@
  *     stream.c   raw answers
  *     gate.c     the request gate (pure)      peer.c   who is at the other end
  *     parser.c   what libmicrohttpd refuses by itself, in our words
+ *     seams.c    what it has cut or joined in a head
  *     holder.c   who holds a port that is taken
  *
  * States of a request; request_enter() is the only writer:
@@ -56,6 +57,7 @@ struct shard {
     size_t connections;
     size_t awake;                 /* of them: neither suspended nor quiet */
     bool run;                     /* has something to do in this turn's phase */
+    unsigned idle_runs;           /* in a row that asked for another and did nothing */
 };
 
 struct listener {
@@ -96,6 +98,7 @@ struct conn {
     bool left;                    /* the client closed or half-closed */
     bool input;                   /* bytes came since the request's end (or since the last one's) */
     bool writable;
+    bool filled;                  /* the last read took all that libmicrohttpd had room for */
     bool over_cap, loopback, local;
     unsigned port;
     int64_t peer_uid;
@@ -145,6 +148,7 @@ struct http_server {
     int diag_fd;                  /* netlink; -1: none */
     bool draining, freeing, reap_pending;
     struct http_stats stats;
+    uint64_t moves;               /* reads and calls of the handler, to tell work from spinning */
     int64_t date_s, paused_us;    /* paused_us: when lack of descriptors was last told of */
     char date[40];
 };
@@ -206,8 +210,14 @@ void stream_stalled(struct request *q);
 void stream_fini(struct request *q);
 
 /* parser.c */
+void parser_knows(struct conn *c);       /* it is read from here on, and … */
+void parser_forgets(const struct conn *c);
 void parser_reads(const struct conn *c); /* libmicrohttpd works on it now */
+void parser_unstick(struct http_server *s, const struct shard *d); /* who keeps it spinning ends */
 void parser_log(void *cls, const char *format, va_list ap); /* cls: the server */
+
+/* seams.c */
+bool seams_clean(struct MHD_Connection *mhd, const struct gate_head *head);
 
 /* peer.c */
 int peer_diag_open(void);

@@ -7,22 +7,90 @@
  *
  * Whose request it is the callback is not told. It is the connection that was read or called back
  * for last, on this thread: libmicrohttpd parses one connection right after it has read it. Reading
- * is seen by standing in for recv(), which costs one store. Where that is not possible (a library
- * that reads by another call) the connection is not known, and the library's own page goes out. */
+ * is seen by standing in for recv(), which costs a look into a table. Where that is not possible (a
+ * library that reads by another call) the connection is not known, and the library's own page goes
+ * out.
+ *
+ * The same look tells of a body that can't go on: a line between two chunks that is longer than the
+ * connection's buffer. Before 1.0 the library neither refuses it nor waits, it asks to be run again
+ * at once, for as long as the connection lasts. */
 #undef _FORTIFY_SOURCE /* its header has an inline recv() */
 #include "proxy/http/internal.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static _Thread_local int reading_fd = -1;
+static _Thread_local struct conn **by_fd;
+static _Thread_local size_t by_fd_room, by_fd_used;
+
+static struct conn *conn_at(int fd)
+{
+    return (size_t)fd < by_fd_room ? by_fd[fd] : NULL;
+}
 
 ssize_t recv(int fd, void *to, size_t n, int flags)
 {
+    ssize_t got = recvfrom(fd, to, n, flags, NULL, NULL);
+    struct conn *c = conn_at(fd);
     reading_fd = fd;
-    return recvfrom(fd, to, n, flags, NULL, NULL);
+    if (c) {
+        c->filled = got == (ssize_t)n;
+        c->s->moves++;
+    }
+    return got;
+}
+
+void parser_knows(struct conn *c)
+{
+    size_t room = MAX(by_fd_room, (size_t)64);
+    while (room <= (size_t)c->fd)
+        room *= 2;
+    if (room > by_fd_room) {
+        struct conn **more = realloc(by_fd, room * sizeof(*more));
+        if (!more)
+            return; /* refused by a page of the library's own, at worst */
+        memset(more + by_fd_room, 0, (room - by_fd_room) * sizeof(*more));
+        by_fd = more;
+        by_fd_room = room;
+    }
+    by_fd[c->fd] = c;
+    by_fd_used++;
+}
+
+void parser_forgets(const struct conn *c)
+{
+    if (conn_at(c->fd) != c)
+        return;
+    by_fd[c->fd] = NULL;
+    if (--by_fd_used > 0)
+        return;
+    free(by_fd);
+    by_fd = NULL;
+    by_fd_room = 0;
 }
 
 void parser_reads(const struct conn *c)
 {
     reading_fd = c->fd;
+}
+
+void parser_unstick(struct http_server *s, const struct shard *d)
+{
+    for (struct conn *next, *c = s->conns; c; c = next) {
+        next = c->next;
+        if (c->shard != d || !c->q || c->suspended || !c->filled)
+            continue;
+        if (c->q->state == REQUEST_BODY)
+            request_refuse(c->q, 400, "a line between the chunks of the body is too long");
+        if (c->q->state != REQUEST_LEAVING)
+            continue;
+        /* Nobody will read the rest, and closing over unread bytes resets our answer away. */
+        for (int i = 0; i < 64; i++)
+            if (recvfrom(c->fd, NULL, HTTP_DISCARD_BYTES, MSG_TRUNC | MSG_DONTWAIT, NULL, NULL) <= 0)
+                break;
+        conn_kill(c);
+    }
 }
 
 /* The page tells malformed requests apart, the status does not. */
@@ -53,10 +121,8 @@ static const char *reason_of(unsigned status, const char *page)
 
 static void refused(struct http_server *s, unsigned status, const char *page)
 {
-    struct conn *c = s->conns;
-    while (c && c->fd != reading_fd)
-        c = c->next;
-    if (!c || c->suspended || status < 400 || status > 599)
+    struct conn *c = conn_at(reading_fd);
+    if (!c || c->s != s || c->suspended || status < 400 || status > 599)
         return;
     if (!c->q)
         conn_refuse(c, (int)status, reason_of(status, page));

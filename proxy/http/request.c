@@ -126,7 +126,8 @@ static int take_headers(struct request *q, struct MHD_Connection *mhd)
     return 0;
 }
 
-static void describe(struct request *q, const char *method, const char *version)
+static void describe(struct request *q, struct MHD_Connection *mhd, const char *method,
+    const char *version)
 {
     struct conn *c = q->c;
     struct http_request *p = &q->pub;
@@ -136,6 +137,11 @@ static void describe(struct request *q, const char *method, const char *version)
     rules.port = c->port;
     rules.check_host = rules.check_host && !c->local;
     gate_check(&rules, &head, &q->facts);
+    if (!q->facts.status && !seams_clean(mhd, &head)) {
+        q->facts.status = 400;
+        q->facts.reason = "the head holds NUL, a folded line, a header without a name or "
+                           "blanks where none belong";
+    }
     p->method = head.method;
     p->target = head.target;
     p->path = q->facts.path;
@@ -179,7 +185,7 @@ static enum MHD_Result on_head(struct conn *c, struct MHD_Connection *mhd, const
         conn_wake(c);
     if (take_headers(q, mhd) < 0)
         return MHD_NO;
-    describe(q, method, version);
+    describe(q, mhd, method, version);
     if (c->over_cap && s->stats.connections > s->config.connections && !q->facts.status) {
         q->facts.status = 503;
         q->facts.reason = "too many connections; try again soon";
@@ -337,9 +343,9 @@ static enum MHD_Result on_whole(struct request *q, struct MHD_Connection *mhd)
 enum MHD_Result request_handler(void *cls, struct MHD_Connection *mhd, const char *url,
     const char *method, const char *version, const char *data, size_t *data_n, void **con_cls)
 {
-    (void)cls;
     (void)url;
     struct request *q = *con_cls;
+    ((struct http_server *)cls)->moves++;
     if (q)
         return *data_n ? on_body(q, data, data_n) : on_whole(q, mhd);
     struct conn *c = conn_of(mhd);

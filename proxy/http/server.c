@@ -25,7 +25,7 @@
 #define HOW_STRICT MHD_OPTION_STRICT_FOR_CLIENT, 1
 #endif
 
-enum { ROUNDS = 8, FREE_ROUNDS = 100000 };
+enum { ROUNDS = 8, FREE_ROUNDS = 100000, IDLE_RUNS = 16 };
 
 /* ---- what is over is freed at the end of the turn ---- */
 
@@ -75,10 +75,16 @@ static void act_on_marked(struct http_server *s)
 static void shard_run(struct shard *d)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms;
+    uint64_t before = d->s->moves;
     d->run = false;
     MHD_run(d->d);
     if (d->awake && MHD_get_timeout(d->d, &wait_ms) == MHD_YES && wait_ms == 0)
         d->run = true; /* somebody who is not quiet is still being read from, or written to */
+    d->idle_runs = d->run && d->s->moves == before ? d->idle_runs + 1 : 0;
+    if (d->idle_runs >= IDLE_RUNS) {
+        d->idle_runs = 0;
+        parser_unstick(d->s, d);
+    }
 }
 
 static bool shards_run(struct http_server *s)
