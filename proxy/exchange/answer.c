@@ -6,7 +6,7 @@
  *                                      failover still possible; past held_bytes it becomes PIPED.
  *                                      Translated: also a stream that was not asked for, and handed on
  *                                      as a stream where one was
- *   other 2xx on a raw path    PIPED
+ *   other 2xx on a raw path    PIPED; also 304, and whatever a HEAD is answered with
  *   4xx, 5xx                   FAILED  collected; tried elsewhere or passed on unchanged
  *   3xx, other 2xx             an upstream error: redirects are never followed (they steal keys)
  */
@@ -42,6 +42,9 @@ static bool keep_headers(struct exchange *x, const struct http_header *h, size_t
         x->answer_headers[i].value = arena_str(&x->arena, h[i].value);
         if (!x->answer_headers[i].name.p || !x->answer_headers[i].value.p)
             return false;
+        char *value = (char *)(uintptr_t)x->answer_headers[i].value.p; /* our copy */
+        if (h[i].value.n >= SECRET_VALUE_MIN) /* no header has a reason to repeat a key */
+            secret_redact(value, h[i].value.n);
     }
     x->answer_header_count = n;
     return true;
@@ -106,8 +109,12 @@ static enum answer_mode choose_mode(const struct exchange *x, int status, struct
     uint64_t bytes;
     if (status >= 400)
         return ANSWER_FAILED;
+    if (status == 304 && x->ep.wire == WIRE_RAW)
+        return ANSWER_PIPED; /* the client asked whether something changed */
     if (status < 200 || status >= 300)
         return ANSWER_NONE;
+    if (str_eq(x->method, STR("HEAD")))
+        return ANSWER_PIPED; /* the head as it came, its length too */
     if (is_events(type)) /* a stream that wasn't asked for is made one answer again */
         return translating(x) && !x->facts.stream ? ANSWER_HELD : ANSWER_EVENTS;
     if (translating(x)) /* nothing passes that was not understood */
@@ -117,7 +124,7 @@ static enum answer_mode choose_mode(const struct exchange *x, int status, struct
     if (is_json(type) && (!str_to_u64(length, &bytes) ||
             bytes <= (uint64_t)x->snapshot->config->limits.held_bytes))
         return ANSWER_HELD;
-    if (is_json(type) || x->ep.wire == WIRE_RAW || status == 204)
+    if (is_json(type) || x->ep.wire == WIRE_RAW)
         return ANSWER_PIPED;
     return ANSWER_NONE;
 }
@@ -148,7 +155,10 @@ static void head(void *ctx, int status, const struct http_header *headers, size_
     }
     if (x->mode != ANSWER_NONE && attempt_watch(x) == 0)
         return;
-    if (status >= 300)
+    if (status == 304)
+        snprintf(text, sizeof text, "the provider answered 304, as if it had been asked whether "
+            "something changed");
+    else if (status >= 300)
         snprintf(text, sizeof text, "the provider answered with a redirect (%d), which is not "
             "followed", status);
     else
@@ -172,20 +182,27 @@ static void keep_for_usage(struct exchange *x, struct str bytes)
     buf_fini(&x->held);
 }
 
+/* What Content-Length says; -1: nothing. */
+static int64_t announced_length(const struct exchange *x)
+{
+    int64_t length;
+    struct str announced = header_of(x->answer_headers, x->answer_header_count,
+        STR("content-length"));
+    return str_to_i64(announced, &length) && length >= 0 ? length : -1;
+}
+
 /* Where a length was announced, the client has the whole answer with its last byte: that one waits
  * until the end record is written. */
 static void pipe_data(struct exchange *x, struct str bytes)
 {
-    uint64_t length;
-    struct str announced = header_of(x->answer_headers, x->answer_header_count,
-        STR("content-length"));
-    bool known = str_to_u64(announced, &length);
-    if (!x->begun && !stream_begin(x, known ? (int64_t)length : -1))
+    int64_t length = announced_length(x);
+    bool known = length >= 0;
+    if (!x->begun && !stream_begin(x, length))
         return;
     if (!x->first_token_us)
         x->first_token_us = x->received_us;
     keep_for_usage(x, bytes);
-    if (known && bytes.n && (uint64_t)x->response_bytes + bytes.n >= length && !x->last_byte_waits) {
+    if (known && bytes.n && x->response_bytes + (int64_t)bytes.n >= length && !x->last_byte_waits) {
         x->last_byte_waits = true;
         x->last_byte = bytes.p[bytes.n - 1];
         bytes.n--;
@@ -534,7 +551,12 @@ static void done(void *ctx, const struct upstream_result *r)
         held_done(x);
         return;
     }
-    if (!x->begun && !stream_begin(x, 0)) /* an empty body */
+    bool head_only = str_eq(x->method, STR("HEAD"));
+    if (!x->begun && !head_only && x->ep.wire != WIRE_RAW) {
+        give_up(x, FAIL_5XX, 502, "upstream_error", "the provider's answer is empty");
+        return;
+    }
+    if (!x->begun && !stream_begin(x, head_only ? announced_length(x) : 0))
         return;
     usage_body(&x->reader, buf_str(&x->held));
     attempt_ok(x);
