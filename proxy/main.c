@@ -35,13 +35,6 @@ static int serve(const struct cli *c, bool demo)
     return server_main(&o);
 }
 
-static int console(const struct cli *c, const char *socket_path, bool readonly)
-{
-    struct console_options o = {.socket = socket_path, .readonly = readonly, .quiet = c->quiet,
-        .mono = c->no_color, .slow = cli_option(c, "slow") != NULL};
-    return console_main(&o);
-}
-
 /* Where the configuration puts data folder and socket. A faulty file is not complained of here: the
  * gateway that is started from it will say what is wrong. */
 static void where(const struct cli *c, char data[256], char socket[256])
@@ -52,6 +45,18 @@ static void where(const struct cli *c, char data[256], char socket[256])
         q.path = path;
     if (!config_where(&q, data, 256, socket, 256))
         fputs("pointsman: the data folder's path is too long\n", stderr);
+}
+
+/* A socket that is not where a plain `pointsman` looks is named in what the console offers to copy. */
+static int console(const struct cli *c, const char *socket_path, bool readonly)
+{
+    struct cli plain = {.hooks = c->hooks};
+    char data[256] = "", usual[256] = "";
+    where(&plain, data, usual);
+    struct console_options o = {.socket = socket_path, .socket_named = strcmp(usual, socket_path) != 0,
+        .readonly = readonly, .quiet = c->quiet, .mono = c->no_color,
+        .slow = cli_option(c, "slow") != NULL};
+    return console_main(&o);
 }
 
 /* "90d" → ms; 0 when it is none. */

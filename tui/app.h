@@ -34,8 +34,8 @@ struct app {
     struct ask *asks;
     struct theme theme;
     int theme_fd; /* inotify: the folder of the person's own themes; -1: none */
-    char message[512];
-    enum role message_role;
+    char message[512], news[512]; /* news waits while a sheet or field needs the last line */
+    enum role message_role, news_role;
     int64_t message_until_us;
     bool leaving, dirty, urgent; /* urgent: a key was pressed, draw now */
     bool connected, pasting;
@@ -61,6 +61,10 @@ struct shown *app_current(struct app *a);
 const enum context *app_place(struct app *a, const struct shown *s);
 
 /* services.c */
+bool app_typing(struct app *a);
+/* What happened elsewhere: said when the last line is free, not over the keys of a sheet or field. */
+void app_news(struct app *a, enum role role, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void app_tell_news(struct app *a);
 void app_sheet_close_all(struct app *a);
 void app_forget_asks(struct app *a, const void *state);
 

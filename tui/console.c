@@ -113,7 +113,7 @@ static void flash_marker(struct app *a)
         return;
     const struct marker *last = &m->markers[m->marker_count - 1];
     if (a->seen_marker && last->seq > a->seen_marker)
-        app_say(a, ROLE_SWITCH, "%s: %s%s", last->who, last->text,
+        app_news(a, ROLE_SWITCH, "%s: %s%s", last->who, last->text,
             last->undo_rev ? "   (u undoes)" : "");
     a->seen_marker = last->seq ? last->seq : 1;
 }
@@ -159,11 +159,11 @@ static void on_status(void *arg, int status, struct str reply, const struct err 
     if (status != 200 || model_take_status(&a->model, reply, &e) < 0)
         return;
     if (!a->version_said && strcmp(a->model.gateway.version, POINTSMAN_VERSION) != 0)
-        app_say(a, ROLE_WARN,
+        app_news(a, ROLE_WARN,
             "gateway %s, console %s: :restart drains it and starts the new one",
             a->model.gateway.version, POINTSMAN_VERSION);
     else if (!a->version_said && handover_variable(a))
-        app_say(a, ROLE_WARN,
+        app_news(a, ROLE_WARN,
             "this terminal has %s: P hands it to the gateway",
             handover_variable(a));
     a->version_said = true;
@@ -362,14 +362,12 @@ static void one_key(struct app *a, int key)
 /* A paste is text for a field, never commands. */
 static void paste_key(struct app *a, int key)
 {
-    struct shown *top = app_top(a);
-    const struct screen *s = top->screen;
-    bool typing = s->types || (s->typing && s->typing(a, top->state));
+    bool typing = app_typing(a);
     if (key == KEY_N_PASTE_END)
         a->pasting = false;
     else if (++a->pasted > PASTE_MOST) {
-        if (a->pasted == PASTE_MOST + 1)
-            app_say(a, ROLE_WARN, "the rest of what was pasted is left out: a field holds one line");
+        app_say(a, ROLE_WARN, "the rest of what was pasted is left out: a field holds one line");
+        terminal_skip_paste();
     } else if (typing && key >= ' ' && key < 0x110000)
         one_key(a, key);
     else if (!typing)
@@ -442,6 +440,7 @@ static void draw_when_due(struct app *a)
         a->message[0] = '\0';
         a->dirty = true;
     }
+    app_tell_news(a);
     if (a->resize_us && now >= a->resize_us) {
         a->resize_us = 0;
         terminal_resized();

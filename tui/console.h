@@ -12,6 +12,7 @@
 
 struct console_options {
     const char *socket; /* path of the control socket */
+    bool socket_named;  /* a `pointsman` without options would not find it */
     const char *theme;  /* NULL: $POINTSMAN_THEME, else term16 */
     bool readonly;      /* nothing that changes anything is sent */
     bool ascii, mono;   /* beyond what locale, NO_COLOR and TERM already say */

@@ -571,6 +571,7 @@ int model_take_status(struct model *m, struct str s, struct err *e)
     GET_TEXT(s, "owner", g->owner);
     GET_TEXT(s, "data", g->data);
     GET_TEXT(s, "open_to", g->open_to);
+    GET_TEXT(s, "try_model", g->try_model);
     GET_TEXT(you, "user", g->me);
     GET_TEXT(you, "role", g->role);
     struct arena a;

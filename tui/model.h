@@ -69,7 +69,7 @@ struct gateway {
     bool known, demo;
     int64_t pid, uptime_s, keep_ms, keep_bytes, requests, keys, providers;
     char version[32], owner[64], me[64], role[16], listen[128], data[256], open_to[16], capture[32],
-        warning[240], provider_names[1000]; /* ",openai,lab," */
+        warning[240], try_model[280], provider_names[1000]; /* ",openai,lab," */
 };
 
 struct model {

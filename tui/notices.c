@@ -52,7 +52,7 @@ static void tell_events(struct app *a)
             if (!str_eq_nocase(str_c(e->kind), str_c(kinds[k])) || alarm_was_told(n, e))
                 continue;
             bool loops = strcmp(kinds[k], "looping") == 0; /* what to do follows its colon */
-            app_say(a, ROLE_WARN, "%.*s   (8 shows it%s)",
+            app_news(a, ROLE_WARN, "%.*s   (8 shows it%s)",
                 (int)(loops ? strcspn(e->text, ":") : strlen(e->text)), e->text,
                 loops ? ", X there ends it" : "");
             notify(a, e->text);
@@ -80,7 +80,7 @@ static void tell_trouble(struct app *a, bool first)
     bool named = strcmp(t->state, "errors") != 0; /* the share says that already */
     snprintf(line, sizeof line, "%s is in trouble: %s%s%s %% errors", t->provider,
         named ? t->state : "", named ? ", " : "", format_share(share, t->err_ppm));
-    app_say(a, ROLE_WARN, "%s   (! shows it)", line);
+    app_news(a, ROLE_WARN, "%s   (! shows it)", line);
     notify(a, line);
 }
 
@@ -131,7 +131,7 @@ static void look_at(struct app *a, size_t at, int64_t now)
     str_copy(n->told[n->told_next++ % NOTICES_TOLD], sizeof n->told[0], r->id);
     snprintf(line, sizeof line, "session " STR_FMT " is done and waits for you",
         STR_ARG(str_first(r->session, 80)));
-    app_say(a, ROLE_OK, "%s   (2 shows it)", line);
+    app_news(a, ROLE_OK, "%s   (2 shows it)", line);
     notify(a, line);
 }
 

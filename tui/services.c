@@ -63,6 +63,30 @@ void app_say(struct app *a, enum role role, const char *fmt, ...)
     a->dirty = true;
 }
 
+bool app_typing(struct app *a)
+{
+    struct shown *top = app_top(a);
+    return top->screen->types || (top->screen->typing && top->screen->typing(a, top->state));
+}
+
+void app_news(struct app *a, enum role role, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(a->news, sizeof a->news, fmt, ap);
+    va_end(ap);
+    a->news_role = role;
+    app_tell_news(a);
+}
+
+void app_tell_news(struct app *a)
+{
+    if (!a->news[0] || a->message[0] || a->sheet_count || app_typing(a))
+        return;
+    app_say(a, a->news_role, "%s", a->news);
+    a->news[0] = '\0';
+}
+
 void *app_state(struct app *a, const char *name)
 {
     for (size_t i = 0; i < a->screen_count; i++)
@@ -92,6 +116,7 @@ void app_push(struct app *a, const struct screen *sheet, const void *arg)
         return;
     }
     a->sheets[a->sheet_count++] = (struct shown){sheet, state};
+    a->message[0] = '\0'; /* of what was before */
     if (sheet->open)
         sheet->open(a, state, arg);
     app_dirty(a);

@@ -35,6 +35,8 @@ enum { PIPE_BYTES = 1 << 20 };
 
 static struct {
     int fd;      /* the terminal */
+    bool skipping;  /* the rest of a paste is not wanted; */
+    size_t skip_at; /* so much of its end was seen */
     int lent;    /* -1, or the flags of the shell's own description of it, which we use */
     int pipe[2]; /* ncurses writes [1] */
     FILE *in, *to;
@@ -408,19 +410,62 @@ static int plain(wint_t c)
     return c == '\n' ? '\r' : c == 0x7F || c == '\b' ? KEY_N_BACKSPACE : (int)c;
 }
 
-bool terminal_key(int *key)
+void terminal_skip_paste(void)
+{
+    t.skipping = true;
+    t.skip_at = 0;
+}
+
+/* Drops what is pasted in whole blocks: curses reads a byte at a time. What was typed behind the end
+ * goes back to curses. */
+static bool paste_ended(void)
+{
+    static const char end[] = "\033[201~";
+    struct pollfd p = {.fd = t.fd, .events = POLLIN};
+    char part[4096];
+    while (poll(&p, 1, 0) > 0 && (p.revents & POLLIN)) {
+        ssize_t n = read(t.fd, part, sizeof part);
+        for (ssize_t i = 0; i < n; i++) {
+            t.skip_at = part[i] == end[t.skip_at] ? t.skip_at + 1 : part[i] == end[0];
+            if (t.skip_at < sizeof end - 1)
+                continue;
+            t.skipping = false;
+            while (n > i + 1)
+                ungetch((unsigned char)part[--n]);
+            return true;
+        }
+        if (n <= 0)
+            break;
+    }
+    return false;
+}
+
+static bool next_key(int *key)
 {
     wint_t c, next;
+    if (t.skipping && !paste_ended())
+        return false;
+    if (t.skip_at) {
+        t.skip_at = 0;
+        *key = KEY_N_PASTE_END;
+        return true;
+    }
     for (;;) {
         int kind = wget_wch(stdscr, &c);
         if (kind == ERR)
-            break;
+            return false;
         *key = kind != KEY_CODE_YES ? plain(c) : (int)c == KEY_MOUSE ? mouse_key() : named(c);
         if (*key == 27 && wget_wch(stdscr, &next) == OK)
             *key = KEY_ALT + plain(next);
         if (*key)
             return true;
     }
+}
+
+bool terminal_key(int *key)
+{
+    if (next_key(key))
+        return true;
     struct pollfd p = {.fd = t.fd, .events = POLLIN};
     if (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL)))
         t.gone = true;

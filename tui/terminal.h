@@ -73,6 +73,7 @@ void terminal_size(int *rows, int *columns);
 void terminal_resized(void);
 
 bool terminal_key(int *key);
+void terminal_skip_paste(void); /* the next key is the end of the paste under way */
 void terminal_click(int *y, int *x);
 void terminal_mouse(bool on);
 

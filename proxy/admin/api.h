@@ -15,7 +15,8 @@
  * GET  status                → {version, api, pid, owner, owner_uid, you:{user,uid,role}, listen:[url],
  *                               open_to, data, socket, config_file, started, uptime_s, workers, live,
  *                               requests, spend_today_nano, spend_hour_nano, providers:[name], keys,
- *                               demo, capture:{mode, keep_ms, keep_bytes, bytes}, drift, warnings:[text],
+ *                               demo, try_model (to begin with; "" unknown), drift, warnings:[text],
+ *                               capture:{mode, keep_ms, keep_bytes, bytes},
  *                               mem_bytes, consoles}
  * GET  snapshot?since=SEQ&limit=N&wait_ms=MS
  *                            → {seq, time_ms, resynced, counters:{req_per_s, live, err_ppm (1 min),

@@ -9,6 +9,7 @@
 #include "proxy/access/key.h"
 #include "proxy/admin/api.h"
 #include "proxy/config/config.h"
+#include "proxy/route/plan.h"
 #include "store/base/clock.h"
 
 #include <stdio.h>
@@ -203,12 +204,51 @@ static bool has_demo(const struct config *config)
     return false;
 }
 
+/* Cheap ones that converse, of providers whose whole price list is known: taken before others. */
+static const char *const small_models[] = {"gpt-5-mini", "claude-haiku-4-5", "gemini-2.5-flash"};
+
+static bool is_small(struct str model)
+{
+    for (size_t i = 0; i < ARRAY_LEN(small_models); i++)
+        if (str_eq(model, str_c(small_models[i])))
+            return true;
+    return false;
+}
+
+struct sample {
+    char name[280];
+    bool small;
+};
+
+static void take_sample(void *ctx, const struct provider *p, struct str model)
+{
+    struct sample *s = ctx;
+    if (s->small || (s->name[0] && !is_small(model)))
+        return;
+    s->small = is_small(model);
+    snprintf(s->name, sizeof s->name, STR_FMT "/" STR_FMT, STR_ARG(p->name), STR_ARG(model));
+}
+
+/* What somebody who knows nothing of this gateway can ask for: its first route by a plain name, else a
+ * model of a provider. "" when none is known. */
+static void find_sample(struct admin *a, const struct config *config, struct sample *s)
+{
+    for (size_t i = 0; i < config->route_count; i++)
+        if (!config->routes[i].pattern && config->routes[i].target_count) {
+            str_copy(s->name, sizeof s->name, config->routes[i].name);
+            return;
+        }
+    for (size_t i = 0; i < config->provider_count && !s->name[0]; i++)
+        plan_each_model(config, a->start.health, &config->providers[i], take_sample, s);
+}
+
 void get_status(struct call *c)
 {
     struct admin *a = c->admin;
     const struct config *config = live_config(a->live);
     struct json_writer *w = call_begin(c);
     struct snapshot *s = snapshot_current();
+    struct sample sample = {.small = false};
     json_put_c(w, "version", POINTSMAN_VERSION);
     json_put_int(w, "api", ADMIN_API_VERSION);
     json_put_int(w, "pid", getpid());
@@ -228,6 +268,8 @@ void get_status(struct call *c)
     json_array_end(w);
     json_put_int(w, "keys", s ? (int64_t)key_table_count(s->keys) : 0);
     json_put_bool(w, "demo", a->start.demo || has_demo(config));
+    find_sample(a, config, &sample);
+    json_put_c(w, "try_model", sample.name);
     put_capture(c, config, w);
     json_put_int(w, "drift", admin_drift(a->live));
     put_warnings(c, config, w);

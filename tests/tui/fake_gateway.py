@@ -219,7 +219,7 @@ class Gateway:
                 "you": {"user": "alice", "uid": 1000, "role": "admin"}, "listen": ["http://127.0.0.1:4141"],
                 "open_to": "owner", "data": "/home/alice/.local/share/pointsman", "uptime_s": 518400,
                 "requests": len(self.rows), "providers": ["openai", "anthropic", "lab"], "keys": 0,
-                "demo": self.args.data == "empty", "warnings": [],
+                "demo": self.args.data == "empty", "try_model": "demo/atlas", "warnings": [],
                 "capture": {"mode": "all", "keep_ms": 604800000, "keep_bytes": 2147483648, "bytes": 1000}}
 
     def detail(self, name):

@@ -1189,7 +1189,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(screens_look_as_they_did_at_80x24),
@@ -1224,6 +1224,8 @@ int main(void)
         cmocka_unit_test(the_terminal_is_given_back),
         cmocka_unit_test(hostile_bytes_never_reach_the_terminal),
     };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     if (!have_python()) {
         puts("1..1\nok 1 - screens # SKIP python3 plays the gateway here");
         return 0;

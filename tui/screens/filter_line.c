@@ -17,7 +17,7 @@ static void apply(struct filter_line *f, struct app *a, const char *text)
     /* terms point into the filter's own text: parsed in place */
     if (filter_parse(&f->filter, str_c(text), app_now_ms(a), NULL) < 0)
         f->filter.count = 0;
-    str_copy(f->text, sizeof f->text, str_c(text));
+    str_copy(f->text, sizeof f->text, str_trim(str_c(text)));
     f->on = f->filter.count > 0;
     f->generation++;
 }
@@ -28,6 +28,8 @@ void filter_line_edit(struct filter_line *f)
     str_copy(f->before, sizeof f->before, str_c(f->text));
     typed_rewind(&f->kept, f->text);
     edit_set(&f->edit, f->text);
+    if (f->text[0])
+        edit_key(&f->edit, ' '); /* what is typed is one word more */
 }
 
 void filter_line_set(struct filter_line *f, struct app *a, const char *text)
@@ -128,9 +130,10 @@ int filter_line_draw(const struct filter_line *f, struct app *a, int y, int widt
     if (f->editing) {
         edit_draw(&f->edit, y, x, room, f->error[0] ? ROLE_INPUT_BAD : ROLE_INPUT, a);
         x += room + 1;
-        return x + ui_put(y, x, width - x - 1, ROLE_BAD, f->error);
+        return x + ui_put(y, x, width - x - 1, ROLE_BAD, f->error[0] ? "not valid yet" : "");
     }
     if (!f->text[0])
         return x + ui_put(y, x, width - x, ROLE_DIM, "(no filter)");
-    return x + ui_put(y, x, width / 2, f->on ? ROLE_INPUT : ROLE_DIM, f->text);
+    x += ui_put(y, x, width / 2 - (f->on ? 0 : 6), f->on ? ROLE_INPUT : ROLE_DIM, f->text);
+    return x + ui_put(y, x + 1, 5, ROLE_WARN, f->on ? "" : "(off)");
 }

@@ -396,7 +396,7 @@ bool inspector_action(struct inspector *i, struct app *a, enum action action)
         return true;
     case ACTION_SEARCH:
         i->searching = true;
-        edit_set(&i->search, i->text.find);
+        edit_offer(&i->search, i->text.find);
         return true;
     case ACTION_SCROLL_UP:
     case ACTION_SCROLL_DOWN:

@@ -37,7 +37,7 @@ static void open(struct app *a, void *state, const void *arg)
     str_copy(s->id, sizeof s->id, str_c(subject.id));
     typed_open(&s->run, "pipes");
     s->run.back = s->run.count > 0;
-    edit_set(&s->edit, s->run.count ? s->run.texts[0] : "jq . | less");
+    edit_offer(&s->edit, s->run.count ? s->run.texts[0] : "jq . | less");
 }
 
 static void on_detail(struct app *a, void *state, int status, struct str reply)

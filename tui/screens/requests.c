@@ -245,7 +245,8 @@ static bool typing(struct app *a, void *state)
 static const char *hint(struct app *a, void *state)
 {
     const struct state *s = state;
-    return s->list.filter.editing          ? filter_hint(&s->list.filter.edit, a)
+    return s->list.filter.editing && s->list.filter.error[0] ? s->list.filter.error
+           : s->list.filter.editing ? filter_hint(&s->list.filter.edit, a)
            : request_list_none(&s->list) ? "y copies a block   2 to 8 screens   : commands   ? help   q leave"
                                          : NULL;
 }

@@ -1,12 +1,19 @@
 /* welcome.c: see welcome.h. */
 #include "tui/screens/welcome.h"
 
+#include "tui/app.h"
 #include "tui/format.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+static void put_path(struct buf *out, struct str path)
+{
+    bool plain = str_chr(path, ' ') < 0 && str_chr(path, '\'') < 0;
+    buf_printf(out, plain ? STR_FMT : "\"" STR_FMT "\"", STR_ARG(path));
+}
 
 /* What a shell runs us by: the plain name where that is found, else the path, so that the block works
  * before anything was installed. */
@@ -22,9 +29,31 @@ static void put_own_name(struct buf *out)
         }
     }
     ssize_t n = readlink("/proc/self/exe", path, sizeof path);
-    struct str own = n > 0 && n < (ssize_t)sizeof path ? str_n(path, (size_t)n) : STR("pointsman");
-    bool plain = str_chr(own, ' ') < 0 && str_chr(own, '\'') < 0;
-    buf_printf(out, plain ? STR_FMT : "\"" STR_FMT "\"", STR_ARG(own));
+    put_path(out, n > 0 && n < (ssize_t)sizeof path ? str_n(path, (size_t)n) : STR("pointsman"));
+}
+
+static void put_run(struct app *a, struct buf *out)
+{
+    put_own_name(out);
+    buf_puts(out, " run ");
+    if (a->options.socket_named) {
+        buf_puts(out, "--socket ");
+        put_path(out, str_c(a->options.socket));
+        buf_puts(out, " ");
+    }
+    buf_puts(out, "-- claude\n");
+}
+
+/* The key is the one that the first block puts there. */
+static void put_curl(const struct gateway *g, const char *base, struct buf *out)
+{
+    buf_printf(out, "curl %s/v1/chat/completions \\\n", base);
+    if (g->keys)
+        buf_puts(out, "  -H \"authorization: Bearer $OPENAI_API_KEY\" \\\n");
+    buf_printf(out,
+        "  -H 'content-type: application/json' \\\n"
+        "  -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'\n",
+        g->try_model[0] ? g->try_model : "MODEL");
 }
 
 static const char *const titles[] = {"OpenAI clients", "Anthropic clients", "an agent", "curl"};
@@ -39,19 +68,14 @@ void welcome_text(struct app *a, size_t n, struct buf *out)
     const struct gateway *g = &app_model(a)->gateway;
     const char *base = g->listen[0] ? g->listen : "http://127.0.0.1:4141";
     const char *key = g->keys ? "sk-pm-…" : "none";
-    const char *model = g->demo ? "demo/atlas" : "gpt-5-mini";
     if (n == 0)
         buf_printf(out, "export OPENAI_BASE_URL=%s/v1\nexport OPENAI_API_KEY=%s\n", base, key);
     else if (n == 1)
         buf_printf(out, "export ANTHROPIC_BASE_URL=%s\nexport ANTHROPIC_API_KEY=%s\n", base, key);
     else if (n == 2)
-        put_own_name(out), buf_puts(out, " run -- claude\n");
+        put_run(a, out);
     else
-        buf_printf(out,
-            "curl %s/v1/chat/completions \\\n"
-            "  -H 'content-type: application/json' \\\n"
-            "  -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'\n",
-            base, model);
+        put_curl(g, base, out);
 }
 
 /* One block; returns the line below it. */
@@ -110,13 +134,16 @@ void welcome_draw(struct app *a, struct rect r)
     const struct model *m = app_model(a);
     const struct gateway *g = &m->gateway;
     int need =
-        17 + g->demo + (g->warning[0] != 0) + (m->refused_count ? (int)m->refused_count + 1 : 0);
+        17 + g->demo + (g->keys ? 2 : 0) + (g->warning[0] != 0) + (m->refused_count ? (int)m->refused_count + 1 : 0);
     int gap = r.h >= need + 6, y = r.y + gap;
     ui_printf(y++, r.x + 2, r.w - 3, ROLE_TITLE,
         "No request yet. Point a client at %s:", g->listen[0] ? g->listen : "the gateway");
     if (g->demo)
         ui_put(y++, r.x + 2, r.w - 3, ROLE_WARN,
             "No provider key was found: models demo/… answer from a simulated provider.");
+    if (g->keys)
+        ui_put(y++, r.x + 2, r.w - 3, ROLE_WARN,
+            "Callers need a key: a on screen 5 makes one (pointsman key add bob).");
     if (g->warning[0])
         ui_put(y++, r.x + 2, r.w - 3, ROLE_WARN, g->warning);
     y = draw_refused(a, y, r);

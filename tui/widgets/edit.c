@@ -8,6 +8,13 @@ void edit_set(struct edit *e, const char *text)
 {
     str_copy(e->text, sizeof e->text, str_c(text));
     e->n = e->at = strlen(e->text);
+    e->offered = false;
+}
+
+void edit_offer(struct edit *e, const char *text)
+{
+    edit_set(e, text);
+    e->offered = e->n > 0;
 }
 
 static size_t before(const struct edit *e)
@@ -37,6 +44,8 @@ static void insert(struct edit *e, uint32_t cp)
 {
     char bytes[4];
     unsigned n = utf8_encode(cp, bytes);
+    if (e->offered)
+        edit_set(e, "");
     if (e->n + n > EDIT_MAX)
         return;
     memmove(e->text + e->at + n, e->text + e->at, e->n - e->at + 1);
@@ -55,7 +64,7 @@ static size_t word_before(const struct edit *e)
     return at;
 }
 
-bool edit_key(struct edit *e, int key)
+static bool edit_moved(struct edit *e, int key)
 {
     switch (key) {
     case KEY_N_LEFT:
@@ -90,11 +99,20 @@ bool edit_key(struct edit *e, int key)
         cut(e, word_before(e), e->at);
         return true;
     default:
-        if (key < ' ' || key >= 0x110000 || utf8_class((uint32_t)key) == UTF8_CONTROL)
-            return false;
-        insert(e, (uint32_t)key);
+        return false;
+    }
+}
+
+bool edit_key(struct edit *e, int key)
+{
+    if (edit_moved(e, key)) {
+        e->offered = false; /* taken up: from now on it is edited */
         return true;
     }
+    if (key < ' ' || key >= 0x110000 || utf8_class((uint32_t)key) == UTF8_CONTROL)
+        return false;
+    insert(e, (uint32_t)key);
+    return true;
 }
 
 void edit_draw(const struct edit *e, int y, int x, int width, enum role role, struct app *a)
