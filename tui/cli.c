@@ -84,6 +84,8 @@ const size_t cli_global_count = ARRAY_LEN(cli_globals), cli_option_count = ARRAY
 
 /* ---- looking things up ---- */
 
+enum { SUGGESTED_MOST = 4 };
+
 static const struct cli_option_row *find_in(const struct cli_option_row *list, size_t n, struct str name)
 {
     for (size_t i = 0; i < n; i++)
@@ -125,18 +127,33 @@ static bool is_group(struct str word)
     return false;
 }
 
-static const char *nearest_verb(const char *typed)
+/* The verb as it is typed alone, and of "route switch" the second word. */
+static unsigned verb_distance(struct str verb, struct str typed, struct str group)
 {
-    const char *best = NULL;
+    ptrdiff_t blank = str_chr(verb, ' ');
+    struct str of = blank > 0 ? str_first(verb, (size_t)blank) : STR_NULL;
+    struct str last = blank > 0 ? str_from(verb, (size_t)blank + 1) : verb;
+    if (group.n)
+        return str_eq(of, group) ? str_distance(last, typed, 3) : 4;
+    if (of.n && str_eq(last, typed))
+        return 1;
+    return MIN(str_distance(verb, typed, 3), of.n ? str_distance(of, typed, 3) : 4);
+}
+
+/* "did you mean "route switch"?" of all that are as near; "" when nothing is. */
+static void suggest(const char *typed, struct str group, char *out, size_t size)
+{
     unsigned least = 4;
-    for (size_t i = 0; i < cli_command_count; i++) {
-        unsigned d = str_distance(str_c(typed), str_c(cli_commands[i].verb), 3);
-        if (d < least) {
-            least = d;
-            best = cli_commands[i].verb;
-        }
-    }
-    return best;
+    size_t n = 0, named = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < cli_command_count; i++)
+        least = MIN(least, verb_distance(str_c(cli_commands[i].verb), str_c(typed), group));
+    for (size_t i = 0; least < 4 && i < cli_command_count && named < SUGGESTED_MOST; i++)
+        if (verb_distance(str_c(cli_commands[i].verb), str_c(typed), group) == least && n < size)
+            n += (size_t)snprintf(out + n, size - n, "%s\"%s\"", named++ ? " or " : " Did you mean ",
+                cli_commands[i].verb);
+    if (named && n < size)
+        snprintf(out + n, size - n, "?");
 }
 
 /* ---- parsing ---- */
@@ -201,15 +218,19 @@ static int take_verb(struct cli *c, struct err *e)
 {
     const char *first = c->words[0], *second = c->word_count > 1 ? c->words[1] : NULL;
     c->command = find_command(first, second);
-    if (!c->command && is_group(str_c(first)))
+    char near[200];
+    if (!c->command && c->wants_help && is_group(str_c(first)) && !second)
+        return 0;
+    if (!c->command && is_group(str_c(first))) {
+        suggest(second ? second : "", str_c(first), near, sizeof near);
         return err_set(e, ERR_UNKNOWN,
-            second ? "%s has no verb \"%s\"; see: pointsman help %s"
-                   : "%s needs a verb%.0s; see: pointsman help %s",
-            first, second ? second : "", first);
+            second ? "%s has no verb \"%s\"; see: pointsman help %s.%s"
+                   : "%s needs a verb%.0s; see: pointsman help %s%.0s",
+            first, second ? second : "", first, near);
+    }
     if (!c->command) {
-        const char *near = nearest_verb(first);
-        return err_set(e, ERR_UNKNOWN, "no verb \"%s\"%s%s%s; see: pointsman help", first,
-            near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+        suggest(first, STR_NULL, near, sizeof near);
+        return err_set(e, ERR_UNKNOWN, "no verb \"%s\"; see: pointsman help.%s", first, near);
     }
     size_t drop = strchr(c->command->verb, ' ') ? 2 : 1;
     c->word_count -= drop;
@@ -225,11 +246,13 @@ static int check_verb(const struct cli *c, struct err *e)
             return err_set(e, ERR_UNKNOWN, "%s has no option --%s", m->verb, c->options[i].name);
     if (c->child && strcmp(m->verb, "run") != 0)
         return err_set(e, ERR_RANGE, "%s takes nothing after --", m->verb);
+    if (!strcmp(m->verb, "run") && (!c->child || !c->child[0]) && !c->word_count)
+        return err_set(e, ERR_MISSING, "usage: pointsman run [OPTIONS] %s", m->arguments);
     if ((int)c->word_count < m->least)
         return err_set(e, ERR_MISSING, "usage: pointsman %s %s", m->verb, m->arguments);
     if (m->most >= 0 && (int)c->word_count > m->most)
-        return err_set(e, ERR_RANGE, "\"%s\" is one argument too many; usage: pointsman %s %s",
-            c->words[m->most], m->verb, m->arguments);
+        return err_set(e, ERR_RANGE, "\"%s\" is one argument too many; usage: pointsman %s%s%s",
+            c->words[m->most], m->verb, m->arguments[0] ? " " : "", m->arguments);
     return 0;
 }
 
@@ -344,7 +367,9 @@ int cli_help(struct cli *c)
     else if (cli_option(c, "bash"))
         cli_write_completion(&out);
     else if (first && !one && !help_of_group(str_c(first), &out)) {
-        cli_complain("no verb \"%s\"", first);
+        char near[200];
+        suggest(first, STR_NULL, near, sizeof near);
+        cli_complain("no verb \"%s\"; see: pointsman help.%s", first, near);
         status = CLI_USAGE;
     } else if (one || !first) {
         cli_write_help(one, &out);
@@ -382,7 +407,8 @@ int cli_main(int argc, char **argv, const struct cli_hooks *hooks)
     if (c.wants_help) {
         struct buf out;
         buf_init(&out, 1 << 16);
-        cli_write_help(c.command, &out);
+        if (c.command || !c.word_count || !help_of_group(str_c(c.words[0]), &out))
+            cli_write_help(c.command, &out);
         fputs(buf_c(&out), stdout);
         buf_fini(&out);
         return CLI_DONE;

@@ -55,13 +55,7 @@ static void put_error(const struct cli *c, const char *code, const char *text)
     if (!c->json)
         return;
     buf_init(&out, 1 << 16);
-    struct json_writer w = json_writer(&out);
-    json_object_begin(&w, NULL);
-    json_object_begin(&w, "error");
-    json_put_c(&w, "code", code);
-    json_put_c(&w, "message", text);
-    json_object_end(&w);
-    json_object_end(&w);
+    json_write_error(&out, code, text);
     cli_put_json(buf_str(&out));
     buf_fini(&out);
 }

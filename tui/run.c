@@ -366,10 +366,6 @@ int cli_run(struct cli *c)
 {
     struct run r = {.cli = c};
     struct run_setup setup = {0};
-    if (!c->child || !c->child[0]) {
-        fputs("usage: pointsman run [--name N] [--model M] [--budget 5] -- CMD ARG...\n", stderr);
-        return CLI_USAGE;
-    }
     if (cli_option(c, "print"))
         return print_setup(c);
     buf_init(&r.stream, 1 << 20);

@@ -199,13 +199,7 @@ static void on_refused(void *ctx, struct str peer, int status, const char *reaso
 static void write_error(void *ctx, struct str path, int status, const char *reason, struct buf *out)
 {
     (void)ctx, (void)path, (void)status;
-    struct json_writer w = json_writer(out);
-    json_object_begin(&w, NULL);
-    json_object_begin(&w, "error");
-    json_put_c(&w, "code", "bad_request");
-    json_put_c(&w, "message", reason);
-    json_object_end(&w);
-    json_object_end(&w);
+    json_write_error(out, "bad_request", reason);
 }
 
 /* ---- the clockwork ---- */

@@ -262,13 +262,7 @@ void call_error(struct call *c, int status, const char *code, const char *fmt, .
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     buf_reset(&c->out);
-    struct json_writer w = json_writer(&c->out);
-    json_object_begin(&w, NULL);
-    json_object_begin(&w, "error");
-    json_put_c(&w, "code", code);
-    json_put_c(&w, "message", text);
-    json_object_end(&w);
-    json_object_end(&w);
+    json_write_error(&c->out, code, text);
     reply(c, status);
 }
 

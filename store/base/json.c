@@ -113,6 +113,22 @@ void json_put_bool(struct json_writer *w, const char *key, bool value)
     buf_puts(w->out, value ? "true" : "false");
 }
 
+void json_write_error(struct buf *out, const char *code, const char *message)
+{
+    char small[32];
+    size_t n = 0;
+    for (; code[n] && n < sizeof small - 1; n++)
+        small[n] = code[n] >= 'A' && code[n] <= 'Z' ? (char)(code[n] - 'A' + 'a') : code[n];
+    small[n] = '\0';
+    struct json_writer w = json_writer(out);
+    json_object_begin(&w, NULL);
+    json_object_begin(&w, "error");
+    json_put_c(&w, "code", small);
+    json_put_c(&w, "message", message);
+    json_object_end(&w);
+    json_object_end(&w);
+}
+
 void json_put_null(struct json_writer *w, const char *key)
 {
     value_begin(w, key);

@@ -37,6 +37,9 @@ void json_put_c(struct json_writer *w, const char *key, const char *value);
 void json_put_int(struct json_writer *w, const char *key, int64_t value);
 void json_put_double(struct json_writer *w, const char *key, double value);
 void json_put_bool(struct json_writer *w, const char *key, bool value);
+/* {"error":{"code":"not_found","message":"…"}}: what the admin API and `--json` answer to what went
+ * wrong; a code's capitals (err_name()) become small letters. */
+void json_write_error(struct buf *out, const char *code, const char *message);
 void json_put_null(struct json_writer *w, const char *key);
 void json_put_raw(struct json_writer *w, const char *key, struct str json); /* already JSON */
 void json_put_key(struct json_writer *w, struct str key); /* any text as key; a value must follow:

@@ -74,7 +74,11 @@ static void mistakes_name_the_nearest(void **state)
         const char *line, *says;
         int rc;
     } rows[] = {
-        {"pointsman statsu", "did you mean \"status\"", -ERR_UNKNOWN},
+        {"pointsman statsu", "Did you mean \"status\"?", -ERR_UNKNOWN},
+        {"pointsman switch fast lab/m", "Did you mean \"route switch\"?", -ERR_UNKNOWN},
+        {"pointsman apply", "Did you mean \"profile apply\" or \"config apply\"?", -ERR_UNKNOWN},
+        {"pointsman route lst", "Did you mean \"route list\"?", -ERR_UNKNOWN},
+        {"pointsman run", "usage: pointsman run [OPTIONS] -- CMD", -ERR_MISSING},
         {"pointsman route", "route needs a verb", -ERR_UNKNOWN},
         {"pointsman route frob", "route has no verb \"frob\"", -ERR_UNKNOWN},
         {"pointsman ps --since 2h", "ps has no option --since", -ERR_UNKNOWN},

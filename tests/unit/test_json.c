@@ -91,9 +91,21 @@ static void broken_documents_are_refused_with_their_offset(void **state)
     json_free(NULL);
 }
 
+static void an_error_has_one_form(void **state)
+{
+    struct buf out;
+    (void)state;
+    buf_init(&out, 1000);
+    json_write_error(&out, "NOT_FOUND", "no route \"fast\"");
+    assert_string_equal(buf_c(&out),
+        "{\"error\":{\"code\":\"not_found\",\"message\":\"no route \\\"fast\\\"\"}}");
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_error_has_one_form),
         cmocka_unit_test(the_writer_puts_commas_and_quotes_where_they_belong),
         cmocka_unit_test(nesting_past_the_writers_depth_is_an_error_of_the_buffer),
         cmocka_unit_test(trees_give_values_or_the_default),
