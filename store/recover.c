@@ -2,8 +2,8 @@
  *
  * Spools first, then the tables of running exchanges: a slot whose end record made it into the
  * spool finds its id stored. What is still running became `interrupted`. It is charged what was
- * measured; else, when the request had gone upstream, input plus output seen at its own prices:
- * never zero silently. */
+ * measured; else, when the request had gone upstream, input plus output seen at its own prices, and
+ * what attempts before had cost: never zero silently. */
 #include "store/store_internal.h"
 
 struct recovering {
@@ -58,8 +58,8 @@ static void settle_interrupted(const struct slot *x, struct record *r)
 {
     bool measured = x->usage_source == USAGE_MEASURED || x->usage_source == USAGE_PROVIDER;
     if (!x->body_sent) {
-        r->cost_nano = 0;
-        r->cost_source = COST_NONE;
+        r->cost_nano = x->earlier_nano;
+        r->cost_source = x->earlier_nano ? COST_ESTIMATED : COST_NONE;
         r->usage_source = USAGE_NONE;
         return;
     }
@@ -73,7 +73,7 @@ static void settle_interrupted(const struct slot *x, struct record *r)
     int64_t output = MAX(x->output_tokens, measured ? 0 : (x->content_bytes + 3) / 4);
     r->input_tokens = input;
     r->output_tokens = output;
-    r->cost_nano = MAX(charge(x, input, output), x->cost_nano);
+    r->cost_nano = MAX(charge(x, input, output) + x->earlier_nano, x->cost_nano);
     r->cost_source = r->cost_nano > 0 ? COST_ESTIMATED : COST_NONE;
 }
 

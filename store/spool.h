@@ -39,7 +39,8 @@ struct slot {
     int64_t input_tokens, cached_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens;
     int64_t reasoning_tokens;
     int64_t usage_source;      /* of the tokens above: measured so far, or estimated */
-    int64_t reserve_nano, cost_nano; /* cost so far by the prices below */
+    int64_t reserve_nano, cost_nano; /* cost so far by the prices below, with … */
+    int64_t earlier_nano;      /* … what attempts before the running one were charged */
     int64_t rate_input, rate_output, rate_cached; /* femto-USD per token, for recovery */
     int64_t tokens_per_second, max_gap_us, client_uid, tool_calls, worker, index;
 };

@@ -49,7 +49,8 @@ static void check_past(struct account *a, int w, int64_t nano, uint32_t epoch, s
         .retry_after_ms = nano > b->limit ? -1 : SOON_MS});
 }
 
-static void check_money(const struct account_set *s, struct account *a, int64_t nano,
+/* `own` is what the request itself holds already, of a running one with its epochs. */
+static void check_money(const struct account_set *s, struct account *a, int64_t nano, int64_t own,
     const uint32_t *epoch, struct refusal *worst)
 {
     for (int w = 0; w < WINDOW_COUNT; w++) {
@@ -66,7 +67,7 @@ static void check_money(const struct account_set *s, struct account *a, int64_t 
         int64_t wait = s->span[w].end == INT64_MAX ? -1 : s->span[w].end - s->wall_ms;
         if (nano > limit)
             wait = -1;
-        else if ((__int128)b->spent + nano <= limit)
+        else if ((__int128)b->spent + own + nano <= limit)
             wait = SOON_MS;
         refuse(worst, a, (struct refusal){.kind = REFUSED_BUDGET, .window = (enum window)w,
             .limit = limit, .used = account_add(b->spent, b->reserved), .asked = nano,
@@ -78,7 +79,7 @@ static void check_money(const struct account_set *s, struct account *a, int64_t 
     else if (a->has_credit && (__int128)a->credit - a->credit_reserved < nano)
         refuse(worst, a, (struct refusal){.kind = REFUSED_CREDIT, .limit = a->credit,
             .used = a->credit_reserved, .asked = nano,
-            .retry_after_ms = a->credit >= nano ? SOON_MS : -1});
+            .retry_after_ms = (__int128)a->credit - own >= nano ? SOON_MS : -1});
 }
 
 /* What the last minute holds, and when enough of it has gone by for `asked` more. */
@@ -167,7 +168,7 @@ int account_reserve(struct account_set *s, struct reservation *r, struct account
     for (size_t i = 0; i < n; i++) {
         account_roll(s, accounts[i]);
         check_rates(s, accounts[i], tokens, &worst);
-        check_money(s, accounts[i], nano, NULL, &worst);
+        check_money(s, accounts[i], nano, 0, NULL, &worst);
     }
     if (!worst.name.p) {
         for (size_t i = 0; i < n; i++)
@@ -197,12 +198,13 @@ int account_top_up(struct account_set *s, struct reservation *r, int64_t nano, s
     nano = MIN(MAX(nano, 0), NANO_MAX - r->nano);
     pthread_mutex_lock(&s->lock);
     for (size_t i = 0; i < n; i++)
-        check_money(s, r->accounts[i], nano, r->epoch[i], &worst);
+        check_money(s, r->accounts[i], nano, r->nano, r->epoch[i], &worst);
     if (!worst.name.p) {
         for (size_t i = 0; i < n; i++)
             take_money(r->accounts[i], nano, r->epoch[i]);
         r->nano += nano;
     }
+    worst.running = true;
     pthread_mutex_unlock(&s->lock);
     if (worst.name.p && why)
         *why = worst;

@@ -52,6 +52,7 @@ struct refusal {
     enum window window;
     int64_t limit, used;         /* nano-USD, requests or tokens; used: reservations included */
     int64_t asked;               /* what this request wanted of it */
+    bool running;                /* it runs, and wanted that much more */
     int64_t retry_after_ms;      /* until it may pass again; -1 = never by itself */
 };
 /* For people: "key ci-bot: daily budget of $5.00 is used up ($4.98, this request may cost $0.04);

@@ -55,14 +55,15 @@ static void write_budget(const struct refusal *r, char *out, size_t size)
     show_wait(r->retry_after_ms, wait, sizeof wait);
     bool held = r->retry_after_ms >= 0 && r->retry_after_ms <= 1000;
     int n = snprintf(out, size,
-        "%s " STR_FMT ": %s %s: %s used or reserved, this request may cost %s", account_kind_name(r->account),
-        STR_ARG(str_first(r->name, 64)), window_budget_name(r->window), limit, used, asked);
+        "%s " STR_FMT ": %s %s: %s used or reserved, this %s %s", account_kind_name(r->account),
+        STR_ARG(str_first(r->name, 64)), window_budget_name(r->window), limit, used,
+        r->running ? "answer needs another" : "request may cost", asked);
     if (n < 0 || (size_t)n >= size)
         return;
     if (r->retry_after_ms >= 0)
         snprintf(out + n, size - (size_t)n, held ? "; try again %s" : "; it resets %s", wait);
     else
-        snprintf(out + n, size - (size_t)n, r->asked > r->limit
+        snprintf(out + n, size - (size_t)n, r->asked > r->limit && !r->running
             ? "; ask for fewer output tokens or have the budget raised"
             : "; ask its owner to raise it");
 }
@@ -79,8 +80,9 @@ static void write_credit(const struct refusal *r, char *out, size_t size)
     else
         snprintf(out, size,
             "%s " STR_FMT ": credit of %s (%s of it reserved by running requests) does not cover "
-            "this request, which may cost %s",
-            account_kind_name(r->account), STR_ARG(str_first(r->name, 64)), left, used, asked);
+            "%s %s",
+            account_kind_name(r->account), STR_ARG(str_first(r->name, 64)), left, used,
+            r->running ? "the rest of this answer, which may cost" : "this request, which may cost", asked);
 }
 
 static void write_rate(const struct refusal *r, char *out, size_t size)

@@ -523,11 +523,19 @@ static const struct {
     [UPSTREAM_INTERNAL] = {FAIL_NETWORK, 502, "upstream_error"},
 };
 
+/* There was no connection: nobody can have billed it. */
+static bool never_sent(enum upstream_end end)
+{
+    return end == UPSTREAM_REFUSED || end == UPSTREAM_DNS || end == UPSTREAM_TLS ||
+           end == UPSTREAM_CONNECT_TIMEOUT || end == UPSTREAM_FORBIDDEN;
+}
+
 static void done(void *ctx, const struct upstream_result *r)
 {
     struct exchange *x = ctx;
     x->call = NULL;
     x->connect_us = r->connect_us;
+    x->body_sent &= !never_sent(r->end);
     if (x->step != STEP_STREAM) { /* told to stop meanwhile */
         exchange_free_if_done(x);
         return;

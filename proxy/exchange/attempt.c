@@ -175,14 +175,24 @@ static bool note_attempt(struct exchange *x)
     str_copy(s->provider, sizeof s->provider, c->provider->name);
     str_copy(s->model, sizeof s->model, exchange_covered(x, c->model)); /* a client may have named it */
     s->attempts = x->attempt_count;
-    if (x->price) {
-        str_copy(s->price_key, sizeof s->price_key, str_c(x->price->key));
-        s->rate_input = MAX(x->price->base[TIER_DEFAULT].input, 0);
-        s->rate_output = MAX(x->price->base[TIER_DEFAULT].output, 0);
-        s->rate_cached = MAX(x->price->base[TIER_DEFAULT].cached, 0);
-    }
     slot_write_end(s);
     return true;
+}
+
+/* What a later life charges for it if this one ends now; the caller's own login is not charged. */
+static void note_prices(struct exchange *x)
+{
+    static const struct price_rates nothing;
+    bool free = !x->price || x->target->provider->client_login;
+    const struct price_rates *r = free ? &nothing : &x->price->base[TIER_DEFAULT];
+    struct slot *s = x->slot;
+    slot_write_begin(s);
+    str_copy(s->price_key, sizeof s->price_key, x->price ? str_c(x->price->key) : STR(""));
+    s->rate_input = MAX(r->input, 0);
+    s->rate_output = MAX(r->output, 0);
+    s->rate_cached = MAX(r->cached, 0);
+    s->reserve_nano = x->reserve_nano;
+    slot_write_end(s);
 }
 
 static void failed_to_start(struct exchange *x, enum failure_class failure, const char *reason)
@@ -217,15 +227,18 @@ static void send_now(struct exchange *x)
     const struct candidate *c = x->target;
     struct http_header headers[HEADERS_MAX];
     struct err e = {0};
-    char why[300];
+    struct bound_no why;
     if (!note_attempt(x))
         return;
-    if (!bound_target(x, why, sizeof why)) {
-        attempt_end(x, "refused", 0, why);
-        if (!attempt_again(x, FAIL_KEY, -1))
-            exchange_fail(x, 402, "budget_exceeded", why);
+    if (!bound_target(x, &why)) {
+        attempt_end(x, "refused", 0, why.text);
+        if (attempt_again(x, FAIL_KEY, -1))
+            return;
+        exchange_refuse(x, why.status, why.code, why.retry_ms, "%s", why.text);
+        exchange_run(x);
         return;
     }
+    note_prices(x);
     if (!pick_key(x)) {
         failed_to_start(x, FAIL_KEY, provider_is_locked(x->target->provider)
                 ? "no key of this provider opens; see pointsman provider sealed"
@@ -270,6 +283,8 @@ static void send_now(struct exchange *x)
     x->slot->phase = STATE_SENT;
     x->slot->body_sent = 1;
     slot_write_end(x->slot);
+    if (x->ep.wire == WIRE_RAW) /* no stream will tell what it is worth */
+        slot_update(x);
     arm_timers(x);
     exchange_enter(x, STEP_STREAM);
 }
@@ -375,6 +390,7 @@ static bool begin_after(struct exchange *x, int64_t delay_us)
 {
     struct attempt *last = &x->attempts[x->attempt_count - 1];
     x->retry_us += clock_mono_us() - last->started_us + delay_us;
+    settle_attempt(x);
     exchange_enter(x, STEP_SEND);
     buf_reset(&x->held);
     if (x->mode == ANSWER_EVENTS) {

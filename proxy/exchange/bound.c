@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-enum { TOP_UP_STEP_TOKENS = 512, BYTES_PER_TOKEN_LEAST = 3, TOOL_CALLS_USUAL_MOST = 16,
+enum { TOP_UP_STEP_TOKENS = 512, TOP_UP_LEAST_TOKENS = 32, BYTES_PER_TOKEN_LEAST = 3, TOOL_CALLS_USUAL_MOST = 16,
     IMAGES_USUAL_MOST = 4 };
 
 static bool has_no_output(enum wire wire)
@@ -143,32 +143,46 @@ enum step_result bound_first(struct exchange *x, struct account *const *accounts
     return STEP_WAIT;
 }
 
-/* A dearer target than the one reserved for needs the difference before it is asked. */
-bool bound_target(struct exchange *x, char *why, size_t size)
+static bool no(struct bound_no *why, int status, const char *code, const char *text)
+{
+    *why = (struct bound_no){.status = status, .code = code, .retry_ms = -1};
+    snprintf(why->text, sizeof why->text, "%s", text);
+    return false;
+}
+
+static bool no_money(struct exchange *x, struct refusal *r, struct bound_no *why)
+{
+    r->running = false; /* the request, not an answer that grows */
+    no(why, account_refusal_status(r), account_refusal_code(r), "");
+    why->retry_ms = r->retry_after_ms;
+    account_refusal_text(r, why->text, sizeof why->text);
+    event_say(EVENT_KIND_BUDGET_HIT, str_c(x->id), "%s", why->text);
+    return false;
+}
+
+/* A dearer target than the one reserved for needs the difference before it is asked; so does one that
+ * is asked after an attempt that had to be paid for. */
+bool bound_target(struct exchange *x, struct bound_no *why)
 {
     const struct candidate *c = x->target;
     struct refusal refusal;
     int64_t output = 0;
     x->price = price_of(x, c);
-    if (price_missing(x, c, x->price)) {
-        snprintf(why, size, "no price is known for this target");
-        return false;
-    }
+    if (price_missing(x, c, x->price))
+        return no(why, 403, "unknown_price", "no price is known for this target");
     if (!x->price || !x->reservation.active)
         return true;
     int64_t nano = bound_at(x, c, x->price, &output);
-    if (nano < 0 && any_budget(x, x->reservation.accounts, account_count(&x->reservation))) {
-        snprintf(why, size, "what this target may cost has no bound");
-        return false;
-    }
+    if (nano < 0 && any_budget(x, x->reservation.accounts, account_count(&x->reservation)))
+        return no(why, 400, "unbounded_cost", "what this target may cost has no bound");
+    nano = MAX(nano, (int64_t)0) > INT64_MAX - x->earlier_nano ? INT64_MAX
+                                                              : MAX(nano, (int64_t)0) + x->earlier_nano;
     x->reserve_output = MAX(x->reserve_output, output);
     if (nano <= x->reserve_nano)
         return true;
     if (account_top_up(x->worker->shared->accounts, &x->reservation, nano - x->reserve_nano,
-            &refusal) < 0) {
-        account_refusal_text(&refusal, why, size);
-        return false;
-    }
+            &refusal) < 0)
+        return no_money(x, &refusal, why);
     x->reserve_nano = nano;
     return true;
 }
@@ -179,6 +193,19 @@ static int64_t output_so_far(const struct exchange *x)
     return MAX(x->reader.usage.output, seen);
 }
 
+static bool top_up(struct exchange *x, int64_t tokens, struct refusal *why)
+{
+    int64_t nano = price_bound_tier(x->price, 0, tokens, price_tier_from(x->facts.service_tier));
+    if (account_top_up(x->worker->shared->accounts, &x->reservation, nano, why) < 0)
+        return false;
+    x->reserve_output += tokens;
+    x->reserve_nano += nano;
+    slot_write_begin(x->slot);
+    x->slot->reserve_nano = x->reserve_nano;
+    slot_write_end(x->slot);
+    return true;
+}
+
 bool bound_grow(struct exchange *x)
 {
     const struct config *config = x->snapshot->config;
@@ -186,17 +213,11 @@ bool bound_grow(struct exchange *x)
     struct refusal why;
     if (!x->reservation.active || !x->price || output_so_far(x) < x->reserve_output)
         return true;
+    int64_t passed = output_so_far(x) - x->reserve_output;
     int64_t step = MAX(config->reserve_output / 4, (int64_t)TOP_UP_STEP_TOKENS);
-    step = MAX(step, output_so_far(x) - x->reserve_output);
-    int64_t nano = price_bound_tier(x->price, 0, step, price_tier_from(x->facts.service_tier));
-    if (account_top_up(x->worker->shared->accounts, &x->reservation, nano, &why) == 0) {
-        x->reserve_output += step;
-        x->reserve_nano += nano;
-        slot_write_begin(x->slot);
-        x->slot->reserve_nano = x->reserve_nano;
-        slot_write_end(x->slot);
-        return true;
-    }
+    for (; step >= TOP_UP_LEAST_TOKENS; step /= 4) /* near the end of the money in small ones */
+        if (top_up(x, passed + step, &why))
+            return true;
     account_refusal_text(&why, text, sizeof text);
     if (config->top_up == TOP_UP_DEBT) {
         event_say(EVENT_KIND_BUDGET_HIT, str_c(x->id), "stream runs on as debt: %s", text);

@@ -237,7 +237,7 @@ void exchange_shutdown(struct exchange *x)
         x->outcome = OUTCOME_INTERRUPTED;
         str_copy(x->error_code, sizeof x->error_code, STR("interrupted"));
         str_copy(x->error_message, sizeof x->error_message, STR("the gateway was stopped"));
-        stream_abort(x, "interrupted", "the gateway was stopped");
+        stream_abort(x, 502, "interrupted", "the gateway was stopped");
         exchange_enter(x, STEP_SETTLE);
         step_settle(x);
     }

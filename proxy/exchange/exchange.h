@@ -114,12 +114,13 @@ struct exchange {
     struct upstream_call *call;
     struct str pieces[5];           /* of the body as sent */
     size_t piece_count;
-    bool body_sent;                 /* some attempt went upstream: never worth zero */
+    bool body_sent;                 /* the running attempt went upstream: never worth zero */
 
     /* what it may cost */
     struct reservation reservation;
     const struct price *price;
     int64_t reserve_nano, reserve_output;
+    int64_t earlier_nano;           /* charged for attempts before this one */
     struct raw_work raw_work;       /* what a raw path asks for, in units of price_units.def */
     struct slot *slot;
 
@@ -222,7 +223,7 @@ void stream_data(struct exchange *x, struct str bytes);
 void stream_done(struct exchange *x, const struct upstream_result *r);
 bool stream_begin(struct exchange *x, int64_t length);
 void stream_write(struct exchange *x, struct str bytes);
-void stream_abort(struct exchange *x, const char *code, const char *message);
+void stream_abort(struct exchange *x, int status, const char *code, const char *message);
 void stream_finish(struct exchange *x); /* the stream said that it is complete */
 
 /* rawwork.c: what a raw path asks for, read once; at most that many nano-USD (-1: unbounded); what an
@@ -235,13 +236,22 @@ bool raw_usage(const struct exchange *x, struct usage *u, enum usage_source *sou
 /* bound.c: what it may cost at most. */
 /* Of the first target, into reserve_nano; refuses what has no bound or no price (else STEP_WAIT). */
 enum step_result bound_first(struct exchange *x, struct account *const *accounts, size_t n);
-/* Reserves what the present target may cost above the first; false, saying why, if it can't. */
-bool bound_target(struct exchange *x, char *why, size_t size);
+/* Why a target may not be asked: as the client reads it. */
+struct bound_no {
+    char text[300];
+    int status;
+    const char *code;
+    int64_t retry_ms;
+};
+/* Reserves what the present target may cost beside what was spent before it; false: it can't be. */
+bool bound_target(struct exchange *x, struct bound_no *why);
 /* Reserves the next step of a stream that has outgrown its reserve; false: it was cut. */
 bool bound_grow(struct exchange *x);
 
 /* settle.c */
 void settle(struct exchange *x); /* idempotent: price, spool, budget, health */
+/* An attempt is given up for another one: what it may have cost stays charged. */
+void settle_attempt(struct exchange *x);
 void slot_update(struct exchange *x);
 /* A text of a client's or a provider's making, its secrets covered; a copy in the arena. */
 struct str exchange_covered(struct exchange *x, struct str text);

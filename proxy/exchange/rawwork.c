@@ -142,13 +142,14 @@ static bool has_units(const struct price *p)
 
 bool raw_usage(const struct exchange *x, struct usage *u, enum usage_source *source)
 {
-    if (x->ep.wire != WIRE_RAW || !x->price || !has_units(x->price) || x->outcome != OUTCOME_OK)
+    if (x->ep.wire != WIRE_RAW || !x->price || !has_units(x->price))
         return false;
     bool said = u->unit_milli[UNIT_second_in] > 0;
     put_units(&x->raw_work, USUAL_BYTES_A_SECOND, u);
     if (u->output > 0 && x->price->base[TIER_DEFAULT].image_out >= 0) /* not by the piece as well */
         u->unit_milli[UNIT_image_out] = u->unit_milli[UNIT_pixel_out] = 0;
+    bool cut = x->outcome != OUTCOME_OK;
     bool guessed = !said && x->raw_work.upload_bytes && x->price->unit[UNIT_second_in] > 0;
-    *source = guessed ? USAGE_ESTIMATED : USAGE_MEASURED;
+    *source = guessed || cut ? USAGE_ESTIMATED : USAGE_MEASURED;
     return true;
 }

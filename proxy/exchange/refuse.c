@@ -19,6 +19,7 @@ static void reply_error(struct exchange *x, int status, const char *code, const 
         .code = str_c(code),
         .message = str_c(message),
         .request_id = str_c(x->id),
+        .retry_after_ms = MAX(retry_ms, (int64_t)0), /* Google's clients read it there */
     };
     dialect_write_error(x->ep.dialect, &error, &body);
     struct http_header headers[8];
@@ -38,6 +39,8 @@ static void reply_error(struct exchange *x, int status, const char *code, const 
         headers[n++] = (struct http_header){STR("retry-after"), str_c(retry)};
         headers[n++] = (struct http_header){STR("retry-after-ms"), str_c(retry_more)};
     }
+    if (status == 429 && retry_ms < 0) /* the SDKs of OpenAI and Anthropic try again without it */
+        headers[n++] = (struct http_header){STR("x-should-retry"), STR("false")};
     if (status == 405 && x->ep.allow)
         headers[n++] = (struct http_header){STR("allow"), str_c(x->ep.allow)};
     x->status = status;
@@ -78,7 +81,8 @@ enum step_result exchange_refuse(struct exchange *x, int status, const char *cod
 void exchange_fail(struct exchange *x, int status, const char *code, const char *message)
 {
     char safe[400];
-    if (x->target && x->attempt_count && x->outcome != OUTCOME_CANCELLED) /* whose failure it was */
+    bool theirs = x->outcome != OUTCOME_CANCELLED && x->outcome != OUTCOME_REFUSED;
+    if (x->target && x->attempt_count && theirs) /* whose failure it was */
         snprintf(safe, sizeof safe, STR_FMT ": %s", STR_ARG(str_first(x->target->provider->name, 64)),
             message);
     else
@@ -88,7 +92,7 @@ void exchange_fail(struct exchange *x, int status, const char *code, const char 
     if (x->outcome == OUTCOME_NONE)
         x->outcome = OUTCOME_UPSTREAM_ERROR;
     if (x->begun) {
-        stream_abort(x, code, safe);
+        stream_abort(x, status, code, safe);
     } else {
         x->status = status;
         settle(x);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 enum { WHY_MAX = 4096 }; /* of a record */
+enum { IMAGE_TOKENS_USUAL = 1056 }; /* a square one of medium quality */
 
 /* Output tokens of what passed: counted text by text once the reader has finished, by bytes before. */
 static int64_t seen_tokens(const struct exchange *x)
@@ -20,22 +21,40 @@ static int64_t seen_tokens(const struct exchange *x)
     return x->settled ? x->reader.content_tokens : tokens_of_bytes(x->reader.content_bytes);
 }
 
+/* The attempt that was last begun; NULL before the first. */
+static const struct attempt *last_attempt(const struct exchange *x)
+{
+    return x->attempt_count ? &x->attempts[x->attempt_count - 1] : NULL;
+}
+
+/* It said that it failed, and nothing else. */
+static bool refused_by_provider(const struct exchange *x)
+{
+    return x->mode == ANSWER_FAILED || (x->reader.saw_error && x->reader.content_bytes == 0);
+}
+
 /* May the provider have charged for this although it said no usage? Not where it refused. */
 static bool may_have_cost(const struct exchange *x)
 {
-    if (!x->body_sent || x->ep.wire == WIRE_RAW || x->ep.wire == WIRE_COUNT_TOKENS ||
-        x->ep.wire == WIRE_GEMINI_COUNT)
+    const struct attempt *a = last_attempt(x);
+    if (!x->body_sent || !a || refused_by_provider(x) || x->ep.wire == WIRE_COUNT_TOKENS ||
+        x->ep.wire == WIRE_GEMINI_COUNT || (x->ep.wire == WIRE_RAW && !x->price))
         return false;
-    return x->mode == ANSWER_EVENTS || x->mode == ANSWER_PIPED || x->outcome == OUTCOME_OK ||
-           x->outcome == OUTCOME_CANCELLED || x->outcome == OUTCOME_TIMEOUT ||
-           x->outcome == OUTCOME_INTERRUPTED;
+    if (x->mode == ANSWER_EVENTS || x->mode == ANSWER_PIPED)
+        return true;
+    if (x->mode == ANSWER_HELD && x->held.n) /* cut, or not to be read */
+        return true;
+    if (x->ep.wire == WIRE_RAW && !a->ended_us) /* it runs */
+        return true;
+    return strcmp(a->outcome, "timeout") == 0 || x->outcome == OUTCOME_OK ||
+           x->outcome == OUTCOME_CANCELLED || x->outcome == OUTCOME_INTERRUPTED;
 }
 
 /* The usage so far, as measured or (what the provider did not say) estimated. */
 static struct usage usage_now(const struct exchange *x, enum usage_source *source)
 {
     struct usage u = x->reader.usage;
-    if (raw_usage(x, &u, source))
+    if ((x->outcome == OUTCOME_OK || may_have_cost(x)) && raw_usage(x, &u, source))
         return u;
     if (u.have_usage) {
         bool whole = x->outcome == OUTCOME_OK || x->outcome == OUTCOME_NONE || x->reader.saw_finish;
@@ -54,7 +73,7 @@ static struct usage usage_now(const struct exchange *x, enum usage_source *sourc
     }
     *source = USAGE_ESTIMATED;
     u.input = x->facts.prompt_tokens;
-    u.output = seen_tokens(x);
+    u.output = seen_tokens(x) + x->raw_work.images * IMAGE_TOKENS_USUAL;
     return u;
 }
 
@@ -94,8 +113,12 @@ static struct charge charge_now(const struct exchange *x)
 {
     struct charge c = {.usage = usage_now(x, &c.usage_source)};
     c.tier = price_tier_from(str_c(x->reader.service_tier));
-    if (c.usage_source == USAGE_NONE)
+    c.usage.earlier_nano = x->earlier_nano;
+    if (c.usage_source == USAGE_NONE) {
+        c.cost_nano = c.list_nano = x->earlier_nano;
+        c.cost_source = x->earlier_nano ? COST_ESTIMATED : COST_NONE;
         return c;
+    }
     add_asked(x, &c.usage);
     const struct price *images = x->target
         ? price_of_images(x->snapshot->config->prices, x->target->provider->name, &c.usage) : NULL;
@@ -110,7 +133,7 @@ static struct charge charge_now(const struct exchange *x)
 /* What the account pays: a subscription's list price is shown, not charged. */
 static int64_t charged(const struct charge *c)
 {
-    return c->cost_source == COST_SUBSCRIPTION ? 0 : c->cost_nano;
+    return c->cost_source == COST_SUBSCRIPTION ? c->usage.earlier_nano : c->cost_nano;
 }
 
 static void write_usage(struct slot *s, const struct charge *c)
@@ -122,7 +145,22 @@ static void write_usage(struct slot *s, const struct charge *c)
     s->output_tokens = c->usage.output;
     s->reasoning_tokens = c->usage.reasoning;
     s->usage_source = c->usage_source;
-    s->cost_nano = c->cost_nano;
+    s->cost_nano = charged(c);
+}
+
+void settle_attempt(struct exchange *x)
+{
+    usage_finish(&x->reader);
+    struct charge c = charge_now(x);
+    x->earlier_nano = charged(&c);
+    usage_reader_init(&x->reader, x->wire, 0);
+    x->body_sent = false;
+    slot_write_begin(x->slot);
+    x->slot->body_sent = 0;
+    x->slot->earlier_nano = x->earlier_nano;
+    write_usage(x->slot, &(struct charge){.cost_nano = x->earlier_nano, .usage_source = USAGE_ESTIMATED,
+        .usage.input = x->facts.prompt_tokens});
+    slot_write_end(x->slot);
 }
 
 void slot_update(struct exchange *x)

@@ -37,10 +37,10 @@ void stream_write(struct exchange *x, struct str bytes)
 }
 
 /* An explicit error, then an end that no client can take for a whole answer. */
-void stream_abort(struct exchange *x, const char *code, const char *message)
+void stream_abort(struct exchange *x, int status, const char *code, const char *message)
 {
     struct buf event;
-    struct dialect_error error = {.status = 502, .code = str_c(code), .message = str_c(message),
+    struct dialect_error error = {.status = status, .code = str_c(code), .message = str_c(message),
         .request_id = str_c(x->id)};
     if (!x->begun)
         return;

@@ -29,6 +29,7 @@ static const struct {
     COUNT(image_cached)
     COUNT(citations)
     COUNT(extra_input)
+    COUNT(earlier_nano)
 #undef COUNT
 #define DRAWN(name) {"image_gen_" #name, offsetof(struct usage, drawn.name), false},
     DRAWN(input)

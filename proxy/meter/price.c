@@ -212,6 +212,11 @@ static struct amount amount_of_images(const struct price *p, const struct usage 
     return a;
 }
 
+static int64_t with_earlier(int64_t nano, const struct usage *u)
+{
+    return nano > INT64_MAX - u->earlier_nano ? INT64_MAX : nano + u->earlier_nano;
+}
+
 int64_t price_cost_all(const struct price *p, const struct price *images, const struct usage *u,
     enum price_tier tier)
 {
@@ -221,7 +226,7 @@ int64_t price_cost_all(const struct price *p, const struct price *images, const 
         a.fine = MIN(a.fine + drawn.fine, MOST);
         a.more |= drawn.more;
     }
-    return amount_nano(&a);
+    return with_earlier(amount_nano(&a), u);
 }
 
 const struct price *price_of_images(const struct price_list *l, struct str provider,
@@ -240,10 +245,11 @@ const struct price *price_of_images(const struct price_list *l, struct str provi
 int64_t price_charge(const struct price *p, const struct price *images, const struct usage *u,
     enum price_tier tier, int64_t *list, enum cost_source *source)
 {
-    bool guessed = drew(u) && (u->drawn.guessed || !images);
-    *list = p ? price_cost_all(p, images, u, tier) : 0;
-    *source = u->have_cost ? COST_PROVIDER : !p ? COST_NONE : guessed ? COST_ESTIMATED : COST_MEASURED;
-    return u->have_cost ? price_round_nano(u->provider_cost_femto) : *list;
+    bool guessed = (drew(u) && (u->drawn.guessed || !images)) || u->earlier_nano > 0;
+    *list = p ? price_cost_all(p, images, u, tier) : u->earlier_nano;
+    *source = u->have_cost ? COST_PROVIDER : *list && guessed ? COST_ESTIMATED
+            : p ? COST_MEASURED : COST_NONE;
+    return u->have_cost ? with_earlier(price_round_nano(u->provider_cost_femto), u) : *list;
 }
 
 static int64_t dearest_input(const struct price_rates *r)

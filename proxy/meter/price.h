@@ -92,7 +92,8 @@ int price_parse_rate(struct str text, int64_t per, int64_t *femto, bool *rounded
 
 /* nano-USD for a use, by the list; images that a tool made beside it left out. */
 int64_t price_cost(const struct price *p, const struct usage *u, enum price_tier tier);
-/* The same with these, at the price of their own model (NULL: at the answer's own rates). */
+/* The same with these, at the price of their own model (NULL: at the answer's own rates), and with what
+ * attempts before it were charged. */
 int64_t price_cost_all(const struct price *p, const struct price *images, const struct usage *u,
     enum price_tier tier);
 /* The price of the model that drew; its name without what it ends with ("gpt-image-2-codex"), where
@@ -102,7 +103,7 @@ const struct price *price_of_images(const struct price_list *l, struct str provi
 /* What is charged: the provider's own figure where it stated a believable one, else the list's. p
  * and images may be NULL. *list gets the list price (0 without one), *source where the charge comes from:
  * PROVIDER, MEASURED or NONE (the caller knows when the usage itself was estimated), ESTIMATED where
- * images were guessed or have no price of their own. */
+ * images were guessed or have no price of their own, and where attempts before it were charged. */
 int64_t price_charge(const struct price *p, const struct price *images, const struct usage *u,
     enum price_tier tier, int64_t *list, enum cost_source *source);
 /* "flex", "priority", "fast", "batch", "ON_DEMAND_PRIORITY"… as answers say it. */

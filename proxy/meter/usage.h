@@ -49,6 +49,7 @@ struct usage {
     int64_t requests;       /* billed as so many (search units of a rerank); 0 and 1 mean one */
     int64_t unit_milli[UNIT_COUNT]; /* seconds, pages … in thousandths; not part of the tokens */
     struct usage_drawn drawn;
+    int64_t earlier_nano;   /* charged for attempts that were given up before this answer */
     int64_t provider_cost_femto; /* the provider's own figure in 1e-15 USD; valid when have_cost */
     bool served[FACTOR_COUNT]; /* where and how: some bill it with a factor */
     bool output_split;      /* the output's parts were stated */

@@ -601,6 +601,142 @@ static void what_is_reset_before_does_not_run_out(void **state)
     assert_int_equal(account_runs_out(&v, now), -1);
 }
 
+static void a_refusal_knows_when_waiting_helps(void **state)
+{
+    (void)state;
+    struct account_set *s = account_set_new(STR("UTC"));
+    struct account *a = account_with(s, WINDOW_DAY, 100);
+    struct reservation r, more;
+    struct refusal why;
+    assert_int_equal(reserve(s, a, &r, 1, noon, &why), 0);
+    account_settle(s, &r, 1, 0);
+    assert_int_equal(reserve(s, a, &r, 100, noon, &why), -ERR_LIMIT); /* all of a new day */
+    assert_int_equal(why.retry_after_ms, 12 * 3600000);
+    assert_int_equal(reserve(s, a, &r, 101, noon, &why), -ERR_LIMIT); /* more than any day has */
+    assert_int_equal(why.retry_after_ms, -1);
+    assert_int_equal(reserve(s, a, &r, 60, noon, &why), 0);
+    assert_false(why.running);
+    assert_int_equal(reserve(s, a, &more, 50, noon, &why), -ERR_LIMIT); /* others give back soon */
+    assert_int_equal(why.retry_after_ms, 1000);
+    assert_int_equal(account_top_up(s, &r, 40, &why), -ERR_LIMIT); /* what it holds itself does not come back */
+    assert_int_equal(why.retry_after_ms, 12 * 3600000);
+    assert_true(why.running);
+    account_set_free(s);
+}
+
+static void nothing_pays_back(void **state)
+{
+    (void)state;
+    struct account_set *s = account_set_new(STR("UTC"));
+    struct account *a = account_with(s, WINDOW_DAY, 100);
+    struct reservation r;
+    struct refusal why;
+    struct account_view v;
+    assert_int_equal(reserve(s, a, &r, 50, noon, &why), 0);
+    account_settle(s, &r, -40, -3);
+    account_view(s, a, noon, &v);
+    assert_int_equal(v.window[WINDOW_DAY].spent, 0);
+    assert_int_equal(v.window[WINDOW_DAY].reserved, 0);
+    account_set_limits(s, a, &(struct budget_limit){WINDOW_DAY, -7}, 1, -1, -1, -1); /* nothing, not: no limit */
+    assert_int_equal(reserve(s, a, &r, 1, noon, &why), -ERR_LIMIT);
+    assert_int_equal(why.limit, 0);
+    account_set_free(s);
+}
+
+static void credit_is_taken_only_where_it_is_free(void **state)
+{
+    (void)state;
+    struct account_set *s = account_set_new(STR("UTC"));
+    struct account *a = account_get(s, ACCOUNT_KEY, STR("bob"));
+    struct reservation r;
+    struct refusal why;
+    account_set_credit(s, a, 100);
+    assert_int_equal(reserve(s, a, &r, 70, noon, &why), 0);
+    assert_false(account_take_credit(s, a, 31));
+    assert_true(account_take_credit(s, a, 30));
+    assert_int_equal(account_top_up(s, &r, 1, &why), -ERR_LIMIT);
+    assert_int_equal(why.kind, REFUSED_CREDIT);
+    account_settle(s, &r, 71, 0);
+    assert_int_equal(reserve(s, a, &r, 0, noon, &why), -ERR_LIMIT); /* one nano-dollar of debt */
+    assert_int_equal(why.kind, REFUSED_DEBT);
+    assert_int_equal(why.used, 1);
+    account_set_free(s);
+}
+
+static void what_is_put_right_falls_into_its_own_windows(void **state)
+{
+    (void)state;
+    struct account_set *s = account_set_new(STR("UTC"));
+    struct account *a = account_get(s, ACCOUNT_KEY, STR("k"));
+    struct budget_limit limits[] = {{WINDOW_DAY, 1000}, {WINDOW_TOTAL, 1000}};
+    struct account_view v;
+    account_set_limits(s, a, limits, 2, 0, 0, 0);
+    account_adjust(s, a, noon, noon - 13 * 3600000, 70); /* of a request of yesterday */
+    account_adjust(s, a, noon, noon - 3600000, 5);
+    account_view(s, a, noon, &v);
+    assert_int_equal(v.window[WINDOW_DAY].spent, 5);
+    assert_int_equal(v.window[WINDOW_TOTAL].spent, 75);
+    account_adjust(s, a, noon, noon, -90); /* never below nothing */
+    account_view(s, a, noon, &v);
+    assert_int_equal(v.window[WINDOW_DAY].spent, 0);
+    assert_int_equal(v.window[WINDOW_TOTAL].spent, 0);
+    account_set_free(s);
+}
+
+/* Of one request alone: the window that ends while it runs is kept for it. */
+static void one_stream_keeps_its_own_window(void **state)
+{
+    (void)state;
+    struct account_set *s = account_set_new(STR("UTC"));
+    struct account *a = account_with(s, WINDOW_MINUTE, 1000);
+    struct reservation r;
+    struct refusal why;
+    assert_int_equal(reserve(s, a, &r, 900, 30000, &why), 0);
+    account_tightest_ppm(s, a, 90000); /* somebody looks, in the next minute */
+    assert_int_equal(account_top_up(s, &r, 101, &why), -ERR_LIMIT);
+    assert_int_equal(account_top_up(s, &r, 100, &why), 0);
+    account_settle(s, &r, 1000, 0);
+    account_set_free(s);
+}
+
+static void a_new_time_zone_wakes_no_old_window(void **state)
+{
+    (void)state;
+    struct account_set *s = account_set_new(STR("UTC"));
+    struct account *idle = account_with(s, WINDOW_DAY, 100), *busy = account_get(s, ACCOUNT_TEAM, STR("t"));
+    struct reservation r;
+    struct refusal why;
+    struct account_view v;
+    assert_int_equal(reserve(s, idle, &r, 100, noon - 3 * (int64_t)86400000, &why), 0);
+    account_settle(s, &r, 100, 0); /* three days ago */
+    assert_int_equal(reserve(s, busy, &r, 1, noon, &why), 0);
+    account_settle(s, &r, 1, 0);
+    account_set_timezone(s, STR("Europe/Berlin"));
+    account_view(s, idle, noon, &v);
+    assert_int_equal(v.window[WINDOW_DAY].spent, 0);
+    account_set_free(s);
+}
+
+static void a_view_counts_the_raise_and_ten_minutes(void **state)
+{
+    (void)state;
+    struct account_set *s = account_set_new(STR("UTC"));
+    struct account *a = account_get(s, ACCOUNT_KEY, STR("k"));
+    struct budget_limit limit = {.window = WINDOW_DAY, .limit_nano = 100, .raise_nano = 50, .raised_ms = noon};
+    struct reservation r;
+    struct refusal why;
+    struct account_view v;
+    account_set_limits(s, a, &limit, 1, 0, 0, 0);
+    assert_int_equal(reserve(s, a, &r, 120, noon, &why), 0);
+    account_settle(s, &r, 170, 0);
+    account_view(s, a, noon + 9 * 60000, &v);
+    assert_int_equal(v.debt_nano, 20); /* above the raised limit */
+    assert_int_equal(v.rate_nano_per_hour, 170 * 6);
+    account_view(s, a, noon + 10 * 60000, &v);
+    assert_int_equal(v.rate_nano_per_hour, 0);
+    account_set_free(s);
+}
+
 static void refusals_read_well(void **state)
 {
     (void)state;
@@ -665,6 +801,10 @@ static void refusals_read_well(void **state)
             "key a: credit of $1.00 ($0.00 of it reserved by running requests) does not cover this "
             "request, which may cost $2.00",
             "insufficient_credit", 402},
+        {{.kind = REFUSED_BUDGET, .name = {"a", 1}, .window = WINDOW_WEEK, .limit = USD, .used = USD, .asked = 2 * USD,
+             .running = true, .retry_after_ms = -1},
+            "key a: weekly budget $1.00: $1.00 used or reserved, this answer needs another $2.00; ask its owner to raise it",
+            "budget_exceeded", 402},
         {{.kind = REFUSED_DEBT, .name = {"a", 1}, .used = 250000000, .retry_after_ms = -1},
             "key a: is $0.25 in debt; ask its owner to grant more", "insufficient_credit", 402},
         {{.kind = REFUSED_PAUSED, .name = {"a", 1}}, "key a: is paused; ask its owner",
@@ -702,6 +842,13 @@ int main(void)
         cmocka_unit_test(balances_are_rebuilt),
         cmocka_unit_test(the_longest_refusal_is_told),
         cmocka_unit_test(what_is_reset_before_does_not_run_out),
+        cmocka_unit_test(a_refusal_knows_when_waiting_helps),
+        cmocka_unit_test(nothing_pays_back),
+        cmocka_unit_test(credit_is_taken_only_where_it_is_free),
+        cmocka_unit_test(what_is_put_right_falls_into_its_own_windows),
+        cmocka_unit_test(one_stream_keeps_its_own_window),
+        cmocka_unit_test(a_new_time_zone_wakes_no_old_window),
+        cmocka_unit_test(a_view_counts_the_raise_and_ten_minutes),
         cmocka_unit_test(refusals_read_well),
     };
     return cmocka_run_group_tests_name("account", tests, NULL, NULL);

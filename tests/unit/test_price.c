@@ -83,7 +83,8 @@ static void what_was_billed_is_kept_and_priced_again(void **state)
     const struct usage uses[] = {{.input = 100, .output = 10},
         {.input = 1000, .cached = 300, .output = 77, .searches = 2, .image_in = 258, .extra_input = 40},
         {.input = 7, .output = 1290, .image_out = 1290, .served[FACTOR_us] = true, .requests = 3},
-        {.input = 5, .output = 5, .served[FACTOR_fast] = true, .unit_milli[UNIT_second_in] = 61234}};
+        {.input = 5, .output = 5, .served[FACTOR_fast] = true, .unit_milli[UNIT_second_in] = 61234},
+        {.input = 9, .output = 9, .earlier_nano = 12345}};
     struct priced x;
     read_price(&x, "m", price);
     for (size_t i = 0; i < ARRAY_LEN(uses) * TIER_COUNT; i++) {
@@ -195,6 +196,8 @@ static void remainders_are_kept_to_the_end(void **state)
     read_price(&x, "m", "in 0.000000001 out 0 request 0.0000000005 us 0.1 fast 0.1");
     u.input = 1; /* half a nano and a hundredth of a femto */
     assert_int_equal(price_cost(&x.p, &u, TIER_DEFAULT), 1);
+    read_price(&x, "m", "in 0.000000001 out 0 request 0.0000000005 us 0.000001 fast 0.000001");
+    assert_int_equal(price_cost(&x.p, &u, TIER_DEFAULT), 1); /* and less than what is kept of a femto */
     u.input = 0;
     read_price(&x, "m", "in 0 out 0 request 0.000000003; ");
     x.p.discount_ppm = 500000;
