@@ -113,6 +113,7 @@ static void point_add(struct store_point *p, const struct store_sum *before,
     MORE(unpriced_requests)
     MORE(estimated_requests)
     MORE(provider_requests)
+    MORE(unseen_requests)
 #undef MORE
 }
 

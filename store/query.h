@@ -115,7 +115,7 @@ struct store_point {
     int64_t requests, errors, input_tokens, cached_tokens, output_tokens, ttft_p95_us;
     int64_t generation_us, generated_tokens; /* their ratio is tokens per second */
     int64_t cost_nano, measured_nano, provider_nano, provider_list_nano, estimated_nano;
-    int64_t unpriced_requests, estimated_requests, provider_requests;
+    int64_t unpriced_requests, estimated_requests, provider_requests, unseen_requests;
 };
 
 struct store_session {

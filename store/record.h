@@ -36,7 +36,8 @@ enum record_feature {
     RECORD_TOOLS = 2,    /* it offered tools */
     RECORD_IMAGES = 4,
     RECORD_JSON_SCHEMA = 8,
-    RECORD_FORCED = 16   /* its route was named by x-pointsman-route */
+    RECORD_FORCED = 16,  /* its route was named by x-pointsman-route */
+    RECORD_UNSEEN = 32   /* it used what is billed and no answer states: storage, containers, code by the hour */
 };
 
 enum usage_source {

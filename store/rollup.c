@@ -117,6 +117,7 @@ static void add_record(struct cell *c, const struct record *x, int sign)
     s->streams += x->stream ? sign : 0;
     add_outcome(s, x, sign);
     add_money(s, x, sign);
+    s->unseen_requests += x->features & RECORD_UNSEEN ? sign : 0;
     s->input_tokens += x->input_tokens * sign;
     s->cached_tokens += x->cached_tokens * sign;
     s->cache_write_tokens += x->cache_write_tokens * sign;

@@ -39,7 +39,7 @@ unsigned rollup_pieces(int64_t from_ms, int64_t to_ms, int64_t minutes_from_ms,
     " refused, interrupted, limited, server_errors, input_tokens, cached_tokens,"                  \
     " cache_write_tokens, output_tokens, reasoning_tokens, generation_us, generated_tokens,"       \
     " cost_nano, measured_nano, provider_nano, estimated_nano, subscription_nano,"                 \
-    " unpriced_requests, estimated_requests, provider_requests, provider_list_nano"
+    " unpriced_requests, estimated_requests, provider_requests, provider_list_nano, unseen_requests"
 void rollup_read(struct db *db, struct db_stmt *s, int column, struct store_sum *sum);
 
 #endif

@@ -54,7 +54,8 @@ static void put_exact(int64_t nano)
 static void print_csv(const char *by, const struct json *rows)
 {
     printf("%s,requests,input_tokens,cached_tokens,output_tokens,cost_usd,measured_usd,provider_usd,"
-           "provider_list_usd,estimated_usd,estimated_requests,unpriced_requests\n", by);
+           "provider_list_usd,estimated_usd,estimated_requests,unpriced_requests,"
+           "unseen_requests\n", by);
     for (const struct json *r = json_first(rows); r; r = json_following(r)) {
         put_csv(json_string(r, "name", ""));
         printf(",%lld,%lld,%lld,%lld,", (long long)json_int(r, "requests", 0),
@@ -69,8 +70,8 @@ static void print_csv(const char *by, const struct json *rows)
         put_exact(json_int(r, "provider_list_nano", 0));
         putchar(',');
         put_exact(json_int(r, "estimated_nano", 0));
-        printf(",%lld,%lld\n", (long long)json_int(r, "estimated_requests", 0),
-            (long long)json_int(r, "unpriced_requests", 0));
+        printf(",%lld,%lld,%lld\n", (long long)json_int(r, "estimated_requests", 0),
+            (long long)json_int(r, "unpriced_requests", 0), (long long)json_int(r, "unseen_requests", 0));
     }
 }
 
@@ -97,6 +98,15 @@ static void print_cost(const struct cli *c, const char *by, const struct json *j
     if (json_int(j, "unpriced_requests", 0))
         cli_say(c, "%lld requests have no known price: see pointsman prices list",
             (long long)json_int(j, "unpriced_requests", 0));
+}
+
+/* A line of its own also where it is 0: it is part of what a bill is laid beside. */
+static void say_unseen(const struct cli *c, int64_t requests)
+{
+    if (!c->quiet)
+        cli_say(c, "not seen by a gateway: storage (files, vector stores, cached contexts), container "
+            "minutes, code-execution hours: %lld requests used such%s", (long long)requests,
+            requests ? "; their provider may bill more than is shown here" : "");
 }
 
 /* Where the figures come from: what a bill can be laid beside. */
@@ -127,6 +137,7 @@ static void print_sources(const struct cli *c, const char *by, const struct json
             "our prices say of the same requests); estimated: cut, cancelled or without usage: %s of "
             "%s", format_dollars(a, json_int(j, "estimated_nano", 0)),
             format_dollars(b, json_int(j, "total_nano", 0)));
+    say_unseen(c, json_int(j, "unseen_requests", 0));
 }
 
 int cli_cost_report(struct cli *c)

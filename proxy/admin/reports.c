@@ -72,6 +72,7 @@ static void put_total(struct json_writer *w, const struct store_sum *total)
     json_put_int(w, "estimated_requests", total->estimated_requests);
     json_put_int(w, "provider_requests", total->provider_requests);
     json_put_int(w, "unpriced_requests", total->unpriced_requests);
+    json_put_int(w, "unseen_requests", total->unseen_requests);
 }
 
 static void cost_answered(struct call *c, struct store_answer *a)
@@ -117,6 +118,7 @@ static void put_point(struct json_writer *w, const struct store_point *p, struct
     PUT(unpriced_requests)
     PUT(estimated_requests)
     PUT(provider_requests)
+    PUT(unseen_requests)
 #undef PUT
     json_put_int(w, "errors", p->errors);
 }

@@ -274,6 +274,13 @@ static void record_texts(struct exchange *x, struct record *r)
     r->price_key = x->price ? str_c(x->price->key) : STR_NULL;
 }
 
+/* Is some of it billed by the day, the hour or the minute, beside what the answer states? */
+static bool used_unseen(const struct exchange *x)
+{
+    const struct usage_tools *t = &x->reader.tools;
+    return x->body_sent && (x->facts.stored || t->sessions || t->file_searches || t->code);
+}
+
 static void record_numbers(struct exchange *x, const struct charge *c, struct record *r)
 {
     int64_t now = clock_mono_us();
@@ -311,7 +318,8 @@ static void record_numbers(struct exchange *x, const struct charge *c, struct re
     r->worker = x->worker->index;
     r->features = RECORD_FEATURES | (x->facts.tools ? RECORD_TOOLS : 0) |
                   (x->facts.images ? RECORD_IMAGES : 0) |
-                  (x->facts.json_schema ? RECORD_JSON_SCHEMA : 0) | (x->forced ? RECORD_FORCED : 0);
+                  (x->facts.json_schema ? RECORD_JSON_SCHEMA : 0) | (x->forced ? RECORD_FORCED : 0) |
+                  (used_unseen(x) ? RECORD_UNSEEN : 0);
 }
 
 static void count(const struct exchange *x, const struct charge *c)

@@ -233,6 +233,7 @@ static int take_policy(struct reading *r, const struct policy_row *row, const st
     case F_CONVERSATION:
     case F_CACHED:
         f->unbounded_input = true;
+        f->stored |= row->field == F_CACHED;
         break;
     case F_USER:
     case F_SAFETY:
@@ -358,6 +359,7 @@ static bool media_string(
         r->f->unbounded_input = true; /* pages hold more than their packed bytes */
         return payload.n || is_base64(in);
     }
+    r->f->stored |= ONE_OF(key, "file_id", "file_uri", "fileUri");
     if (ONE_OF(key, "file_id", "file_url", "file_uri", "fileUri", "url"))
         r->f->unbounded_input = true;
     return false;

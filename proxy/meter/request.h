@@ -36,6 +36,7 @@ struct request_facts {
     enum search_size search_size;
     int64_t tool_calls_most; /* of such tools; 0 = not said */
     int64_t image_count;
+    bool stored;             /* it names what lies at the provider: a file, a cached context */
     bool sealed;             /* a string holds somebody's reasoning under our seal (ir.h) */
     bool background;         /* Responses: billed later than its answer */
     int64_t max_output;      /* largest of the asked maxima of output tokens; 0 = none */

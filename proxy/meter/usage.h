@@ -81,7 +81,7 @@ struct usage_parts {
 
 /* Work of tools at the provider's side, counted from the answer itself: its usage leaves it out. */
 struct usage_tools {
-    int32_t searches, file_searches, sessions, maps;
+    int32_t searches, file_searches, sessions, maps, code;
     struct usage_drawn drawn;
 };
 

@@ -15,7 +15,9 @@ static unsigned messages_block(struct usage_reader *r, struct json_span block)
         usage_call_bytes(r, w[5].value);
         usage_call_bytes(r, w[3].value);
     }
-    if (call || json_text_eq(w[0].value, STR("server_tool_use")))
+    bool server = json_text_eq(w[0].value, STR("server_tool_use"));
+    r->tools.code += server && str_find(w[5].value.raw, STR("code_execution")) >= 0;
+    if (call || server)
         kind |= usage_content_within(r, w[3].value) | SEEN_CONTENT;
     if (json_text_eq(w[0].value, STR("redacted_thinking")))
         kind |= SEEN_CONTENT;

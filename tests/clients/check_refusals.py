@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from gateway import Gateway
-from npm import install, place_scripts
+from npm import install, node, place_scripts
 
 CLIENTS = ("openai-chat", "openai-responses", "-anthropic-ai-sdk", "-google-genai")
 CONFIG = """
@@ -32,13 +32,13 @@ def config():
 
 
 def main():
-    folder, trouble = install()
+    folder, trouble = install("npm")
     if trouble:
         print(f"1..1\nok 1 - SDKs from npm # SKIP {trouble}")
         return 0
     place_scripts(folder)
     with Gateway(config(), {"LAB_KEY": "sk-lab-0123456789abcdef0123"}) as g:
-        done = subprocess.run(["node", os.path.join(folder, "refusals.mjs"), g.url], stdout=subprocess.PIPE,
+        done = subprocess.run([node(folder), os.path.join(folder, "refusals.mjs"), g.url], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=120)
         sys.stdout.write(done.stdout.decode("utf-8", "replace"))
     print(f"{'ok' if g.code == 0 else 'not ok'} - the gateway ends with 0 ({g.code})")

@@ -376,6 +376,10 @@ def images_sound_and_documents_are_billed():
         return faults
 
 
+def sources(g):
+    return json.loads(g.command("cost", "report", "--sources", "--json")[1])
+
+
 def tools_places_and_images_are_billed():
     """Work at the provider's side, where it stands, and images asked about: billed, reserved, shown."""
     server, provider = works()
@@ -413,6 +417,17 @@ def tools_places_and_images_are_billed():
                 code, shown, _ = g.command("show", row["id"])
                 if code or row["billed"] not in shown:
                     faults.append(f"show does not say {row['billed']}: {shown[:600]}")
+            time.sleep(0.4)
+            before = sources(g)["unseen_requests"]
+            g.ask(SECRET, chat("w/m", max_tokens=9))
+            stored = [{"role": "user", "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]
+            g.ask(SECRET, {"model": "w/m", "messages": stored, "max_tokens": 9})
+            time.sleep(0.4)
+            if (before, sources(g)["unseen_requests"]) != (1, 2):  # the code interpreter's, the file's
+                faults.append(f"{before} {sources(g)}")
+            code, out, err = g.command("cost", "report", "--sources", "--by", "day")
+            if "not seen by a gateway: storage" not in out + err or " 2 requests used such; their provider" not in out + err:
+                faults.append(f"{sources(g)} {out}{err}")
             code, out, err = g.command("prices", "list", "w/m")
             if "per_search_low 0.005" not in out or "eu 1.1" not in out:
                 faults.append(f"prices list: {out}{err}")
