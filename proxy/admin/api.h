@@ -90,7 +90,7 @@
  *                               price list, models_count, models_asked_ms, state, breaker, open_for_us,
  *                               in_flight, queued, max_concurrent, err_ppm, ttft_p50_us, ttft_p95_us,
  *                               history:[…], requests_left, tokens_left, last_error, used_by:[route],
- *                               drained, by_hand}]}
+ *                               drained, drained_to, by_hand}]}
  * POST providers/NAME/VERB   test | trip {for_ms} | clear | drain {to, for_ms, dry_run} | undrain
  * POST providers             {name, …} add         POST providers/detect → {found:[…]}
  * POST providers/NAME/key    {variable, value}: hands a key over (P), never stored

@@ -82,17 +82,25 @@ static bool collect_overrides(const struct live *l, struct arena *a, struct snap
     return list != NULL;
 }
 
+static struct str stand_in_of(struct arena *a, const struct live_object *o)
+{
+    struct json *j = json_parse(str_n(o->json, o->json_bytes), NULL);
+    struct str to = arena_str(a, str_c(json_string(j, "to", "")));
+    json_free(j);
+    return to;
+}
+
 static bool collect_drained(const struct live *l, struct arena *a, struct snapshot_parts *p)
 {
     struct str prefix = STR("drain/");
-    struct str *list = arena_alloc(a, l->count * sizeof *list + 1);
+    struct drained *list = arena_alloc(a, l->count * sizeof *list + 1);
     size_t n = 0;
     for (size_t i = live_lower_bound(l, prefix); list && i < l->count; i++) {
         struct str name = str_c(l->objects[i]->name);
         if (!str_starts(name, prefix))
             break;
         if (l->objects[i]->json)
-            list[n++] = str_from(name, prefix.n);
+            list[n++] = (struct drained){str_from(name, prefix.n), stand_in_of(a, l->objects[i])};
     }
     p->drained = list;
     p->drained_count = n;

@@ -1,5 +1,5 @@
-/* providers.c: providers as they are doing, tripped, cleared, added, and drained: everything that uses a
- * provider moved off it as one change. Trying them is in probe.c. */
+/* providers.c: providers as they are doing, tripped, cleared, added. Draining them is in drain.c, trying
+ * them in probe.c. */
 #include "proxy/admin/handlers.h"
 #include "proxy/admin/keeper.h"
 #include "proxy/admin/record_view.h"
@@ -27,14 +27,15 @@ static const char *breaker_text(enum breaker_state s)
     return names[s];
 }
 
-static bool drained_by_hand(struct call *c, struct str name)
+/* What people said of a drain; empty: it is not drained by hand. */
+static struct str drain_by_hand(struct call *c, struct str name)
 {
-    return live_get(c->admin->live, call_printf(c, "drain/" STR_FMT, STR_ARG(name))).n > 0;
+    return live_get(c->admin->live, call_printf(c, "drain/" STR_FMT, STR_ARG(name)));
 }
 
 static const char *state_text(struct call *c, const struct provider *p, const struct health_view *v)
 {
-    if (p->drained || drained_by_hand(c, p->name))
+    if (p->drained || drain_by_hand(c, p->name).n)
         return "drained";
     if (v->breaker == BREAKER_OPEN)
         return v->by_hand ? "tripped" : "down";
@@ -162,7 +163,10 @@ static void put_provider(struct call *c, struct json_writer *w, const struct pro
         if (route_uses(&config->routes[i], p))
             json_put_str(w, NULL, config->routes[i].name);
     json_array_end(w);
-    json_put_bool(w, "drained", p->drained || drained_by_hand(c, p->name));
+    struct str drain = drain_by_hand(c, p->name);
+    json_put_bool(w, "drained", p->drained || drain.n);
+    json_put_str(w, "drained_to", drain.n ? json_text(json_get(drain, STR("to")), &c->arena)
+        : p->drained ? p->drained_to : STR(""));
     json_object_end(w);
 }
 
@@ -314,233 +318,4 @@ void post_provider_key(struct call *c)
         call_send(c);
     }
     buf_fini(&kept);
-}
-
-/* ---- drain ---- */
-
-enum { ASKED_BYTES_MAX = 128, ASKED_OF_LATE_MS = 3600000 };
-
-struct drain {
-    struct call *call;
-    const struct provider *provider;
-    struct str to, json;
-    int64_t until_ms;
-    struct live_part parts[200];
-    size_t n;
-    struct buf sheet; /* JSON array of what moves where */
-    struct json_writer w;
-    size_t stuck;
-    struct str asked[64]; /* names that no route defines and that went to the provider of late */
-    size_t asked_count;
-};
-
-static bool elsewhere(const struct target *list, size_t n, const struct provider *p, struct str *to,
-    struct call *c)
-{
-    for (size_t i = 0; i < n; i++)
-        if (list[i].provider && list[i].provider != p && !list[i].provider->drained &&
-            !drained_by_hand(c, list[i].provider->name)) {
-            *to = call_printf(c, STR_FMT "/" STR_FMT, STR_ARG(list[i].provider->name),
-                STR_ARG(list[i].model));
-            return true;
-        }
-    return false;
-}
-
-static void move(struct drain *d, struct str what, struct str to, bool by_itself)
-{
-    json_object_begin(&d->w, NULL);
-    json_put_str(&d->w, "route", what);
-    json_put_str(&d->w, "to", to);
-    json_put_bool(&d->w, "by_itself", by_itself);
-    json_object_end(&d->w);
-}
-
-static void drain_route(struct drain *d, const struct route *r)
-{
-    struct str to;
-    if (elsewhere(r->targets, r->target_count, d->provider, &to, d->call) ||
-        elsewhere(r->fallback, r->fallback_count, d->provider, &to, d->call)) {
-        move(d, r->name, to, true);
-        return;
-    }
-    move(d, r->name, d->to, false);
-    d->stuck++;
-    if (d->to.n && d->n < ARRAY_LEN(d->parts))
-        d->parts[d->n++] = (struct live_part){
-            .object = override_object(d->call, SCOPE_EVERYONE, STR_NULL, r->name),
-            .after = override_json(d->call, d->to, d->until_ms)};
-}
-
-/* "override/key/alice/fast" → "fast, switched for key alice". */
-static struct str switch_text(struct call *c, struct str object)
-{
-    struct str name = str_from(object, strlen("override/")), scope = STR_NULL, of = STR_NULL;
-    if (!str_cut(&name, '/', &scope) || !str_cut(&name, '/', &of))
-        return object;
-    return call_printf(c, STR_FMT ", switched for " STR_FMT "%s" STR_FMT, STR_ARG(name),
-        STR_ARG(scope), of.n ? " " : "", STR_ARG(of));
-}
-
-/* A switch that leads to the provider itself. */
-static bool drain_override(void *ctx, struct str object, struct str json, int64_t revision)
-{
-    struct drain *d = ctx;
-    (void)revision;
-    struct str to = json_text(json_get(json, STR("to")), &d->call->arena), head = d->provider->name;
-    if (!str_starts(to, head) || to.n <= head.n || to.p[head.n] != '/')
-        return true;
-    move(d, switch_text(d->call, object), d->to, false);
-    d->stuck++;
-    if (d->to.n && d->n < ARRAY_LEN(d->parts))
-        d->parts[d->n++] = (struct live_part){.object = arena_str(&d->call->arena, object),
-            .after = override_json(d->call, d->to, d->until_ms)};
-    return true;
-}
-
-/* Another provider that has this model: requests find it by themselves. */
-static const struct provider *has_model_too(const struct drain *d, struct str model)
-{
-    const struct config *config = live_config(d->call->admin->live);
-    for (size_t i = 0; i < config->provider_count; i++) {
-        const struct provider *p = &config->providers[i];
-        if (p == d->provider || p->drained || drained_by_hand(d->call, p->name))
-            continue;
-        if (!p->model_count && health_has_model(d->call->admin->start.health, p, model))
-            return p;
-        for (size_t k = 0; k < p->model_count; k++)
-            if (str_eq(p->models[k], model))
-                return p;
-    }
-    return NULL;
-}
-
-/* A name that is asked for without a route, "gpt-5" or "openai/gpt-5", has no list to fall back on. */
-static void drain_asked(struct drain *d, struct str name)
-{
-    const struct provider *other = has_model_too(d, name);
-    if (other) {
-        move(d, name, call_printf(d->call, STR_FMT "/" STR_FMT, STR_ARG(other->name), STR_ARG(name)), true);
-        return;
-    }
-    move(d, name, d->to, false);
-    d->stuck++;
-    if (d->to.n && d->n < ARRAY_LEN(d->parts))
-        d->parts[d->n++] = (struct live_part){
-            .object = override_object(d->call, SCOPE_EVERYONE, STR_NULL, name),
-            .after = override_json(d->call, d->to, d->until_ms)};
-}
-
-static bool note_asked(void *ctx, const struct record *r)
-{
-    struct drain *d = ctx;
-    bool known = r->route.n || !r->model_asked.n || r->model_asked.n > ASKED_BYTES_MAX ||
-                 !str_eq(r->provider, d->provider->name) || d->asked_count == ARRAY_LEN(d->asked) ||
-                 plan_find_route(live_config(d->call->admin->live), r->model_asked);
-    for (size_t i = 0; i < d->asked_count && !known; i++)
-        known = str_eq(d->asked[i], r->model_asked);
-    if (!known && !live_get(d->call->admin->live,
-                      override_object(d->call, SCOPE_EVERYONE, STR_NULL, r->model_asked)).n)
-        d->asked[d->asked_count++] = arena_str(&d->call->arena, r->model_asked);
-    return true;
-}
-
-static bool note_recent(void *ctx, struct str packed)
-{
-    struct record r;
-    return record_unpack(packed, &r) < 0 || r.time_ms < clock_wall_ms() - ASKED_OF_LATE_MS ||
-           note_asked(ctx, &r);
-}
-
-static void collect_asked(struct drain *d)
-{
-    struct admin *a = d->call->admin;
-    admin_each_live(a, note_asked, d);
-    for (unsigned i = 0; i < a->start.workers; i++)
-        spool_recent(a->start.spools[i], note_recent, d);
-    for (size_t i = 0; i < d->asked_count; i++)
-        drain_asked(d, d->asked[i]);
-}
-
-static void collect_drain(struct drain *d)
-{
-    const struct config *config = live_config(d->call->admin->live);
-    buf_init(&d->sheet, 1 << 20);
-    d->w = json_writer(&d->sheet);
-    d->parts[d->n++] = (struct live_part){
-        .object = call_printf(d->call, "drain/" STR_FMT, STR_ARG(d->provider->name)),
-        .after = d->json};
-    json_array_begin(&d->w, NULL);
-    for (size_t i = 0; i < config->route_count; i++)
-        if (route_uses(&config->routes[i], d->provider))
-            drain_route(d, &config->routes[i]);
-    live_each(d->call->admin->live, STR("override/"), drain_override, d);
-    collect_asked(d);
-    json_array_end(&d->w);
-}
-
-static void answer_drain(struct call *c, struct drain *d, bool dry)
-{
-    struct err e = {0};
-    struct live_who who = call_who(c);
-    int64_t revision = live_revision(c->admin->live);
-    struct str text = call_printf(c, "provider " STR_FMT " drained%s" STR_FMT STR_FMT,
-        STR_ARG(d->provider->name), d->to.n ? ", to " : "", STR_ARG(d->to),
-        STR_ARG(back_text(c, d->until_ms)));
-    int rc = dry ? live_try(c->admin->live, d->parts, d->n, &e)
-                 : live_apply(c->admin->live, &who, d->parts, d->n, text, -1, &revision, &e);
-    if (rc < 0) {
-        call_failed(c, rc, &e);
-        return;
-    }
-    struct json_writer *w = call_begin(c);
-    json_put_int(w, "revision", revision);
-    json_put_str(w, "marker", text);
-    json_put_bool(w, "dry_run", dry);
-    json_put_int(w, "nowhere", d->to.n ? 0 : (int64_t)d->stuck);
-    json_put_raw(w, "moves", buf_str(&d->sheet));
-    call_send(c);
-}
-
-void post_provider_drain(struct call *c)
-{
-    struct err e = {0};
-    const struct provider *p = call_provider(c);
-    struct drain *d = p ? arena_zalloc(&c->arena, sizeof *d) : NULL;
-    if (!d || !call_allows(c, "to for_ms until_well dry_run"))
-        return;
-    d->call = c;
-    d->provider = p;
-    d->to = call_text(c, "to");
-    d->until_ms = read_until(c);
-    if (d->until_ms < 0)
-        return;
-    int rc = d->to.n ? check_target(c, d->to, &e) : 0;
-    if (rc == 0 && str_starts(d->to, p->name) && d->to.n > p->name.n && d->to.p[p->name.n] == '/')
-        rc = err_set(&e, ERR_RANGE, STR_FMT " is the provider to be drained", STR_ARG(d->to));
-    if (rc < 0) {
-        call_failed(c, rc, &e);
-        return;
-    }
-    d->json = call_printf(c, "{\"until_ms\":%lld,\"until_well\":%s,\"when_ms\":%lld}",
-        (long long)d->until_ms, json_bool(c->body, "until_well", false) ? "true" : "false",
-        (long long)clock_wall_ms());
-    collect_drain(d);
-    answer_drain(c, d, json_bool(c->body, "dry_run", false));
-    buf_fini(&d->sheet);
-}
-
-void post_provider_undrain(struct call *c)
-{
-    struct str object = call_printf(c, "drain/" STR_FMT, STR_ARG(c->args[0]));
-    if (!call_allows(c, ""))
-        return;
-    if (live_get(c->admin->live, object).n == 0) {
-        call_error(c, 409, "not_drained", "provider " STR_FMT " is not drained by hand",
-            STR_ARG(str_first(c->args[0], 64)));
-        return;
-    }
-    struct live_part part = {.object = object};
-    apply_and_answer(c, &part, 1, call_printf(c, "provider " STR_FMT " used again",
-        STR_ARG(c->args[0])), -1);
 }

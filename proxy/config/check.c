@@ -143,6 +143,28 @@ static void check_raw_provider(struct reader *r, const struct yaml *root)
             nearest_text(&near, guess));
 }
 
+static void check_drained_to(struct reader *r, const struct yaml *root, const struct provider *p)
+{
+    struct str path = path_join(r, path_join(r, STR("providers"), p->name), STR("drained_to"));
+    const struct yaml *n = yaml_get(yaml_get(yaml_get(root, "providers"), p->name.p), "drained_to");
+    struct str rest = p->drained_to, head = STR_NULL;
+    bool known = route_named(r->c, p->drained_to), itself;
+    struct nearest near = {.asked = str_cut(&rest, '/', &head) ? head : p->drained_to};
+    char guess[96];
+    for (size_t i = 0; i < r->c->provider_count; i++) {
+        known = known || (rest.n && str_eq(r->c->providers[i].name, near.asked));
+        nearest_offer(&near, r->c->providers[i].name);
+    }
+    itself = rest.n && str_eq(near.asked, p->name);
+    if (!p->drained)
+        complain_key(r, n, path, ERR_RANGE, "`drained_to` does nothing without `drained: yes`");
+    else if (itself)
+        complain(r, n, path, ERR_RANGE, "that is the drained provider itself");
+    else if (!known)
+        complain(r, n, path, ERR_UNKNOWN, "\"" STR_FMT "\" is neither a route nor provider/model%s",
+            STR_ARG(str_first(p->drained_to, 80)), nearest_text(&near, guess));
+}
+
 void check_config(struct reader *r, const struct yaml *root)
 {
     check_shadowed(r, root);
@@ -151,4 +173,7 @@ void check_config(struct reader *r, const struct yaml *root)
     check_loops(r, root);
     check_key_models(r, root);
     check_raw_provider(r, root);
+    for (size_t i = 0; i < r->c->provider_count; i++)
+        if (r->c->providers[i].drained_to.n)
+            check_drained_to(r, root, &r->c->providers[i]);
 }

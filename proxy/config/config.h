@@ -86,7 +86,7 @@ size_t config_diff(const struct config *before, const struct config *after, stru
 struct config_live {
     const struct override *overrides;
     size_t override_count;
-    const struct str *drained;
+    const struct drained *drained;
     size_t drained_count;
     const struct key *const *keys; /* made live: named in comments, since the store keeps them */
     size_t key_count;

@@ -220,12 +220,12 @@ static void put_provider_keys(struct buf *out, const struct provider *p)
     }
 }
 
-static bool live_drained(const struct config_live *live, struct str name)
+static const struct drained *live_drained(const struct config_live *live, struct str name)
 {
     for (size_t i = 0; live && i < live->drained_count; i++)
-        if (str_eq(live->drained[i], name))
-            return true;
-    return false;
+        if (str_eq(live->drained[i].name, name))
+            return &live->drained[i];
+    return NULL;
 }
 
 static void put_provider(
@@ -240,7 +240,9 @@ static void put_provider(
     put_provider_keys(out, p);
     struct provider rest = *p;
     rest.dialect = DIALECT_OPENAI; /* written above, also where it is the default */
-    rest.drained = p->drained || live_drained(live, p->name);
+    const struct drained *drained = live_drained(live, p->name);
+    rest.drained = p->drained || drained;
+    rest.drained_to = drained ? drained->to : p->drained_to;
     export_options(x, SECTION_PROVIDER, &rest, "    ", false);
     put_part(x, "timeouts", SECTION_TIMEOUTS, p, "    ");
     if (p->header_count) {

@@ -54,14 +54,15 @@ static bool copy_drained(struct snapshot_owner *o, const struct snapshot_parts *
     bool bad = false;
     const struct config *c = parts->config;
     size_t most = parts->drained_count + c->provider_count, n = 0;
-    struct str *to = arena_alloc(&o->arena, most * sizeof *to + 1);
+    struct drained *to = arena_alloc(&o->arena, most * sizeof *to + 1);
     if (!to)
         return false;
     for (size_t i = 0; i < parts->drained_count; i++)
-        to[n++] = copy(&o->arena, parts->drained[i], &bad);
+        to[n++] = (struct drained){copy(&o->arena, parts->drained[i].name, &bad),
+            copy(&o->arena, parts->drained[i].to, &bad)};
     for (size_t i = 0; i < c->provider_count; i++)
-        if (c->providers[i].drained)
-            to[n++] = c->providers[i].name; /* lives with the config */
+        if (c->providers[i].drained) /* these texts live with the config */
+            to[n++] = (struct drained){c->providers[i].name, c->providers[i].drained_to};
     o->s.drained = to;
     o->s.drained_count = n;
     return !bad;

@@ -60,6 +60,7 @@ struct provider {
     enum residency served_in;   /* the same, known by the host where it was not written */
     bool from_environment;      /* found without a file */
     bool drained;               /* `drained: yes` in the file; snapshot_new() lists it */
+    struct str drained_to;      /* meanwhile, for what has nowhere else to go; or empty */
 };
 
 enum policy {
@@ -179,6 +180,12 @@ struct override {
     int64_t when_ms;
 };
 
+/* A provider that takes no new requests. */
+struct drained {
+    struct str name;
+    struct str to;              /* "provider/model" or a route, for what has nowhere else to go; or empty */
+};
+
 enum role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
 struct role_entry {
     struct str who;             /* unix user, "@group" or "*" */
@@ -249,7 +256,7 @@ struct snapshot {
     const struct key_table *keys;
     const struct override *overrides; /* newest first */
     size_t override_count;
-    const struct str *drained;  /* provider names drained by hand */
+    const struct drained *drained; /* by hand, then those of the file */
     size_t drained_count;
     const struct str *taken_back; /* routes whose canary, as it is configured, was taken back */
     size_t taken_back_count;
@@ -265,7 +272,8 @@ struct snapshot_parts {
     void *free_keys_ctx;
     const struct override *overrides; /* newest first */
     size_t override_count;
-    const struct str *drained, *taken_back;
+    const struct drained *drained; /* by hand */
+    const struct str *taken_back;
     size_t drained_count, taken_back_count;
     int64_t revision;
 };

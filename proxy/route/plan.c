@@ -64,13 +64,6 @@ static void reject(struct planner *pl, const struct provider *p, struct str mode
     r->reason = arena_str(pl->a, str_c(text));
 }
 
-static bool is_drained(const struct planner *pl, const struct provider *p)
-{
-    for (size_t i = 0; i < pl->r->snapshot->drained_count; i++)
-        if (str_eq(pl->r->snapshot->drained[i], p->name))
-            return true;
-    return false;
-}
 
 /* The retry-after of a refusal is the soonest return of anybody. */
 static void note_return(struct planner *pl, int64_t us)
@@ -207,8 +200,10 @@ static void consider(struct planner *pl, const struct target *t)
     if (pl->count == PLAN_OPTIONS_MAX || !model_name(pl, t, &o.model) ||
         have_option(pl, o.provider, o.model))
         return;
-    if (!pl->r->trial && is_drained(pl, o.provider)) {
+    const struct drained *drained = pl->r->trial ? NULL : drained_of(pl, o.provider);
+    if (drained) {
         reject(pl, o.provider, o.model, "provider drained");
+        pl->stand_in = pl->stand_in ? pl->stand_in : drained;
         return;
     }
     if (!pl->r->trial && provider_is_locked(o.provider)) {
@@ -250,6 +245,28 @@ static void consider_wide(struct planner *pl)
                 if (str_eq(t.model, pl->options[i].model))
                     consider_fallbacks(pl, &t, 1, "the same model elsewhere");
             }
+}
+
+/* What a drain has left without a place goes where the drain says. */
+static void consider_stand_in(struct planner *pl)
+{
+    struct target one;
+    const struct route *r = NULL;
+    const struct drained *d = pl->stand_in;
+    if (!d || !d->to.n || !read_stand_in(pl, d->to, &r, &one))
+        return;
+    for (size_t i = 0; r && i < r->target_count; i++)
+        consider(pl, &r->targets[i]);
+    for (size_t i = 0; r && i < r->fallback_count; i++)
+        consider(pl, &r->fallback[i]);
+    if (!r)
+        consider(pl, &one);
+    for (size_t i = 0; i < pl->count; i++)
+        pl->options[i].reason = arena_printf(pl->a, STR_FMT " is drained, what it had goes here",
+            STR_ARG(d->name));
+    pl->out->stood_in = pl->count > 0;
+    if (pl->count && !pl->out->override_by.n)
+        pl->out->override_by = arena_printf(pl->a, "drain of " STR_FMT, STR_ARG(d->name));
 }
 
 /* --- canary --- */
@@ -378,6 +395,8 @@ static void order(struct planner *pl)
     if (goal_preset(pl->goal)->flags & GOAL_WIDE)
         consider_wide(pl);
     put_last_resorts_last(pl);
+    if (pl->count == 0)
+        consider_stand_in(pl);
     if (pl->count == 0 && pl->soonest.provider) {
         pl->options[pl->count++] = pl->soonest;
         pl->options[0].reason = STR("its breaker is open, but nothing else is left: an early probe");

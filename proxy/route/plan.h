@@ -33,6 +33,13 @@ enum failure_class failure_classify_event(struct str data);
 bool failure_worth_repeating(enum failure_class f);
 const char *failure_name(enum failure_class f); /* "5xx" */
 
+/* For a look at one way only: no override and no rule counts but these. Both empty: the name as it is
+ * configured. */
+struct plan_what {
+    const struct rule *rule;     /* of the name's route: taken as if it held */
+    struct str to;               /* as if switched there */
+};
+
 struct plan_request {
     const struct snapshot *snapshot;
     struct str asked;            /* model name as asked */
@@ -47,6 +54,7 @@ struct plan_request {
     int64_t now_us, wall_ms;
     int64_t budget_used_ppm;     /* of the key's tightest budget */
     bool explain;                /* also say why the others were not taken */
+    const struct plan_what *what; /* NULL: as requests go */
     bool trial;                  /* recorded traffic: what is broken, drained or busy at this moment
                                     doesn't count, no memory of policies moves, no log is kept */
 };
@@ -74,6 +82,7 @@ struct plan {
     bool beside_canary;          /* it could have been, and the lot fell otherwise */
     bool guessed;                /* of a trial: a rule asked for what records don't hold */
     bool by_chance;              /* the order may differ the next time */
+    bool stood_in;               /* all had been drained: candidates are what the drain names instead */
     bool too_long;               /* for somebody who would else have had a chance to be the first */
     /* How to carry it out: the route's settings, else the goal's, else the defaults. */
     unsigned attempts;           /* most on one target */

@@ -47,12 +47,18 @@ struct planner {
     bool wrong_wire;             /* somebody was left out because it has no such endpoint */
     bool too_long;               /* somebody was left out because the prompt does not fit */
     int64_t largest_context;
+    const struct drained *stand_in; /* of the first one left out because it is drained */
     struct option soonest;       /* behind an open breaker; no provider: none */
     struct option options[PLAN_OPTIONS_MAX]; /* last: not zeroed */
 };
 
 /* resolve.c: fills route, targets, goal. 0, -ERR_NOT_FOUND, -ERR_DENIED, -ERR_STATE. */
 int plan_resolve(struct planner *pl) MUST_CHECK;
+/* Where a drained provider's requests go that have nowhere else to: a route, or one target. */
+bool read_stand_in(const struct planner *pl, struct str to, const struct route **route,
+    struct target *one) MUST_CHECK;
+/* NULL: it is in use. */
+const struct drained *drained_of(const struct planner *pl, const struct provider *p);
 
 /* makers.c: is that model made by this provider; is it another's, while this one hosts its own
  * only? */

@@ -92,12 +92,12 @@ static enum sureness knows_model(
     return p->dialect == wire_dialect(pl->r->wire) ? GUESSED_DIALECT : GUESSED;
 }
 
-static bool drained(const struct planner *pl, const struct provider *p)
+const struct drained *drained_of(const struct planner *pl, const struct provider *p)
 {
     for (size_t i = 0; i < pl->r->snapshot->drained_count; i++)
-        if (str_eq(pl->r->snapshot->drained[i], p->name))
-            return true;
-    return false;
+        if (str_eq(pl->r->snapshot->drained[i].name, p->name))
+            return &pl->r->snapshot->drained[i];
+    return NULL;
 }
 
 /* The surest one; among equals one that is not drained, then one of the client's dialect, then the
@@ -111,7 +111,7 @@ static const struct provider *provider_of_model(const struct planner *pl, struct
     for (size_t i = 0; i < c->provider_count; i++) {
         const struct provider *p = &c->providers[i];
         enum sureness sure = knows_model(pl, p, model);
-        int rank = (int)sure * 4 + 2 * !drained(pl, p) + (p->dialect == wire_dialect(pl->r->wire));
+        int rank = (int)sure * 4 + 2 * !drained_of(pl, p) + (p->dialect == wire_dialect(pl->r->wire));
         count[sure]++;
         if (sure != NOT_THERE && rank > best_rank) {
             best = p;
@@ -212,6 +212,14 @@ static enum override_to read_to(const struct planner *pl, struct str to, enum go
     const struct provider *p = provider_of_model(pl, to);
     *target = (struct target){p, to, 1};
     return p ? TO_TARGET : TO_NOTHING;
+}
+
+bool read_stand_in(const struct planner *pl, struct str to, const struct route **route,
+    struct target *one)
+{
+    enum goal none;
+    enum override_to kind = read_to(pl, to, &none, route, one);
+    return kind == TO_ROUTE || kind == TO_TARGET;
 }
 
 static int resolve_base(struct planner *pl, struct str name, const struct route *route,
@@ -457,11 +465,28 @@ static int check_key(struct planner *pl)
         STR_ARG(str_first(pl->r->key->name, 64)), STR_ARG(str_first(pl->name, 100)));
 }
 
+/* What would become of a name by what it is configured to be, by one rule, by one switch. */
+static int foretell(struct planner *pl, const struct plan_what *what)
+{
+    const struct route *route = plan_find_route(pl->r->snapshot->config, pl->name);
+    struct override o = {.name = pl->name, .to = what->to};
+    int rc = what->to.n ? take_override(pl, &o, pl->name, route) : 1;
+    if (rc != 1)
+        return rc;
+    if (!what->rule || !route)
+        return resolve_base(pl, pl->name, route, false);
+    pl->route = route;
+    pl->goal = route->goal;
+    return take_rule(pl, what->rule, route);
+}
+
 int plan_resolve(struct planner *pl)
 {
     if (pl->name.n == 0)
         return err_set(pl->e, ERR_NOT_FOUND,
             "the request names no model; put one into its body or a route into x-pointsman-route");
+    if (pl->r->what)
+        return foretell(pl, pl->r->what);
     int rc = check_key(pl);
     return rc ? rc : resolve_name(pl, pl->name);
 }

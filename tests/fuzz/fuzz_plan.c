@@ -24,7 +24,7 @@ static const struct target targets[] = {{&providers[0], S("m"), 1}, {&providers[
 static const struct condition tagged[] = {{.kind = CONDITION_TAG, .text = S("a*b")}};
 static const struct rule rules[] = {{.name = S("r1"), .enabled = true, .conditions = tagged,
     .condition_count = 1, .targets = targets, .target_count = 1}};
-static const struct str drained[] = {S("gone")};
+static const struct drained drained[] = {{S("gone"), S("fast")}};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

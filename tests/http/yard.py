@@ -114,8 +114,11 @@ class Yard:
                                         text=True, env=self.env)
         self.url = self.process.stdout.readline().split()[1]
 
+    def try_(self, *words):
+        return subprocess.run(self.base + list(words), capture_output=True, text=True, env=self.plain_env, timeout=60)
+
     def run(self, *words):
-        done = subprocess.run(self.base + list(words), capture_output=True, text=True, env=self.plain_env, timeout=60)
+        done = self.try_(*words)
         assert done.returncode == 0, (words, done.stderr)
         return done.stdout
 

@@ -492,7 +492,7 @@ static void an_export_carries_what_people_switched(void **state)
         {.name = STR("a/b"), .scope = SCOPE_EVERYONE, .to = STR("cheap"), .who = STR("dave")},
         {.name = STR("cheap"), .scope = SCOPE_EVERYONE, .to = STR("fast"), .who = STR("old"), .until_ms = 5},
     };
-    const struct str drained[] = {STR("openai")};
+    const struct drained drained[] = {{STR("openai"), STR("lab/qwen3")}};
     struct config_live live = {overrides, ARRAY_LEN(overrides), drained, 1, NULL, 0, 1000};
     struct buf b;
     buf_init(&b, 1 << 20);
@@ -514,6 +514,7 @@ static void an_export_carries_what_people_switched(void **state)
     assert_int_equal(again->route_count, 4);
     assert_true(str_eq(again->routes[3].rules[0].route, STR("cheap")));
     assert_true(again->providers[0].drained);
+    assert_true(str_eq(again->providers[0].drained_to, STR("lab/qwen3")));
     buf_fini(&b);
     config_complaints_free(faults);
     config_put(again);
@@ -647,8 +648,8 @@ static void snapshots_are_counted_and_swapped(void **state)
     (void)state;
     int freed = 0;
     struct config *c = load_good("providers: { p: { base_url: http://h/v1, drained: yes } }\n");
-    const struct str drained[] = {STR("q")};
     char to[] = "p/m";
+    const struct drained drained[] = {{STR("q"), str_c(to)}};
     const struct override over[] = {{.name = STR("x"), .to = str_c(to)}};
     struct snapshot_parts parts = {.config = config_get(c), .drained = drained, .drained_count = 1,
         .overrides = over, .override_count = 1, .free_keys = count_up, .free_keys_ctx = &freed};
@@ -656,7 +657,7 @@ static void snapshots_are_counted_and_swapped(void **state)
     struct snapshot *s = snapshot_new(&parts);
     memset(to, '#', 3); /* copied: the caller's texts may go */
     assert_int_equal(s->drained_count, 2);
-    assert_true(str_eq(s->drained[1], STR("p")));
+    assert_true(str_eq(s->drained[0].to, STR("p/m")) && str_eq(s->drained[1].name, STR("p")));
     assert_true(str_eq(s->overrides[0].to, STR("p/m")));
     snapshot_publish(s);
     assert_int_equal(snapshot_generation(), before + 1);

@@ -359,12 +359,79 @@ static void a_switch_may_lead_to_a_route_a_goal_or_make_a_name(void **state)
 
 /* --- who is left out --- */
 
+static void what_a_drain_leaves_without_a_place_goes_where_it_says(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    struct drained drained[] = {{S("lab"), S("anthropic/claude-sonnet-4-5")}};
+    w.snapshot.drained = drained;
+    w.snapshot.drained_count = 1;
+    assert_int_equal(ask(&w, "cheap"), 0); /* it has others of its own */
+    assert_null(strstr(order_of(&w), "claude-sonnet-4-5"));
+    assert_false(w.plan.stood_in);
+    assert_int_equal(ask(&w, "lab/anything"), 0); /* that one alone was asked for */
+    assert_string_equal(order_of(&w), "anthropic/claude-sonnet-4-5");
+    assert_true(w.plan.stood_in && str_eq(w.plan.override_by, STR("drain of lab")));
+    assert_true(str_find(w.plan.candidates[0].reason, STR("lab is drained")) >= 0);
+    struct override away[] = {{.name = S("gpt-5"), .scope = SCOPE_EVERYONE, .to = S("lab/qwen3")}};
+    w.snapshot.overrides = away;
+    w.snapshot.override_count = 1;
+    assert_int_equal(ask(&w, "gpt-5"), 0); /* a switch that leads there */
+    assert_string_equal(order_of(&w), "anthropic/claude-sonnet-4-5");
+    assert_true(str_eq(w.plan.override_by, STR("everyone")));
+    drained[0].to = STR("fast"); /* a route */
+    assert_int_equal(ask(&w, "lab/anything"), 0);
+    assert_string_equal(order_of(&w), "openai/gpt-5-mini anthropic/claude-haiku-4-5");
+    drained[0].to = STR("lab/qwen3"); /* never itself, nor one that is gone */
+    assert_int_equal(ask(&w, "lab/anything"), -ERR_FULL);
+    drained[0].to = STR("gone/m");
+    assert_int_equal(ask(&w, "lab/anything"), -ERR_FULL);
+    assert_true(str_eq(w.plan.rejected[0].reason, STR("provider drained")));
+    drained[0].to = STR("openai/gpt-5-mini"); /* rather than a probe of one that has failed */
+    fail_target(&w, OPENAI, "gpt-5-nano", FAIL_5XX, 5);
+    struct route only_nano = routes[1];
+    only_nano.fallback_count = 0;
+    w.config.routes = &only_nano;
+    w.config.route_count = 1;
+    assert_int_equal(ask(&w, "cheap"), 0);
+    assert_string_equal(order_of(&w), "openai/gpt-5-mini");
+    world_fini(&w);
+}
+
+static void one_way_of_a_name_can_be_foretold(void **state)
+{
+    (void)state;
+    struct world w;
+    struct plan_what what = {0};
+    struct override over[] = {{.name = S("claude-x"), .scope = SCOPE_EVERYONE, .to = S("lab/qwen3")}};
+    world_init(&w);
+    w.snapshot.overrides = over;
+    w.snapshot.override_count = 1;
+    w.r.what = &what;
+    w.facts.prompt_tokens = 160000; /* its rule would hold */
+    assert_int_equal(ask(&w, "claude-x"), 0);
+    assert_string_equal(order_of(&w), "anthropic/claude-x");
+    w.facts.prompt_tokens = 1;
+    what.rule = &claude_rules[1];
+    assert_int_equal(ask(&w, "claude-x"), 0);
+    assert_string_equal(order_of(&w), "anthropic/claude-sonnet-4-5");
+    assert_true(str_eq(w.plan.rule_name, STR("long")));
+    what = (struct plan_what){.to = STR("openai/gpt-5")};
+    assert_int_equal(ask(&w, "claude-x"), 0);
+    assert_string_equal(order_of(&w), "openai/gpt-5 anthropic/claude-x");
+    what.to = STR("gone/m");
+    assert_int_equal(ask(&w, "claude-x"), 0); /* as configured */
+    assert_string_equal(order_of(&w), "anthropic/claude-x");
+    world_fini(&w);
+}
+
 static void drained_and_tripped_targets_are_never_chosen(void **state)
 {
     (void)state;
     struct world w;
     world_init(&w);
-    struct str drained[] = {S("openai")};
+    struct drained drained[] = {{.name = S("openai")}};
     w.snapshot.drained = drained;
     w.snapshot.drained_count = 1;
     assert_int_equal(ask(&w, "fast"), 0);
@@ -631,7 +698,7 @@ static void no_excluded_target_is_ever_chosen(void **state)
         struct world w;
         struct route list[1] = {{.name = S("r"), .id = 7}};
         struct target targets[6];
-        struct str drained[1];
+        struct drained drained[1];
         world_init(&w);
         w.config.routes = list;
         w.config.route_count = 1;
@@ -645,7 +712,7 @@ static void no_excluded_target_is_ever_chosen(void **state)
                 (unsigned)(next(&seed) % 4)};
         }
         const struct provider *out = &providers[next(&seed) % 3];
-        drained[0] = out->name;
+        drained[0] = (struct drained){.name = out->name};
         w.snapshot.drained = drained;
         w.snapshot.drained_count = next(&seed) % 2;
         const struct target *bad = &targets[next(&seed) % list[0].target_count];
@@ -733,6 +800,8 @@ int main(void)
         cmocka_unit_test(a_switch_takes_session_before_key_before_everyone),
         cmocka_unit_test(a_switch_that_is_over_or_leads_nowhere_is_passed_over),
         cmocka_unit_test(a_switch_may_lead_to_a_route_a_goal_or_make_a_name),
+        cmocka_unit_test(what_a_drain_leaves_without_a_place_goes_where_it_says),
+        cmocka_unit_test(one_way_of_a_name_can_be_foretold),
         cmocka_unit_test(drained_and_tripped_targets_are_never_chosen),
         cmocka_unit_test(what_people_shut_stays_shut),
         cmocka_unit_test(a_prompt_that_does_not_fit_goes_where_it_does_or_is_refused),

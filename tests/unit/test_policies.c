@@ -258,7 +258,7 @@ static void sticky_holds_and_moves_only_whom_it_must(void **state)
     }
     assert_int_equal(moved, to_new); /* nobody moves but to the new one */
     assert_in_range(to_new, 450, 750);
-    struct str drained[] = {S("b")}; /* … and one goes: only its sessions move */
+    struct drained drained[] = {{.name = S("b")}}; /* … and one goes: only its sessions move */
     b.route[0].target_count = 4;
     b.snapshot.drained = drained;
     b.snapshot.drained_count = 1;
