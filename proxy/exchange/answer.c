@@ -72,9 +72,7 @@ static void give_up(struct exchange *x, enum failure_class failure, int status, 
         health_ended(x->worker->shared->health, c->provider, c->model, failure, 0,
             now - x->sent_us, now);
     }
-    counter_add(COUNTER_attempts_failed, 1);
-    event_say(EVENT_KIND_UPSTREAM_FAILED, str_c(x->id), STR_FMT "/" STR_FMT ": %s",
-        STR_ARG(c->provider->name), STR_ARG(c->model), reason);
+    attempt_tell_failure(x, reason);
     attempt_end(x, failure == FAIL_TIMEOUT ? "timeout" : "failed", x->upstream_status, reason);
     if (attempt_again(x, failure, retry_after_us(x)))
         return;
@@ -163,7 +161,7 @@ static void head(void *ctx, int status, const struct http_header *headers, size_
             "followed", status);
     else
         snprintf(text, sizeof text, "the provider answered %d with content type \"" STR_FMT "\"",
-            status, STR_ARG(secret_first(type, 80)));
+            status, STR_ARG(secret_first(exchange_covered(x, type), 80)));
     give_up(x, FAIL_5XX, 502, "upstream_error", text);
 }
 
@@ -474,11 +472,8 @@ static void failed_done(struct exchange *x)
         health_key_failed(x->worker->shared->health, c->provider, c->model,
             (unsigned)x->provider_key, x->upstream_status, retry_after_us(x), now);
     attempt_end(x, "failed", x->upstream_status, reason);
-    if (failure != FAIL_CLIENT) {
-        counter_add(COUNTER_attempts_failed, 1);
-        event_say(EVENT_KIND_UPSTREAM_FAILED, str_c(x->id), STR_FMT "/" STR_FMT ": %s",
-            STR_ARG(c->provider->name), STR_ARG(c->model), reason);
-    }
+    if (failure != FAIL_CLIENT)
+        attempt_tell_failure(x, reason);
     if (attempt_again(x, failure, retry_after_us(x)))
         return;
     x->outcome = (failure & (FAIL_CLIENT | FAIL_CONTEXT | FAIL_CONTENT | FAIL_MODEL))

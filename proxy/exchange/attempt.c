@@ -37,8 +37,17 @@ void attempt_end(struct exchange *x, const char *outcome, int status, const char
     a->ended_us = clock_mono_us();
     a->status = status;
     a->outcome = outcome;
-    str_copy(a->reason, sizeof a->reason, str_c(reason));
+    str_copy(a->reason, sizeof a->reason, exchange_covered(x, str_c(reason)));
     secret_redact_cut(a->reason, sizeof a->reason);
+}
+
+void attempt_tell_failure(struct exchange *x, const char *reason)
+{
+    const struct candidate *c = x->target;
+    counter_add(COUNTER_attempts_failed, 1);
+    event_say(EVENT_KIND_UPSTREAM_FAILED, str_c(x->id), STR_FMT "/" STR_FMT ": " STR_FMT,
+        STR_ARG(c->provider->name), STR_ARG(exchange_covered(x, c->model)),
+        STR_ARG(exchange_covered(x, str_c(reason))));
 }
 
 void attempt_cancel(struct exchange *x)

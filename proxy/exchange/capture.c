@@ -100,10 +100,17 @@ static struct str headers_json(const struct http_header *h, size_t n)
     return str_n(text, text ? len : 0);
 }
 
+/* Its first four letters stay. A text may have been cut within the word. */
 static void cover(struct str text, struct str word)
 {
+    enum { LEFT = 4 };
     for (ptrdiff_t at; (at = str_find(text, word)) >= 0; text = str_from(text, (size_t)at + word.n))
-        memset((char *)(uintptr_t)text.p + at + 4, '*', word.n - 4);
+        memset((char *)(uintptr_t)text.p + at + LEFT, '*', word.n - LEFT);
+    for (size_t n = MIN(word.n, text.n); n > LEFT; n--)
+        if (str_ends(text, str_first(word, n))) {
+            memset((char *)(uintptr_t)text.p + text.n - n + LEFT, '*', n - LEFT);
+            return;
+        }
 }
 
 /* A caller's own login is no secret that we know by value; a provider may repeat it in an error, also

@@ -204,6 +204,8 @@ void exchange_fail(struct exchange *x, int status, const char *code, const char 
 /* attempt.c */
 void attempt_start(struct exchange *x);
 void attempt_end(struct exchange *x, const char *outcome, int status, const char *reason);
+/* Counts and tells a provider's failure. */
+void attempt_tell_failure(struct exchange *x, const char *reason);
 /* Another try, now or later? true when one was begun or armed. */
 bool attempt_again(struct exchange *x, enum failure_class failure, int64_t retry_after_us);
 /* Would attempt_again() begin one? Changes nothing. */

@@ -88,6 +88,7 @@ void exchange_fail(struct exchange *x, int status, const char *code, const char 
     else
         str_copy(safe, sizeof safe, str_c(message));
     secret_redact_cut(safe, sizeof safe);
+    capture_cover_login(x, safe, strlen(safe));
     remember(x, code, safe);
     if (x->outcome == OUTCOME_NONE)
         x->outcome = OUTCOME_UPSTREAM_ERROR;

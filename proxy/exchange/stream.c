@@ -99,8 +99,7 @@ static bool first_is_error(struct exchange *x, struct str data)
             now - x->sent_us, now);
     }
     attempt_end(x, "failed", x->upstream_status, reason);
-    event_say(EVENT_KIND_UPSTREAM_FAILED, str_c(x->id), STR_FMT "/" STR_FMT ": %s",
-        STR_ARG(c->provider->name), STR_ARG(c->model), reason);
+    attempt_tell_failure(x, reason);
     if (!attempt_again(x, failure, -1))
         exchange_fail(x, 502, "upstream_error", reason);
     return true;
@@ -360,9 +359,7 @@ static void cut_short(struct exchange *x, const struct upstream_result *r)
     x->counted_in_flight = false;
     health_ended(x->worker->shared->health, c->provider, c->model, FAIL_NETWORK, 0,
         now - x->sent_us, now);
-    counter_add(COUNTER_attempts_failed, 1);
-    event_say(EVENT_KIND_UPSTREAM_FAILED, str_c(x->id), STR_FMT "/" STR_FMT ": %s",
-        STR_ARG(c->provider->name), STR_ARG(c->model), reason);
+    attempt_tell_failure(x, reason);
     attempt_end(x, "failed", x->upstream_status, reason);
     if (attempt_again(x, FAIL_NETWORK, -1))
         return;
