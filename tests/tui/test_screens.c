@@ -693,6 +693,28 @@ static void a_list_is_ordered_by_the_name_it_shows(void **state)
     stop_gateway(&g);
 }
 
+/* By the share of sick targets, not by the rate, which would turn the last two round. */
+static void routes_are_ordered_by_their_health(void **state)
+{
+    struct gateway g = start_gateway("traffic");
+    struct term t = start(&g, 100, 30, "xterm-256color", NULL);
+    (void)state;
+    ready(&t);
+    type(&t, "4");
+    expect(&t, "claude-*");
+    for (int i = 0; i < 4; i++)
+        type(&t, ">");
+    expect(&t, "Health▼");
+    type(&t, "I");
+    expect(&t, "Health▲");
+    char *text = dump(&t);
+    const char *well = strstr(text, " claude-* "), *one = strstr(text, " fast "), *two = strstr(text, " cheap ");
+    assert_true(well && one && two && well < one && one < two);
+    free(text);
+    stop(&t);
+    stop_gateway(&g);
+}
+
 static void a_secret_is_gone_when_its_sheet_closes(void **state)
 {
     struct gateway g = start_gateway("traffic");
@@ -1207,6 +1229,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_paste_without_end_leaves_the_field_usable),
         cmocka_unit_test(a_list_is_written_as_a_file),
         cmocka_unit_test(a_list_is_ordered_by_the_name_it_shows),
+        cmocka_unit_test(routes_are_ordered_by_their_health),
         cmocka_unit_test(a_secret_is_gone_when_its_sheet_closes),
         cmocka_unit_test(what_a_person_sets_stays),
         cmocka_unit_test(the_mouse_finds_screens_and_rows),

@@ -74,8 +74,10 @@ static void write_body(const struct state *s, bool dry, struct buf *out)
     json_object_end(&w);
 }
 
-static void send(struct app *a, struct state *s, bool dry, app_answer done)
+/* False: it never left; `trouble` says so. */
+static bool send(struct app *a, struct state *s, bool dry, app_answer done)
 {
+    bool sent = false;
     struct buf path, body;
     buf_init(&path, 400);
     buf_init(&body, 2000);
@@ -84,9 +86,12 @@ static void send(struct app *a, struct state *s, bool dry, app_answer done)
     buf_puts(&path, "/drain");
     write_body(s, dry, &body);
     if (!path.err && !body.err)
-        app_ask_quiet(a, s, "POST", buf_c(&path), buf_str(&body), done);
+        sent = app_ask_quiet(a, s, "POST", buf_c(&path), buf_str(&body), done);
     buf_fini(&path);
     buf_fini(&body);
+    if (!sent)
+        str_copy(s->trouble, sizeof s->trouble, STR("the question could not be sent: no memory"));
+    return sent;
 }
 
 static void say_trouble(struct state *s, int status, struct str reply)
@@ -115,8 +120,7 @@ static void on_drained(struct app *a, void *state, int status, struct str reply)
 
 static void apply(struct app *a, struct state *s)
 {
-    s->sending = true;
-    send(a, s, false, on_drained);
+    s->sending = send(a, s, false, on_drained);
 }
 
 static const char *first_stuck(const struct state *s)
@@ -177,7 +181,11 @@ static void on_tried(struct app *a, void *state, int status, struct str reply)
 static void try_it(struct app *a, struct state *s)
 {
     s->asked++;
-    send(a, s, true, on_tried);
+    if (send(a, s, true, on_tried))
+        return;
+    s->told++; /* Enter asks again */
+    s->known = s->entered = false;
+    s->move_count = 0;
 }
 
 static void on_targets(struct app *a, void *state, int status, struct str reply)

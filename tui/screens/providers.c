@@ -35,10 +35,21 @@ static void own(struct listing *l, struct str row, int column, int y, int x, int
     ui_put(y, x, width, ROLE_BAD, text);
 }
 
+/* An open breaker on top, the one that opens longest first. */
+static int64_t own_key(struct listing *l, struct str row, int column)
+{
+    char breaker[24];
+    (void)l;
+    if (column == COL_RUN)
+        return listing_i64(row, "in_flight");
+    listing_text(row, "breaker", breaker, sizeof breaker);
+    return !breaker[0] || strcmp(breaker, "closed") == 0 ? 0 : 1 + MAX(listing_i64(row, "open_for_us"), (int64_t)0);
+}
+
 static const struct listing_column columns[] = {
     [COL_NAME] = {{"provider", "Provider", 14, 1, false, 24}, "name", CELL_ACCENT},
     [COL_STATE] = {{"state", "State", 10, 2, false, 14}, "state", CELL_STATE},
-    [COL_BREAKER] = {{"breaker", "Breaker", 14, 4, false, 24}, "breaker", CELL_OWN_TEXT},
+    [COL_BREAKER] = {{"breaker", "Breaker", 14, 4, false, 24}, "breaker", CELL_OWN},
     [COL_ERR] = {{"errors", "Err%", 4, 3, true, 0}, "err_ppm", CELL_SHARE},
     [COL_P95] = {{"first token, p95", "p95", 5, 5, true, 0}, "ttft_p95_us", CELL_SECONDS},
     [COL_SPARK] = {{"latency", "p95 1h", 10, 9, false, 20}, "history", CELL_SPARK},
@@ -218,7 +229,8 @@ static const struct list_frame frame = {
         .columns = columns,
         .count = ARRAY_LEN(columns),
         .empty = "no provider: set OPENAI_API_KEY or another, or write pointsman.yaml",
-        .own = own},
+        .own = own,
+        .own_key = own_key},
     .term = "provider:=",
     .member = "name",
     .head = head,

@@ -103,12 +103,26 @@ static void own(struct listing *l, struct str row, int column, int y, int x, int
     }
 }
 
+/* How many of the targets, in ppm; -1 without any. */
+static int64_t sick_ppm(struct str row)
+{
+    struct json_iter it = json_iter(json_get(row, STR("targets")).raw);
+    struct json_span k, v;
+    int64_t bad = 0, all = 0;
+    for (; json_next(&it, &k, &v); all++)
+        bad += !json_text_eq(json_get(v.raw, STR("health")), STR("ok"));
+    return all ? bad * 1000000 / all : -1;
+}
+
 static int64_t own_key(struct listing *l, struct str row, int column)
 {
     (void)l;
-    return column == COL_ERR    ? error_ppm(row)
-           : column == COL_LIVE ? (int64_t)sum_of(row, "in_flight")
-                                : (int64_t)(sum_of(row, "requests_per_min") * 1000);
+    switch (column) {
+    case COL_HEALTH: return sick_ppm(row);
+    case COL_ERR: return error_ppm(row);
+    case COL_LIVE: return (int64_t)sum_of(row, "in_flight");
+    default: return (int64_t)(sum_of(row, "requests_per_min") * 1000);
+    }
 }
 
 static const struct listing_column columns[] = {

@@ -105,7 +105,19 @@ static int compare_text(struct str a, struct str b)
 
 static bool is_text(const struct listing_column *c)
 {
-    return c->kind <= CELL_ACCENT || c->kind == CELL_STATE || c->kind == CELL_OWN_TEXT;
+    return c->kind <= CELL_ACCENT || c->kind == CELL_OWN_TEXT;
+}
+
+/* The worst on top: what does not work, what does badly, what was taken out, what is well. */
+static int sickness(struct str row, const char *path)
+{
+    static const char *const from_well[] = {"ok", "drained", "probing", "errors"};
+    char state[40];
+    listing_text(row, path, state, sizeof state);
+    for (size_t i = 0; i < ARRAY_LEN(from_well); i++)
+        if (strcmp(state, from_well[i]) == 0)
+            return (int)i;
+    return (int)ARRAY_LEN(from_well);
 }
 
 static double key_of(struct str row)
@@ -113,6 +125,8 @@ static double key_of(struct str row)
     const struct listing_def *def = order.list->def;
     if (order.column->kind == CELL_OWN && def->own_key)
         return (double)def->own_key(order.list, row, order.index);
+    if (order.column->kind == CELL_STATE)
+        return sickness(row, order.column->path);
     return listing_double(row, order.column->path);
 }
 
