@@ -116,7 +116,7 @@ static int alone(const struct cli *c)
     if (strcmp(verb, "db prune") == 0 && read_age(cli_option(c, "older")) > 0)
         return offline_db_prune(&o, read_age(cli_option(c, "older")));
     if (strcmp(verb, "db prune") == 0) {
-        fputs("pointsman: --older is missing or no time, such as --older 90d\n", stderr);
+        cli_complain("--older is missing or no time, such as --older 90d");
         return CLI_USAGE;
     }
     if (str_starts(str_c(verb), STR("provider ")))

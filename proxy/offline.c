@@ -15,9 +15,17 @@
 
 enum { LINES_MAX = 4 << 20, FILE_MAX_BYTES = 4 << 20 };
 
-static int fail(const struct err *e)
+/* On stderr for people; with --json on stdout for scripts, as a gateway says it. */
+static int fail(const struct offline *o, const struct err *e)
 {
+    struct buf out;
     fprintf(stderr, "pointsman: %s\n", e->text);
+    if (!o->json)
+        return 1;
+    buf_init(&out, 1 << 14);
+    json_write_error(&out, err_name(e->code), e->text);
+    printf("%s\n", buf_c(&out));
+    buf_fini(&out);
     return 1;
 }
 
@@ -61,7 +69,7 @@ int offline_config_check(const struct offline *o, const char *file)
     struct err e = {0};
     struct buf lines;
     if (open_source(o, file ? file : o->config, &s, &e) < 0)
-        return fail(&e);
+        return fail(o, &e);
     buf_init(&lines, LINES_MAX);
     struct config *c = source_load(s, STR_NULL, &lines, &e);
     if (!c && lines.n == 0)
@@ -119,7 +127,8 @@ int offline_config_import(const struct offline *o, const char *format, const cha
     struct err e = {0};
     struct buf text, out, left;
     if (strcmp(format, "litellm") != 0) {
-        fprintf(stderr, "pointsman: \"%s\" is no known format; there is litellm\n", format);
+        err_set(&e, ERR_UNKNOWN, "\"%s\" is no known format; there is litellm", format);
+        fail(o, &e);
         return 2;
     }
     buf_init(&text, FILE_MAX_BYTES);
@@ -146,7 +155,7 @@ int offline_config_import(const struct offline *o, const char *format, const cha
     buf_fini(&text);
     buf_fini(&out);
     buf_fini(&left);
-    return rc < 0 ? fail(&e) : 0;
+    return rc < 0 ? fail(o, &e) : 0;
 }
 
 /* ---- the store ---- */
@@ -194,8 +203,9 @@ static void on_done(void *ctx, int rc, int64_t rows)
 static int print_done(const struct offline *o, const struct done *d, const char *what)
 {
     if (d->rc < 0) {
-        fprintf(stderr, "pointsman: %s: %s\n", what, err_text(d->rc));
-        return 1;
+        struct err e = {0};
+        err_set(&e, (enum err_code)-d->rc, "%s: %s", what, err_text(d->rc));
+        return fail(o, &e);
     }
     if (o->json)
         printf("{\"ok\":true,\"removed\":%lld}\n", (long long)d->rows);
@@ -235,7 +245,7 @@ int offline_db_check(const struct offline *o)
     struct store *s = NULL;
     struct err e = {0};
     if (open_store(o, &s, &e) < 0)
-        return fail(&e);
+        return fail(o, &e);
     struct store_query q = {.kind = STORE_ASK_CHECK};
     struct store_answer *a = store_ask_now(s, &q);
     int status = 1;
@@ -243,7 +253,8 @@ int offline_db_check(const struct offline *o)
         print_report(o, a);
         status = a->problems ? 1 : 0;
     } else {
-        fprintf(stderr, "pointsman: db check: %s\n", a ? a->err.text : "out of memory");
+        err_set(&e, a ? ERR_IO : ERR_NOMEM, "db check: %s", a ? a->err.text : "out of memory");
+        fail(o, &e);
     }
     if (a)
         store_answer_free(a);
@@ -265,7 +276,7 @@ int offline_db_backup(const struct offline *o, const char *path)
     char key_file[4096];
     unsigned sealed = 0;
     if (offline_open_store(o, &s, key_file, sizeof key_file, &e) < 0)
-        return fail(&e);
+        return fail(o, &e);
     int rc = store_each_sealed(s, count_sealed, &sealed);
     rc = rc ? rc : store_backup(s, path, on_done, &d);
     if (rc < 0)
@@ -284,7 +295,7 @@ int offline_db_prune(const struct offline *o, int64_t older_ms)
     struct err e = {0};
     struct done d = {0};
     if (open_store(o, &s, &e) < 0)
-        return fail(&e);
+        return fail(o, &e);
     int rc = store_prune(s, clock_wall_ms() - older_ms, on_done, &d);
     if (rc < 0)
         d.rc = rc;

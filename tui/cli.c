@@ -247,12 +247,11 @@ static int check_verb(const struct cli *c, struct err *e)
     if (c->child && strcmp(m->verb, "run") != 0)
         return err_set(e, ERR_RANGE, "%s takes nothing after --", m->verb);
     if (!strcmp(m->verb, "run") && (!c->child || !c->child[0]) && !c->word_count)
-        return err_set(e, ERR_MISSING, "usage: pointsman run [OPTIONS] %s", m->arguments);
+        return err_set(e, ERR_MISSING, "run needs a command: %s", m->arguments);
     if ((int)c->word_count < m->least)
-        return err_set(e, ERR_MISSING, "usage: pointsman %s %s", m->verb, m->arguments);
+        return err_set(e, ERR_MISSING, "%s needs more: %s", m->verb, m->arguments);
     if (m->most >= 0 && (int)c->word_count > m->most)
-        return err_set(e, ERR_RANGE, "\"%s\" is one argument too many; usage: pointsman %s%s%s",
-            c->words[m->most], m->verb, m->arguments[0] ? " " : "", m->arguments);
+        return err_set(e, ERR_RANGE, "%s: \"%s\" is one argument too many", m->verb, c->words[m->most]);
     return 0;
 }
 
@@ -396,13 +395,40 @@ static int run_verb(struct cli *c)
     return status;
 }
 
+/* Behind what was wrong with it: how the verb is used. */
+static void remind(const struct cli *c)
+{
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    const struct cli_command *m = c->command;
+    if (!m && c->word_count)
+        m = find_command(c->words[0], c->word_count > 1 ? c->words[1] : NULL);
+    if (m)
+        help_of_one(m, &out);
+    else if (c->word_count)
+        help_of_group(str_c(c->words[0]), &out);
+    if (out.n)
+        fprintf(stderr, "\n%s", buf_c(&out));
+    buf_fini(&out);
+}
+
+static int ended(const struct cli *c, int status)
+{
+    if (status == CLI_USAGE)
+        remind(c);
+    cli_tell_failure(c, status);
+    return status;
+}
+
 int cli_main(int argc, char **argv, const struct cli_hooks *hooks)
 {
     struct cli c = {.hooks = hooks};
     struct err e = {0};
     if (cli_parse(&c, argc, argv, &e) < 0) {
+        for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+            c.json = c.json || strcmp(argv[i], "--json") == 0; /* also behind the fault */
         cli_complain("%s", e.text);
-        return CLI_USAGE;
+        return ended(&c, CLI_USAGE);
     }
     if (c.wants_help) {
         struct buf out;
@@ -415,5 +441,5 @@ int cli_main(int argc, char **argv, const struct cli_hooks *hooks)
     }
     if (!c.command)
         return cli_open_console(&c);
-    return run_verb(&c);
+    return ended(&c, run_verb(&c));
 }

@@ -25,9 +25,17 @@ static void put_clean(FILE *to, const char *front, const char *fmt, va_list ap)
     buf_fini(&out);
 }
 
+/* What was last complained of, until it is told as JSON. */
+static struct {
+    char code[32], text[512];
+} complaint;
+
 void cli_complain(const char *fmt, ...)
 {
     va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(complaint.text, sizeof complaint.text, fmt, ap);
+    va_end(ap);
     va_start(ap, fmt);
     put_clean(stderr, "pointsman: ", fmt, ap);
     va_end(ap);
@@ -35,6 +43,7 @@ void cli_complain(const char *fmt, ...)
 
 int cli_fail(const struct err *e)
 {
+    str_copy(complaint.code, sizeof complaint.code, str_c(err_name(e->code)));
     cli_complain("%s", e->text);
     return CLI_FAILED;
 }
@@ -48,6 +57,8 @@ bool cli_connect_quietly(struct cli *c)
     return c->link != NULL;
 }
 
+static bool told; /* something stands on stdout as JSON */
+
 /* For scripts: on stdout where the answer would stand, as the gateway says it. */
 static void put_error(const struct cli *c, const char *code, const char *text)
 {
@@ -58,6 +69,15 @@ static void put_error(const struct cli *c, const char *code, const char *text)
     json_write_error(&out, code, text);
     cli_put_json(buf_str(&out));
     buf_fini(&out);
+    told = true;
+}
+
+void cli_tell_failure(const struct cli *c, int status)
+{
+    if (status == CLI_DONE || told || !complaint.text[0])
+        return;
+    put_error(c, status == CLI_USAGE ? "usage" : complaint.code[0] ? complaint.code : "failed",
+        complaint.text);
 }
 
 void cli_no_such(const struct cli *c, const char *kind, const char *name)
@@ -99,6 +119,7 @@ static int ask(
         buf_fini(&r->text);
         return CLI_NO_GATEWAY;
     }
+    char code[32] = "";
     if (status < 200 || status > 299)
         (void)link_error(buf_str(&r->text), status, &e);
     else if (!(r->json = json_parse(buf_str(&r->text), &e)))
@@ -108,7 +129,10 @@ static int ask(
         cli_complain("in force, but not stored yet: %s", late);
     if (r->json)
         return CLI_DONE;
-    put_error(c, err_name(e.code), e.text);
+    struct json *refusal = json_parse(buf_str(&r->text), NULL);
+    str_copy(code, sizeof code, str_c(json_string(json_member(refusal, "error"), "code", err_name(e.code))));
+    json_free(refusal);
+    put_error(c, code, e.text);
     buf_fini(&r->text);
     return cli_fail(&e);
 }
@@ -132,6 +156,7 @@ void reply_free(struct reply *r)
 void cli_put_json(struct str json)
 {
     struct buf out;
+    told = true;
     if (!isatty(1)) {
         fwrite(json.p, 1, json.n, stdout);
         putchar('\n');

@@ -36,6 +36,9 @@ int cli_post(struct cli *c, struct reply *r, const char *path, struct str body);
 void reply_free(struct reply *r);
 /* A line "pointsman: …" on stderr: it may quote what was typed, or what came from outside. */
 void cli_complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* With --json, where a verb failed and nothing else stands on stdout: {"error":{"code","message"}} with what
+ * was complained of. */
+void cli_tell_failure(const struct cli *c, int status);
 /* "no route "x"; see: pointsman route list", with --json on stdout too. */
 void cli_no_such(const struct cli *c, const char *kind, const char *name);
 /* Says why on stderr; returns CLI_FAILED. */

@@ -254,7 +254,7 @@ int cli_db_prune(struct cli *c)
     struct reply r;
     const char *older = cli_option(c, "older");
     if (!older) {
-        fputs("pointsman: --older is missing, such as --older 90d\n", stderr);
+        cli_complain("--older is missing, such as --older 90d");
         return CLI_USAGE;
     }
     int64_t ms = cli_duration("older", older);

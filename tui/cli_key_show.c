@@ -156,7 +156,7 @@ static int show_ledger(struct cli *c, const char *name)
     int64_t left = 100;
     int status = CLI_DONE;
     if (cli_option(c, "limit") && (!str_to_i64(str_c(cli_option(c, "limit")), &left) || left < 1)) {
-        fputs("pointsman: --limit takes a number of rows\n", stderr);
+        cli_complain("--limit takes a number of rows");
         return CLI_USAGE;
     }
     if (!c->json)
@@ -182,7 +182,7 @@ int cli_key_show(struct cli *c)
 {
     const char *name = c->word_count ? c->words[0] : NULL;
     if (!name && (!cli_option(c, "mine") || cli_option(c, "ledger"))) {
-        fputs("usage: pointsman key show NAME [--ledger], or: pointsman key show --mine\n", stderr);
+        cli_complain("key show needs a NAME, or --mine");
         return CLI_USAGE;
     }
     if (!name)

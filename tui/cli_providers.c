@@ -64,7 +64,7 @@ int cli_provider_add(struct cli *c)
     const char *url = cli_option(c, "url"), *dialect = cli_option(c, "dialect");
     const char *key = cli_option(c, "api-key");
     if (!url) {
-        fputs("pointsman: --url is missing, such as --url http://127.0.0.1:11434/v1\n", stderr);
+        cli_complain("--url is missing, such as --url http://127.0.0.1:11434/v1");
         return CLI_USAGE;
     }
     buf_init(&body, 8192);

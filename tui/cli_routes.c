@@ -232,7 +232,7 @@ int cli_route_switch(struct cli *c)
     struct buf path, body;
     const char *key = cli_option(c, "key"), *session = cli_option(c, "session");
     if (key && session) {
-        fputs("pointsman: --key and --session exclude each other\n", stderr);
+        cli_complain("--key and --session exclude each other");
         return CLI_USAGE;
     }
     buf_init(&body, 8192);

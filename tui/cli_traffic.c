@@ -531,7 +531,7 @@ int cli_export(struct cli *c)
     if (c->word_count)
         return export_one(c, curl);
     if (curl) {
-        fputs("pointsman: export --format curl needs the ID of one request\n", stderr);
+        cli_complain("export --format curl needs the ID of one request");
         return CLI_USAGE;
     }
     char since[32];

@@ -19,8 +19,8 @@ static bool one_is_given(const struct cli *c)
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         given += cli_option(c, names[i]) != NULL;
     if (given != 1)
-        fputs("pointsman: give one of: TARGET (a target, a route or goal:NAME), --rule, --policy, --goal, "
-              "--file\n", stderr);
+        cli_complain("give one of: TARGET (a target, a route or goal:NAME), --rule, --policy, --goal, "
+              "--file");
     return given == 1;
 }
 

@@ -350,7 +350,7 @@ static int print_setup(struct cli *c)
     const char *url = json_item_string(json_first(json_member(r.json, "listen")), "");
     snprintf(session, sizeof session, "run-%.80s", run_name(c));
     if (run_setup_make(&s, c->child, url, "sk-pm-…", session) < 0) {
-        fputs("pointsman: too many arguments\n", stderr);
+        cli_complain("too many arguments");
         status = CLI_USAGE;
     }
     for (size_t i = 0; status == CLI_DONE && i < s.variable_count; i++)
@@ -374,7 +374,7 @@ int cli_run(struct cli *c)
         const char *name = json_string(r.key, "key", "run");
         if (run_setup_make(&setup, c->child, json_string(r.key, "base_url", ""),
                 json_string(r.key, "secret", ""), name) < 0) {
-            fputs("pointsman: too many arguments\n", stderr);
+            cli_complain("too many arguments");
             status = CLI_USAGE;
         } else {
             status = run_child(&r, &setup);

@@ -4,6 +4,7 @@ configuration is looked for, defaults, amounts on the command line, the lock, sy
 which sentence of the interface: tests/proofs.txt. Prints TAP."""
 import concurrent.futures
 import fcntl
+import functools
 import json
 import os
 import re
@@ -81,6 +82,36 @@ def exits_say_what_became_of_it(g):
     nowhere = os.path.join(g.folder, "nowhere")
     for words in (["ps"], ["route", "list"], ["tail", "--no-follow"], ["key", "list"]):
         assert "no gateway" in run(g, *words, "--data", nowhere, "--socket", nowhere + "/s", code=3).stderr
+
+
+WRONG_USE = (["route", "switch"], ["route", "switch", "a", "b", "--frob"], ["route", "whatif", "fast"], ["provider", "add", "x"],
+             ["route", "switch", "fast", "two/m2", "--for", "never"], ["route", "switch", "a", "b", "--key", "x", "--session", "y"],
+             ["profile", "save"], ["profile", "apply", "a", "b"], ["provider", "drain"], ["provider", "drain", "one", "--for", "x"],
+             ["config", "import", "litellm"], ["config", "import", "other", "f"], ["key", "show"], ["db", "prune"], ["run"])
+REFUSED = ((["route", "show", "nosuch"], "not_found"), (["route", "switch", "fast", "nobody/none"], "not_found"),
+           (["route", "undo", "--rev", "9999"], "not_found"), (["profile", "apply", "nosuch"], "not_found"),
+           (["profile", "delete", "nosuch"], "not_found"), (["provider", "drain", "nosuch"], "not_found"),
+           (["provider", "undrain", "one"], "not_drained"), (["provider", "test", "nosuch"], "not_found"), (["show", "nosuch"], "not_found"),
+           (["config", "import", "litellm", "/no/such"], "io"), (["config", "check", "/no/such"], "io"))
+
+
+def failures_say_so_in_one_form(g):
+    """For people a line on stderr; with --json the same as {"error": {code, message}}, the codes small words."""
+    nowhere = os.path.join(g.folder, "nowhere")
+    away = ["--data", nowhere, "--socket", nowhere + "/s"]
+    tries = [(words, 2, "usage") for words in WRONG_USE] + [(words, 1, code) for words, code in REFUSED]
+    tries += [([*words, *away], 3, "no_gateway") for words in (["route", "list"], ["profile", "list"], ["provider", "list"], ["config", "diff"],
+                                                               ["route", "undo"], ["provider", "detect"])]
+    for words, status, code in tries:
+        ask = functools.partial(run, g) if status == 3 else g.run
+        done = ask(*words, "--json", code=status)
+        error = json.loads(done.stdout)["error"]
+        assert error["code"] == code or code == "usage" and words[-2:] == ["other", "f"], (words, error)
+        assert error["message"] in done.stderr, (words, error, done.stderr)
+        if status == 2:
+            verb = " ".join(words[:1 if words[0] == "run" else 2])
+            assert f"\npointsman {verb} " in done.stderr and "Global options" in done.stderr, (words, done.stderr)
+        assert not ask(*words, code=status).stdout, f"{words}: something on stdout"
 
 
 def what_runs_comes_first_then_the_newest(g):
@@ -279,7 +310,7 @@ def requests_wait_for_no_other_than_their_own_route(g):
     threading.Thread(target=running.close).start()
 
 
-CHECKS = [every_reading_verb_takes_json, verbs_that_are_not_built_are_unknown, exits_say_what_became_of_it,
+CHECKS = [every_reading_verb_takes_json, verbs_that_are_not_built_are_unknown, exits_say_what_became_of_it, failures_say_so_in_one_form,
           what_runs_comes_first_then_the_newest, the_store_is_asked_or_opened_alone, amounts_are_plain_and_an_empty_one_explains_the_shell,
           a_configuration_is_found_in_its_order, every_fault_of_a_file_is_named_with_its_place, the_defaults_are_those_that_are_promised,
           a_secret_of_ones_own_is_matched_before_any_rule_of_form, systemd_is_told_when_it_is_ready_and_when_it_stops,

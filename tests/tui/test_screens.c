@@ -685,6 +685,9 @@ static void a_list_is_ordered_by_the_name_it_shows(void **state)
     type(&t, UP);
     type(&t, "\r");
     expect_not(&t, "Order by");
+    expect(&t, "Model▲");
+    type(&t, "I");
+    expect(&t, "Model▼");
     char *text = dump(&t);
     const char *first = strstr(text, " gpt-5 "), *then = strstr(text, " claude-sonnet-4-5 ");
     assert_true(first && then && first < then); /* by errors it is the other way round */

@@ -398,11 +398,17 @@ bool listing_typing(struct app *a, void *list)
     return ((const struct listing *)list)->sift.typing;
 }
 
+/* Names from the first letter on, figures and states with the largest and the worst on top. */
+static bool begins_descending(const struct listing *l, int column)
+{
+    return !is_text(&l->def->columns[column]);
+}
+
 static void on_order(void *ctx, int column)
 {
     struct listing *l = ctx;
-    if (column == l->table.sort)
-        l->table.descending = !l->table.descending;
+    l->table.descending =
+        column == l->table.sort ? !l->table.descending : begins_descending(l, column);
     l->table.sort = column;
     sort_rows(l);
     listing_select(l, l->selected);
@@ -423,6 +429,8 @@ bool listing_action(struct listing *l, enum action action)
     }
     if (!table_action(&l->table, &v, action))
         return false;
+    if (sort != l->table.sort)
+        l->table.descending = begins_descending(l, l->table.sort);
     if (sort != l->table.sort || descending != l->table.descending) {
         sort_rows(l);
         listing_select(l, l->selected);
