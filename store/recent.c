@@ -28,9 +28,14 @@ void recent_put(struct recent *r, struct str packed)
     uint64_t at = atomic_load_explicit(&r->head, memory_order_relaxed);
     atomic_exchange(&r->reserved, at + words + 1);
     uint64_t bytes = packed.n;
-    for (; packed.n; packed = str_from(packed, 8)) {
+    const char *p = packed.p, *whole = p + (bytes & ~(uint64_t)7);
+    for (; p < whole; p += 8) {
+        memcpy(&word, p, sizeof word);
+        atomic_store_explicit(&r->words[at++ % RECENT_WORDS], word, memory_order_relaxed);
+    }
+    if (bytes & 7) {
         word = 0;
-        memcpy(&word, packed.p, MIN(packed.n, sizeof word));
+        memcpy(&word, p, bytes & 7);
         atomic_store_explicit(&r->words[at++ % RECENT_WORDS], word, memory_order_relaxed);
     }
     atomic_store_explicit(&r->words[at++ % RECENT_WORDS], bytes, memory_order_relaxed);

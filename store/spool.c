@@ -1,7 +1,10 @@
 /* spool.c: the append-only segments of one worker.
  *
  *     worker:  current ──▶ (full: sealed, the spare becomes current, a new spare is reserved)
- *     writer:  done ─▶ … ─▶ at ─▶ … ─▶ current          segments before `done` are deleted
+ *     writer:  done ─▶ … ─▶ at ─▶ … ─▶ current          what lies before `done` is emptied or deleted
+ *
+ * A segment that is drained serves again: the writer empties it and leaves it for the worker, which
+ * gives it the next number. Making one costs a fault a page and room on the disk, on a worker's way.
  *
  * Invariants: one thread appends, one drains. The spare is reserved on the disk before it is needed:
  * while there is none, spool_has_room() is false and no new work is taken, so that what runs has a
@@ -22,16 +25,27 @@ enum { SPARE_RETRY_US = 100000 };
 
 static const char magic[8] = "pm-spool";
 
-uint64_t spool_checksum(uint32_t kind, struct str bytes)
+static uint64_t checksum_word(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * 0xff51afd7ed558ccdu;
+    return h ^ h >> 32;
+}
+
+/* `segment`: its number, 0 in version 1. What an earlier use of the file left behind never agrees. */
+static uint64_t checksum(uint64_t segment, uint32_t kind, struct str bytes)
 {
     uint64_t h = 0x9e3779b97f4a7c15u ^ kind ^ (uint64_t)bytes.n << 32, word;
-    for (; bytes.n; bytes = str_from(bytes, 8)) {
-        word = 0;
-        memcpy(&word, bytes.p, MIN(bytes.n, sizeof word));
-        h = (h ^ word) * 0xff51afd7ed558ccdu;
-        h ^= h >> 32;
+    const char *p = bytes.p, *whole = p + (bytes.n & ~(size_t)7);
+    h ^= segment * 0xc4ceb9fe1a85ec53u;
+    for (; p < whole; p += 8) {
+        memcpy(&word, p, sizeof word);
+        h = checksum_word(h, word);
     }
-    return h;
+    if (!(bytes.n & 7))
+        return h;
+    word = 0;
+    memcpy(&word, p, bytes.n & 7);
+    return checksum_word(h, word);
 }
 
 static uint32_t padded(size_t n)
@@ -54,7 +68,8 @@ int spool_entry_read(
         return -ERR_CORRUPT;
     *packed = str_n((const char *)(h + 1), n);
     *kind = h->kind;
-    if (spool_checksum(h->kind, *packed) != h->checksum)
+    const struct spool_segment_head *s = (const void *)map;
+    if (checksum(s->version < 2 ? 0 : s->number, h->kind, *packed) != h->checksum)
         return -ERR_CORRUPT;
     *offset += padded(n);
     return 1;
@@ -89,8 +104,48 @@ static void segment_name(unsigned worker, uint64_t number, char out[SPOOL_NAME_M
     snprintf(out, SPOOL_NAME_MAX, "spool-%u-%08llu", worker, (unsigned long long)number);
 }
 
+static void segment_free(struct spool *s, struct segment *g, bool unlink_it)
+{
+    char name[SPOOL_NAME_MAX];
+    segment_name(s->worker, g->number, name);
+    if (unlink_it)
+        unlinkat(s->dir_fd, name, 0);
+    munmap(g->map, s->segment_bytes);
+    atomic_fetch_sub(&s->segments, 1);
+    free(g);
+}
+
+static void segment_begin(struct spool *s, struct segment *g)
+{
+    struct spool_segment_head *h = (void *)g->map;
+    *h = (struct spool_segment_head){.version = SPOOL_SEGMENT_VERSION, .worker = s->worker,
+        .number = s->next_number};
+    memcpy(h->magic, magic, sizeof magic);
+    g->number = s->next_number++;
+}
+
+/* The one that the writer emptied, under the next number. Its head says so first: whoever finds it under
+ * its old name, which the database is past, does not read it. */
+static struct segment *segment_again(struct spool *s)
+{
+    struct segment *g = atomic_exchange(&s->emptied, NULL);
+    if (!g)
+        return NULL;
+    char before[SPOOL_NAME_MAX], after[SPOOL_NAME_MAX];
+    segment_name(s->worker, g->number, before);
+    segment_begin(s, g);
+    segment_name(s->worker, g->number, after);
+    if (renameat(s->dir_fd, before, s->dir_fd, after) == 0)
+        return g;
+    segment_free(s, g, false); /* its file was taken away */
+    return NULL;
+}
+
 static struct segment *segment_new(struct spool *s, struct err *e)
 {
+    struct segment *again = segment_again(s);
+    if (again)
+        return again;
     if (atomic_load(&s->segments) >= s->max_segments) {
         err_set(e, ERR_FULL, "the spool has reached limits.spool_bytes");
         return NULL;
@@ -103,25 +158,23 @@ static struct segment *segment_new(struct spool *s, struct err *e)
         free(g);
         return NULL;
     }
-    struct spool_segment_head *h = map;
-    *h = (struct spool_segment_head){.version = SPOOL_VERSION, .worker = s->worker,
-        .number = s->next_number};
-    memcpy(h->magic, magic, sizeof magic);
     g->map = map;
-    g->number = s->next_number++;
+    segment_begin(s, g);
     atomic_fetch_add(&s->segments, 1);
     return g;
 }
 
-static void segment_free(struct spool *s, struct segment *g, bool unlink_it)
+/* All that is in it is committed. The writer empties it: the worker has no time for that. */
+static void segment_done(struct spool *s, struct segment *g)
 {
-    char name[SPOOL_NAME_MAX];
-    segment_name(s->worker, g->number, name);
-    if (unlink_it)
-        unlinkat(s->dir_fd, name, 0);
-    munmap(g->map, s->segment_bytes);
-    atomic_fetch_sub(&s->segments, 1);
-    free(g);
+    size_t head = sizeof(struct spool_segment_head);
+    if (atomic_load(&s->emptied)) {
+        segment_free(s, g, true);
+        return;
+    }
+    memset(g->map + head, 0, s->segment_bytes - head);
+    atomic_store(&g->next, NULL);
+    atomic_store(&s->emptied, g);
 }
 
 int spool_open(struct spool **out, const struct spool_config *c, unsigned worker, struct err *e)
@@ -159,6 +212,9 @@ void spool_close(struct spool *s)
     if (!s)
         return;
     bool all = atomic_load(&s->appended) == atomic_load(&s->committed);
+    struct segment *emptied = atomic_exchange(&s->emptied, NULL);
+    if (emptied)
+        segment_free(s, emptied, true);
     if (s->spare)
         segment_free(s, s->spare, true);
     while (s->done) {
@@ -221,7 +277,7 @@ int spool_append(struct spool *s, enum spool_kind kind, const struct record *r)
     struct spool_entry_head *h = (void *)(s->current->map + s->offset);
     memcpy(h + 1, packed.p, packed.n);
     h->kind = (uint32_t)kind;
-    h->checksum = spool_checksum(h->kind, packed);
+    h->checksum = checksum(s->current->number, h->kind, packed);
     atomic_store_explicit(&h->length, (uint32_t)packed.n, memory_order_release);
     s->offset += padded(packed.n);
     if (kind == SPOOL_END && r->worker == (int64_t)s->worker)
@@ -280,7 +336,7 @@ void spool_drain_commit(struct spool *s)
 {
     while (s->done != s->at) {
         struct segment *next = atomic_load(&s->done->next);
-        segment_free(s, s->done, true);
+        segment_done(s, s->done);
         s->done = next;
     }
     s->done_offset = s->at_offset;

@@ -8,7 +8,8 @@
  *                         entries: 16 bytes head, packed record, padded to 8. Length 0: nothing yet.
  *                         Length ~0: go on in the next segment.
  *
- * A segment is never used twice, so bytes after the last entry are zero. */
+ * Bytes after the last entry are zero: a segment that serves again is emptied first. Entries carry its
+ * number in their checksum, so that none of an earlier use counts where a power loss brings it back. */
 #ifndef POINTSMAN_STORE_SPOOL_FILE_H
 #define POINTSMAN_STORE_SPOOL_FILE_H
 
@@ -20,7 +21,8 @@ enum {
     SPOOL_SEGMENT_LEAST = 256 << 10, /* several of the largest records */
     SPOOL_RECORD_MAX = 64 << 10,
     SPOOL_NAME_MAX = 64,
-    SPOOL_VERSION = 1
+    SPOOL_VERSION = 1,        /* of the table */
+    SPOOL_SEGMENT_VERSION = 2 /* 1: checksums without the number */
 };
 #define SPOOL_LENGTH_SEALED UINT32_MAX
 
@@ -44,7 +46,6 @@ struct spool_table_head {
 };
 enum { SPOOL_TABLE_HEAD = 4096 };
 
-uint64_t spool_checksum(uint32_t kind, struct str bytes);
 /* One entry of a mapped segment of `size` at *offset, which moves behind it. 1: *kind and *packed are set
  * (packed lies in the map); 0: nothing there yet; 2: sealed; -ERR_CORRUPT: damaged. */
 int spool_entry_read(
@@ -61,7 +62,7 @@ typedef int (*spool_drain_fn)(void *ctx, uint32_t kind, struct str packed);
 /* From the committed position on, until about `max_bytes` or fn answers < 0 (returned). */
 int spool_drain(struct spool *s, size_t max_bytes, spool_drain_fn fn, void *ctx) MUST_CHECK;
 struct spool_position spool_drained_to(const struct spool *s);
-/* The transaction that held what was drained is committed: deletes segments, counts. Without this
+/* The transaction that held what was drained is committed: empties or deletes segments, counts. Without this
  * call the next spool_drain() begins where the last commit ended. */
 void spool_drain_commit(struct spool *s);
 void slot_free(struct spool *s, int64_t index);

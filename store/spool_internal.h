@@ -52,6 +52,7 @@ struct spool {
     uint32_t done_offset, at_offset;
     int64_t at_count;
     /* shared: */
+    struct segment *_Atomic emptied; /* by the writer, for the worker */
     _Atomic int segments;
     _Atomic uint64_t appended, committed;
 };

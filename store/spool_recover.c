@@ -131,10 +131,13 @@ static int recover_segment(int dir_fd, const struct spool_name *n, struct spool_
     const struct spool_segment_head *h = map;
     uint32_t offset = n->number == from.segment ? from.offset : sizeof *h, kind;
     struct str packed;
-    if (h->version > SPOOL_VERSION)
+    if (h->version > SPOOL_SEGMENT_VERSION)
         rc = err_set(e, ERR_UNSUPPORTED, "spool/%s was made by a newer pointsman; start that one",
             n->name);
-    while (rc == 0 && (rc = spool_entry_read(map, bytes, &offset, &kind, &packed)) == 1)
+    /* emptied, to serve again: kill -9 came between its two numbers, or a power loss took the new head */
+    bool nothing = h->number != n->number;
+    while (rc == 0 && !nothing &&
+           (rc = spool_entry_read(map, bytes, &offset, &kind, &packed)) == 1)
         rc = r->record(r->ctx, n->worker, kind, packed);
     if (rc == -ERR_CORRUPT && r->damaged++ < UINT64_MAX)
         rc = 0;
