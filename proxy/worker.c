@@ -216,7 +216,9 @@ int worker_new(struct worker **out, unsigned index, unsigned workers, struct sha
 void *worker_run(void *worker)
 {
     struct worker *w = worker;
+    upstream_thread_begin();
     loop_run(w->loop);
+    upstream_thread_end();
     return NULL;
 }
 
@@ -241,6 +243,7 @@ void worker_free(struct worker *w)
     }
     if (w->loop)
         loop_free(w->loop);
+    exchange_free_spare(w);
     if (w->snapshot)
         snapshot_put(w->snapshot);
     free(w);

@@ -51,6 +51,8 @@ struct worker {
     uint64_t snapshot_generation;
     struct id_source ids;
     struct exchange *live;          /* list */
+    struct exchange *spare;         /* ended ones, for the next requests: exchange.c */
+    unsigned spare_count;
     _Atomic size_t live_count;      /* read by server.c while draining */
     _Atomic bool drained;           /* likewise: no request is still to come */
     struct loop_timer drain_look;

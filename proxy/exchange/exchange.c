@@ -23,6 +23,13 @@
 
 /* A status that official clients do not try again by themselves: a person meant it. */
 enum { ARENA_FIRST = 2048, ARENA_MAX = 256 << 20, STATUS_CANCELLED = 499 };
+/* Ended exchanges of a worker that serve again, with the memory that most requests need. A sanitizer
+ * would take the use of one that has ended for that of the next. */
+#ifdef __SANITIZE_ADDRESS__
+enum { SPARES = 0, KEEP_BYTES = 0 };
+#else
+enum { SPARES = 32, KEEP_BYTES = 8192 };
+#endif
 
 static enum step_result (*const steps[STEP_COUNT])(struct exchange *) = {
 #define X(name, fn, help) step_##fn,
@@ -76,26 +83,68 @@ static void live_remove(struct worker *w, struct exchange *x)
     w->live_count--;
 }
 
+static void keep_or_free(struct buf *b)
+{
+    if (b->cap > KEEP_BYTES)
+        buf_fini(b);
+    buf_reset(b);
+}
+
+static struct exchange *exchange_take(struct worker *w)
+{
+    struct exchange *x = w->spare;
+    struct arena arena;
+    struct buf body, held;
+    if (x) {
+        w->spare = x->next;
+        w->spare_count--;
+        arena = x->arena;
+        body = x->body;
+        held = x->held;
+    } else {
+        x = malloc(sizeof *x);
+        arena_init(&arena, ARENA_FIRST, ARENA_MAX);
+        buf_init(&body, BUF_NO_LIMIT);
+        buf_init(&held, BUF_NO_LIMIT);
+    }
+    if (x)
+        *x = (struct exchange){.arena = arena, .body = body, .held = held};
+    return x;
+}
+
 static struct exchange *exchange_new(struct worker *w, struct http_request *q)
 {
-    struct exchange *x = calloc(1, sizeof *x);
+    struct exchange *x = exchange_take(w);
     if (!x)
         return NULL;
     x->worker = w;
     x->q = q;
     q->user = x;
-    arena_init(&x->arena, ARENA_FIRST, ARENA_MAX);
     x->snapshot = worker_snapshot(w);
     x->time_ms = clock_wall_ms();
     x->head_us = q->head_us;
     x->client_uid = q->peer_uid;
     x->loopback_peer = q->peer_loopback;
     x->provider_key = -1;
-    buf_init(&x->body, BUF_NO_LIMIT);
-    buf_init(&x->held, BUF_NO_LIMIT);
     id_make(&w->ids, x->time_ms, x->id);
     live_add(w, x);
     return x;
+}
+
+static void exchange_free(struct exchange *x)
+{
+    buf_fini(&x->body);
+    buf_fini(&x->held);
+    arena_fini(&x->arena);
+    free(x);
+}
+
+void exchange_free_spare(struct worker *w)
+{
+    for (struct exchange *x; (x = w->spare);) {
+        w->spare = x->next;
+        exchange_free(x);
+    }
 }
 
 void exchange_destroy(struct exchange *x)
@@ -107,16 +156,22 @@ void exchange_destroy(struct exchange *x)
     loop_timer_stop(w->loop, &x->timer);
     loop_timer_stop(w->loop, &x->total_timer);
     memory_release(w->shared, x->charged_memory);
-    buf_fini(&x->body);
-    buf_fini(&x->held);
     buf_fini(&x->capture.answer);
     buf_fini(&x->capture.times);
     if (x->mode == ANSWER_EVENTS)
         sse_fini(&x->sse);
     translate_free(x);
     snapshot_put(x->snapshot);
-    arena_fini(&x->arena);
-    free(x);
+    if (w->spare_count >= SPARES) {
+        exchange_free(x);
+        return;
+    }
+    keep_or_free(&x->body);
+    keep_or_free(&x->held);
+    arena_reset(&x->arena);
+    x->next = w->spare;
+    w->spare = x;
+    w->spare_count++;
 }
 
 static void free_deferred(void *ctx)
@@ -182,8 +237,9 @@ void exchange_body(struct worker *w, struct http_request *q)
     if (!x || x->step != STEP_AUTH)
         return; /* answered while its body was still coming */
     x->body_us = clock_mono_us();
+    struct buf room = x->body; /* in exchange: kept from an earlier request */
     x->body = q->body;
-    buf_init(&q->body, BUF_NO_LIMIT);
+    q->body = room;
     counter_add(COUNTER_bytes_in, (int64_t)x->body.n);
     exchange_enter(x, STEP_READ);
     exchange_run(x);

@@ -176,7 +176,8 @@ void exchange_watch(struct exchange *x, struct watch *watch);
 
 /* The process ends before the exchange does: settled as interrupted, the client sees no clean end. */
 void exchange_shutdown(struct exchange *x);
-void exchange_destroy(struct exchange *x); /* frees, after http and upstream have let go */
+void exchange_destroy(struct exchange *x); /* after http and upstream have let go; kept for another */
+void exchange_free_spare(struct worker *w);
 
 /* --- between the files of this room ------------------------------------------------------- */
 

@@ -141,6 +141,9 @@ bool names_enter(struct upstream_call *c); /* false: waits; marked again when it
 void names_release(struct upstream_call *c, bool known);
 void names_fail(struct upstream_call *c, const struct upstream_result *r);
 
+/* memory.c */
+void memory_init_curl(void);
+
 /* upstream.c */
 void upstream_act(struct upstream *u);
 void call_yield(struct upstream_call *c);

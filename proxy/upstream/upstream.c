@@ -303,17 +303,12 @@ static int64_t upstream_wait(void *ctx)
 
 /* ---- the door ---- */
 
-static void upstream_init_curl(void)
-{
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 int upstream_new(struct upstream **out, struct loop *l, const struct upstream_config *config,
     struct err *e)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     *out = NULL;
-    pthread_once(&once, upstream_init_curl);
+    pthread_once(&once, memory_init_curl);
     if (config->shards == 0 || config->fill == 0 || config->decoded_ratio == 0)
         return err_set(e, ERR_RANGE, "upstream: shards, fill and decoded_ratio start at 1");
     struct upstream *u = calloc(1, sizeof *u);

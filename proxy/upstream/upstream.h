@@ -94,6 +94,10 @@ int upstream_new(struct upstream **out, struct loop *l, const struct upstream_co
 /* Cancels what runs, without callbacks. The loop must not turn after it. */
 void upstream_free(struct upstream *u);
 
+/* On the thread that runs it, around its life: what curl frees there is kept for its next transfer. */
+void upstream_thread_begin(void);
+void upstream_thread_end(void);
+
 /* 0 and *call, or -ERR_RANGE (a header value), -ERR_NOMEM. */
 int upstream_start(struct upstream *u, const struct upstream_request *r,
     const struct upstream_events *events, void *ctx, struct upstream_call **call,
