@@ -7,6 +7,13 @@ static const struct spoke_quirks rows[] = {
 #undef X
 };
 
+/* Their hosts' lengths: the rows are walked several times a request. */
+static const unsigned char host_bytes[] = {
+#define X(host, reasoning, bits, usage) sizeof(host) - 1,
+#include "proxy/dialect/quirks.def"
+#undef X
+};
+
 /* Nobody we know: what the fewest servers refuse. */
 const struct spoke_quirks quirks_none = {"", "reasoning_content",
     SPOKE_MAX_TOKENS | SPOKE_NO_DEVELOPER, 0};
@@ -24,12 +31,10 @@ static struct str authority(struct str url)
     return url;
 }
 
-static bool fits(struct str authority, struct str host)
+static bool fits(struct str authority, struct str name, struct str host)
 {
     if (*host.p == ':')
         return str_ends(authority, host);
-    ptrdiff_t colon = str_chr(authority, ':');
-    struct str name = colon < 0 ? authority : str_first(authority, (size_t)colon);
     if (name.n < host.n || !str_eq_nocase(str_from(name, name.n - host.n), host))
         return false;
     return name.n == host.n || name.p[name.n - host.n - 1] == '.';
@@ -38,8 +43,10 @@ static bool fits(struct str authority, struct str host)
 const struct spoke_quirks *quirks_of(struct str base_url)
 {
     struct str at = authority(base_url);
+    ptrdiff_t colon = str_chr(at, ':');
+    struct str name = colon < 0 ? at : str_first(at, (size_t)colon);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (fits(at, str_c(rows[i].host)))
+        if (fits(at, name, str_n(rows[i].host, host_bytes[i])))
             return &rows[i];
     return &quirks_none;
 }

@@ -185,6 +185,7 @@ static struct str attempts_json(struct exchange *x)
 {
     struct buf b;
     buf_init(&b, 4096);
+    buf_reserve(&b, 500); /* what one or two take */
     struct json_writer w = json_writer(&b);
     json_array_begin(&w, NULL);
     for (unsigned i = 0; i < x->attempt_count; i++) {

@@ -119,7 +119,8 @@ void conn_idle(struct conn *c, bool kept)
         return;
     }
     conn_deadline(c, loop_now_us(s->l) + (c->input ? s->config.head_deadline_us : HTTP_IDLE_US));
-    if (kept && !c->input && ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0) {
+    if (kept && !c->input &&
+        (c->drained || (ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0))) {
         c->quiet = true;
         c->shard->awake--;
     }

@@ -96,6 +96,7 @@ struct conn {
     bool marked, suspended;
     bool quiet;                   /* kept, and all that came is read: see conn_idle() */
     bool left;                    /* the client closed or half-closed */
+    bool drained;                 /* the last read took all there was: what is to come is an edge */
     bool input;                   /* bytes came since the request's end (or since the last one's) */
     bool writable;
     bool filled;                  /* the last read took all that libmicrohttpd had room for */

@@ -36,6 +36,7 @@ ssize_t recv(int fd, void *to, size_t n, int flags)
     reading_fd = fd;
     if (c) {
         c->filled = got == (ssize_t)n;
+        c->drained = got > 0 && !c->filled && !c->local;
         c->s->moves++;
     }
     return got;

@@ -280,7 +280,7 @@ static int policy_field(struct reading *r, const struct json_token *t)
 static bool one_of(struct str s, const char *const *names, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (str_eq(s, str_c(names[i])))
+        if (s.n && *s.p == names[i][0] && str_eq(s, str_c(names[i])))
             return true;
     return false;
 }

@@ -78,7 +78,7 @@ static bool read_whole(struct usage_reader *r, struct str body)
     return r->saw_error;
 }
 
-void usage_checked_body(struct usage_reader *r, struct str body)
+static void read_body(struct usage_reader *r, struct str body)
 {
     struct json_iter it = json_iter(body);
     struct json_span k, element;
@@ -89,6 +89,19 @@ void usage_checked_body(struct usage_reader *r, struct str body)
     }
     while (!it.object && json_next(&it, &k, &element)) /* Gemini without alt=sse */
         read_whole(r, element.raw);
+}
+
+/* Counting the tokens of a text costs more than reading all the rest. */
+void usage_checked_body(struct usage_reader *r, struct str body)
+{
+    struct usage said = {0};
+    r->whole = true;
+    read_body(r, body);
+    r->whole = false;
+    usage_parts_normalise(&r->seen, r->quirks, &said);
+    for (unsigned i = 0; !said.have_usage && i < r->uncounted_n; i++)
+        tokens_feed_json(&r->content, r->uncounted[i]);
+    r->uncounted_n = 0;
 }
 
 void usage_body(struct usage_reader *r, struct str body)

@@ -105,6 +105,9 @@ struct usage_reader {
     struct usage_tools tools;
     uint32_t ids_seen;
     struct tokens_counter content;
+    struct str uncounted[4];  /* texts of a whole body, counted only where it states no usage */
+    unsigned uncounted_n;
+    bool whole;
     uint64_t call_hash[16];   /* ids of tool calls counted, oldest overwritten */
 };
 

@@ -9,6 +9,11 @@ void usage_copy(char *dst, size_t size, struct json_span v)
         return;
     if (v.raw.n - 2 < size && !dst[v.raw.n - 2] && memcmp(dst, v.raw.p + 1, v.raw.n - 2) == 0)
         return; /* the same on every event */
+    struct str inside = {v.raw.p + 1, v.raw.n - 2};
+    if (str_chr(inside, '\\') < 0) {
+        str_copy(dst, size, inside);
+        return;
+    }
     struct arena a;
     arena_init(&a, 512, 8192);
     str_copy(dst, size, json_text(v, &a));
@@ -28,7 +33,10 @@ unsigned usage_content(struct usage_reader *r, struct json_span v)
         return 0;
     struct str inside = {v.raw.p + 1, v.raw.n - 2};
     r->content_bytes += (int64_t)inside.n;
-    tokens_feed_json(&r->content, inside);
+    if (r->whole && r->uncounted_n < ARRAY_LEN(r->uncounted))
+        r->uncounted[r->uncounted_n++] = inside;
+    else
+        tokens_feed_json(&r->content, inside);
     return SEEN_CONTENT;
 }
 

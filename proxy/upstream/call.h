@@ -57,7 +57,9 @@ struct upstream_call {
     char *proxy, *ca_file, *method, *url; /* as last set on the handle */
     CURLU *parsed_url;      /* of url; NULL: curl could not read it, and will say so */
     bool written, allow_private, plain, streamed, http2;
-    char host[128];         /* to be looked up; empty: needs no lookup, or too long to be a name */
+    bool url_written;       /* its host is an address, or localhost */
+    char url_host[128];     /* empty: too long to be a name */
+    const char *host;       /* to be looked up; empty: needs no lookup */
     bool leads, followed, waits_for_name, name_known; /* see names.c */
     struct upstream_call *next_leader;
     unsigned sends;         /* times the request was sent: > 1 when a warm connection was dead */

@@ -16,6 +16,7 @@ enum {
     CLASS_BYTES = 16,
     CLASSES = 1088,           /* up to 17 KiB: libcurl's read buffer */
     SMALL_CLASSES = 64,       /* up to 1 KiB … */
+    LEAST_CLASS = 2,
     KEEP_SMALL = 32,          /* … so many of a size are kept, else … */
     KEEP_LARGE = 4
 };
@@ -27,7 +28,8 @@ struct memory_list {
 
 static _Thread_local struct memory_list *lists; /* [CLASSES]; NULL: libc's */
 
-/* libc's blocks are a multiple of 16 with 8 bytes of its own; any other division would do as well. */
+/* libc's blocks are a multiple of 16 with 8 bytes of its own; any other division would do as well.
+ * LEAST_CLASS: a block of another allocator may be too small for the word that leads to the next. */
 static size_t class_wanted(size_t n)
 {
     return (MAX(n, (size_t)24) + 8 + CLASS_BYTES - 1) / CLASS_BYTES;
@@ -52,7 +54,7 @@ static void *memory_alloc(size_t n)
 static void memory_free(void *p)
 {
     size_t class = p && lists ? class_given(p) : CLASSES;
-    if (class >= CLASSES ||
+    if (class < LEAST_CLASS || class >= CLASSES ||
         lists[class].count >= (class < SMALL_CLASSES ? KEEP_SMALL : KEEP_LARGE)) {
         free(p);
         return;

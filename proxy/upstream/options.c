@@ -305,6 +305,16 @@ static CURLcode options_set_method(struct upstream_call *c, const struct upstrea
     return rc | options_set_text(e, CURLOPT_CUSTOMREQUEST, &c->method, method);
 }
 
+/* What the URL says of the connection that it needs. */
+static void options_note_url(struct upstream_call *c, struct str url)
+{
+    bool brackets;
+    struct str host = address_host(url, &brackets);
+    c->url_written = address_written(url);
+    c->plain = !address_is_https(url);
+    str_copy(c->url_host, sizeof c->url_host, host.n >= sizeof c->url_host ? STR("") : host);
+}
+
 /* Handed over parsed: the few URLs of a provider come again and again, and curl would take each
  * apart, and put it together again, for every transfer. */
 static CURLcode options_set_url(struct upstream_call *c, const char *url)
@@ -313,6 +323,7 @@ static CURLcode options_set_url(struct upstream_call *c, const char *url)
                            CURLU_PATH_AS_IS;
     if (c->url && strcmp(c->url, url) == 0)
         return CURLE_OK;
+    options_note_url(c, str_c(url));
     CURLcode rc = options_set_text(c->easy, CURLOPT_URL, &c->url, url);
     CURLU *parsed = curl_url();
     if (parsed && curl_url_set(parsed, CURLUPART_URL, url, flags) != CURLUE_OK) {
@@ -357,13 +368,10 @@ int options_apply(struct upstream_call *c, const struct upstream_request *r, str
     if (rc != CURLE_OK)
         return err_set(e, ERR_NOMEM, "no memory for a request towards the provider");
     /* what a proxy of the configuration dials is its affair; its own address is meant */
-    c->written = r->proxy || address_written(r->url);
+    c->written = r->proxy || c->url_written;
     c->allow_private = r->allow_private;
     c->streamed = r->streamed;
     c->http2 = r->http2;
-    c->plain = !address_is_https(r->url);
-    bool brackets;
-    struct str host = address_host(r->url, &brackets);
-    str_copy(c->host, sizeof c->host, c->written || host.n >= sizeof c->host ? STR("") : host);
+    c->host = c->written ? "" : c->url_host;
     return 0;
 }
