@@ -80,27 +80,39 @@ static struct str cut_text(struct str s, size_t most)
     return str_first(s, most);
 }
 
-static void pack_u32(struct buf *out, size_t value)
+static char *pack_u32(char *to, size_t value)
 {
     uint32_t v = (uint32_t)value;
-    buf_put(out, &v, sizeof v);
+    memcpy(to, &v, sizeof v);
+    return to + sizeof v;
 }
 
-static void pack_text(struct buf *out, struct str s, size_t most)
+static char *pack_text(char *to, struct str s, size_t most)
 {
     s = cut_text(s, most);
-    pack_u32(out, s.n);
-    buf_put_str(out, s);
+    to = pack_u32(to, s.n);
+    if (s.n)
+        memcpy(to, s.p, s.n);
+    return to + s.n;
 }
 
 void record_pack(const struct record *r, struct buf *out)
 {
-    pack_u32(out, TEXT_FIELDS);
-    pack_u32(out, INT_FIELDS);
-#define INT(name) buf_put(out, &r->name, sizeof r->name);
+    size_t room = (2 + TEXT_FIELDS) * sizeof(uint32_t) + INT_FIELDS * sizeof(int64_t);
+#define TEXT(name, most) room += MIN(r->name.n, (size_t)(most));
 #include "store/record.def"
-#define TEXT(name, most) pack_text(out, r->name, most);
+    char *from = buf_reserve(out, room), *to = from;
+    if (!from)
+        return;
+    to = pack_u32(to, TEXT_FIELDS);
+    to = pack_u32(to, INT_FIELDS);
+#define INT(name)                                                                                  \
+    memcpy(to, &r->name, sizeof r->name);                                                          \
+    to += sizeof r->name;
 #include "store/record.def"
+#define TEXT(name, most) to = pack_text(to, r->name, most);
+#include "store/record.def"
+    out->n += (size_t)(to - from);
 }
 
 /* Reads from the packed bytes; after a short read everything is zero. */

@@ -49,11 +49,11 @@ static bool opened(const struct key *k, const char *name)
 
 enum step_result raw_allowed(struct exchange *x)
 {
-    const struct raw_group *g = group_of(x->ep.path);
     const struct key *k = x->key;
     bool background = x->ep.wire == WIRE_RESPONSES && x->facts.background;
     if (!k || (x->ep.wire != WIRE_RAW && !background))
         return STEP_WAIT;
+    const struct raw_group *g = group_of(x->ep.path);
     if (k->budget_count && (g->billed_later || background))
         return exchange_refuse(x, 403, "billed_later", -1,
             "key " STR_FMT " has a budget, and %s is billed later than its answer: it can't be "

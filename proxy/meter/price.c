@@ -34,7 +34,7 @@ enum price_tier price_tier_from(struct str reported)
         enum price_tier tier;
     } t[] = {{"priority", TIER_PRIORITY}, {"fast", TIER_PRIORITY}, {"flex", TIER_FLEX},
         {"batch", TIER_BATCH}};
-    for (size_t i = 0; i < ARRAY_LEN(t); i++)
+    for (size_t i = 0; reported.n && i < ARRAY_LEN(t); i++)
         if (str_find_nocase(reported, str_c(t[i].part)) >= 0)
             return t[i].tier;
     return TIER_DEFAULT;

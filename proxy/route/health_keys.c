@@ -138,10 +138,12 @@ void health_key_failed(struct health *h, const struct provider *p, struct str mo
 
 /* --- headers --- */
 
+/* `name` in small letters. */
 static struct str header(const struct http_header *headers, size_t n, const char *name)
 {
     for (size_t i = 0; i < n; i++)
-        if (str_eq_nocase(headers[i].name, str_c(name)))
+        if (headers[i].name.n && (*headers[i].name.p | 32) == *name &&
+            str_eq_nocase(headers[i].name, str_c(name)))
             return str_trim(headers[i].value);
     return STR_NULL;
 }

@@ -504,6 +504,7 @@ int plan_make(const struct plan_request *r, const struct health *h, struct arena
     pl.e = e;
     pl.name = r->forced_route.n ? r->forced_route : r->asked;
     buf_init(&pl.log, LOG_BYTES);
+    buf_reserve(&pl.log, 500); /* what most decisions take */
     pl.w = json_writer(&pl.log);
     json_array_begin(&pl.w, NULL);
     int rc = make(&pl);

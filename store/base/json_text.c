@@ -240,10 +240,29 @@ static const bool passes_as_it_is[256] = {
     [' ' ... '!'] = true, ['#' ... '['] = true, [']' ... 0x7f] = true, /* but " and \ */
 };
 
+/* Most texts need nothing but their quotes. */
+static bool quote_plain(struct buf *out, struct str s)
+{
+    size_t i = 0;
+    while (i < s.n && passes_as_it_is[(unsigned char)s.p[i]])
+        i++;
+    char *to = i == s.n ? buf_reserve(out, s.n + 2) : NULL;
+    if (!to)
+        return false;
+    to[0] = '"';
+    if (s.n)
+        memcpy(to + 1, s.p, s.n);
+    to[s.n + 1] = '"';
+    out->n += s.n + 2;
+    return true;
+}
+
 void json_quote(struct buf *out, struct str s)
 {
     const unsigned char *p = (const unsigned char *)(s.p ? s.p : "");
     size_t from = 0, i = 0;
+    if (quote_plain(out, s))
+        return;
     buf_putc(out, '"');
     while (i < s.n) {
         if (passes_as_it_is[p[i]]) {
