@@ -86,7 +86,7 @@ fuzz: ## each fuzz harness for FUZZ_SECONDS (20)
 	@$(MAKE) --no-print-directory MODE=fuzz CC=clang -j$(JOBS) fuzz-all
 	@python3 tests/fuzz/run.py --build build/fuzz --seconds $(or $(FUZZ_SECONDS),20)
 
-soak: all tools ## the long checks; prints a table for the README
+soak: all unit tools ## the long checks; prints a table for the README
 	@python3 tests/soak.py --build $(BUILD)
 
 install: all ## copy binary, themes, manual, completion and systemd service below PREFIX (/usr/local); DESTDIR is honoured

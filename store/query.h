@@ -97,7 +97,7 @@ struct store_query {
     int64_t bucket_starts[STORE_BUCKETS_MAX]; /* ascending, optional: points[] of each sum; the */
     unsigned buckets;                         /* last one ends at to_ms, the span begins with the
                                                  first one */
-    unsigned budget_ms;          /* 0: 50 for pages, 2,000 for sums, 600,000 for a check. At its
+    unsigned budget_ms;          /* 0: 40 for pages, 2,000 for sums, 600,000 for a check. At its
                                     end a page answers with what it has, others -ERR_TIMEOUT */
 };
 
