@@ -98,14 +98,16 @@ static int members_once(struct import *im, struct str model, struct str object)
     return 0;
 }
 
-/* null counts as absent. */
+/* null counts as absent; some copies of these lists write "1.5e-07" as a string. */
 static void take_figure(struct entry *en, int64_t *to, struct str name, struct json_span v, int64_t per)
 {
     bool rounded = false;
     int64_t femto;
     if (en->rc < 0 || v.type == JSON_NULL || v.type == JSON_NONE)
         return;
-    if (v.type == JSON_NUMBER && price_parse_rate(v.raw, per, &femto, &rounded) == 0) {
+    bool quoted = v.type == JSON_STRING && v.raw.n > 2 && v.raw.p[1] >= '0' && v.raw.p[1] <= '9';
+    struct str figure = quoted ? str_n(v.raw.p + 1, v.raw.n - 2) : v.raw;
+    if ((quoted || v.type == JSON_NUMBER) && price_parse_rate(figure, per, &femto, &rounded) == 0) {
         *to = femto;
         en->rounded |= rounded;
         return;

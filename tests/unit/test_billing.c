@@ -504,7 +504,11 @@ static void hostile_files_are_refused_with_a_reason(void **state)
         {ENTRY("1e99999999999999999999"), "is 1e99999999999999999999: a price"},
         {ENTRY("-1e-6"), "m: input_cost_per_token is -1e-6"},
         {ENTRY("9300"), "is 9300"},
-        {ENTRY("\"0.1\""), "input_cost_per_token is \"0.1\""},
+        {ENTRY("\"-0.1\""), "input_cost_per_token is \"-0.1\""},
+        {ENTRY("\"$0.1\""), "input_cost_per_token is \"$0.1\""},
+        {ENTRY("\"0.1 a call\""), "input_cost_per_token is \"0.1 a call\""},
+        {ENTRY("\"free\""), "input_cost_per_token is \"free\""},
+        {ENTRY("\"\""), "input_cost_per_token is \"\""},
         {ENTRY("[1]"), "input_cost_per_token is [1]"},
         {ENTRY("true"), "input_cost_per_token is true"},
         {ENTRY("1,\"input_cost_per_token\":2"), "m: \"input_cost_per_token\" stands there twice"},
@@ -528,6 +532,24 @@ static void hostile_files_are_refused_with_a_reason(void **state)
     deep[20000] = '\0';
     refused(str_c(deep), "nested deeper than");
     test_free(deep);
+}
+
+static void a_figure_in_quotes_is_the_same_figure(void **state)
+{
+    (void)state;
+    static const char *const same[] = {"1.5e-07", "\"1.5e-07\"", "0.00000015", "\"0.00000015\"", "1.5E-7", "15e-8"};
+    for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+        char json[200];
+        struct price_list *l = price_list_new(NULL);
+        struct price_import done;
+        struct err e = {0};
+        struct usage u = {.input = 1000, .output = 7};
+        snprintf(json, sizeof json, "{\"m\":{\"mode\":\"chat\",\"input_cost_per_token\":%s,\"output_cost_per_token\":null}}",
+            same[i]);
+        assert_int_equal(price_import(l, str_c(json), &done, &e), 0);
+        assert_int_equal(price_cost(price_find(l, STR(""), STR("m")), &u, TIER_DEFAULT), 150000);
+        price_list_free(l);
+    }
 }
 
 /* 10 MB of one model, of many models, of one name: answered within moments. */
@@ -567,6 +589,7 @@ int main(void)
         cmocka_unit_test(the_whole_lists_are_carried),
         cmocka_unit_test(prices_are_shown_whole),
         cmocka_unit_test(hostile_files_are_refused_with_a_reason),
+        cmocka_unit_test(a_figure_in_quotes_is_the_same_figure),
         cmocka_unit_test(large_files_cost_no_more_than_their_size),
     };
     return cmocka_run_group_tests_name("billing", tests, NULL, NULL);

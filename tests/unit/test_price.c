@@ -251,6 +251,37 @@ static void a_bound_is_never_below_a_cost(void **state)
     }
 }
 
+/* And not above what can be billed: what is reserved in vain keeps others from spending. */
+static void a_bound_is_the_dearest_that_can_be_billed(void **state)
+{
+    (void)state;
+    struct priced x;
+    struct usage u = {.output = 10, .audio_out = 10};
+    read_price(&x, "m", "in 1 out 2 audio_out 20 image_out 40");
+    assert_int_equal(price_bound(&x.p, 0, 10), 400000); /* should all of it be images */
+    assert_true(price_cost(&x.p, &u, TIER_DEFAULT) <= price_bound(&x.p, 0, 10));
+    read_price(&x, "m", "in 1 out 10; >200k in 5 out 50");
+    assert_int_equal(price_bound(&x.p, 200000, 100), 201000000); /* the step is not reached */
+    assert_int_equal(price_bound(&x.p, 200001, 100), 1005005000);
+    read_price(&x, "m", "in 2 out 20; >200k in 1 out 10"); /* the text may turn out to be shorter */
+    assert_int_equal(price_bound(&x.p, 300000, 100), 602000000);
+    read_price(&x, "m", "in 0.0001 out 0");
+    assert_int_equal(price_bound(&x.p, 1, 0), 1); /* a tenth of a nano, up */
+    read_price(&x, "m", "in 0.000000001 out 0 us 1.000001 eu 1.000001 region 1.000001 fast 1.000001");
+    u = (struct usage){.input = 999999999, .served = {true, true, true, true}};
+    assert_true(price_cost(&x.p, &u, TIER_DEFAULT) <= price_bound(&x.p, u.input, 0));
+}
+
+static void what_lasts_an_hour_costs_what_five_minutes_do_where_nothing_else_is_said(void **state)
+{
+    (void)state;
+    struct usage u = {.input = 100, .cache_write_1h = 100};
+    assert_int_equal(cost("in 1 out 2 write 1.25", u, TIER_DEFAULT), 125000);
+    u = (struct usage){.input = 200000, .extra_input = 1}; /* what tools read counts toward the step */
+    assert_int_equal(cost("in 1 out 2; >200k in 2", u, TIER_DEFAULT), 400002000);
+    assert_int_equal(cost("in 1 out 2; >200k in 2", (struct usage){.input = 200000}, TIER_DEFAULT), 200000000);
+}
+
 static void tiers_are_known_by_what_answers_say(void **state)
 {
     (void)state;
@@ -657,6 +688,8 @@ int main(void)
         cmocka_unit_test(remainders_are_kept_to_the_end),
         cmocka_unit_test(the_providers_figure_beats_the_list),
         cmocka_unit_test(a_bound_is_never_below_a_cost),
+        cmocka_unit_test(a_bound_is_the_dearest_that_can_be_billed),
+        cmocka_unit_test(what_lasts_an_hour_costs_what_five_minutes_do_where_nothing_else_is_said),
         cmocka_unit_test(tiers_are_known_by_what_answers_say),
         cmocka_unit_test(rows_that_say_nonsense_are_refused),
         cmocka_unit_test(the_built_in_list_is_whole),
