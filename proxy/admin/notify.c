@@ -10,17 +10,20 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WAITING = 64, TEXT_MAX = 1024, PROGRAM_MS = 10000 }; /* a text fits into an empty pipe */
+enum { WAITING = 64, TEXT_MAX = 1024, PROGRAM_MS = 10000, ENVIRONMENT_MAX = 40 }; /* a text fits into an empty pipe */
 
 static const bool is_alarm[EVENT_KIND_COUNT] = {
     [EVENT_KIND_BUDGET_NEAR] = true,
     [EVENT_KIND_BUDGET_HIT] = true,
     [EVENT_KIND_SPEND_ANOMALY] = true,
     [EVENT_KIND_LOOPING] = true,
+    [EVENT_KIND_DEBT] = true,
     [EVENT_KIND_BREAKER_OPEN] = true,
     [EVENT_KIND_KEY_DEAD] = true,
     [EVENT_KIND_CANARY_BACK] = true,
@@ -36,6 +39,17 @@ struct notify {
     pid_t program;                   /* 0: none runs */
     int64_t program_ms;
 };
+
+/* Said where people look; no alarm itself, or it would tell of itself for ever. */
+static void PRINTF_LIKE(1, 2) failed(const char *fmt, ...)
+{
+    char text[300];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    event_say(EVENT_KIND_NOTIFY_FAILED, STR_NULL, "%s", text);
+}
 
 /* ---- what there is to tell ---- */
 
@@ -91,7 +105,7 @@ static void gather(struct notify *n)
 static const char *take(const struct notify *n, uint64_t *at, const char *way)
 {
     if (n->count - *at > WAITING) {
-        log_warn("%s: %llu alarms were given up", way,
+        failed("%s: %llu alarms were given up", way,
             (unsigned long long)(n->count - *at - WAITING));
         *at = n->count - WAITING;
     }
@@ -106,7 +120,7 @@ static void call_ended(void *arg, int status, int64_t total_us, struct str body,
     (void)total_us, (void)body; /* what it says is nobody's matter */
     n->calling = false;
     if (status < 200 || status > 299)
-        log_warn("notify.url: an alarm was not taken: %d " STR_FMT, status, STR_ARG(error));
+        failed("notify.url: an alarm was not taken: %d " STR_FMT, status, STR_ARG(error));
 }
 
 static void call_url(struct notify *n, struct str url)
@@ -134,15 +148,30 @@ static void reap(struct notify *n, int64_t now_ms)
     if (waitpid(n->program, &status, WNOHANG) == 0) {
         if (now_ms - n->program_ms <= PROGRAM_MS)
             return;
-        log_warn("notify.command: ended after %d s", PROGRAM_MS / 1000);
+        failed("notify.command: ended after %d s", PROGRAM_MS / 1000);
         kill(-n->program, SIGKILL); /* its group: a shell's children too */
         n->program_ms = now_ms;
         return;
     }
     n->program = 0;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        log_warn("notify.command: failed with status %d",
+        failed("notify.command: failed with status %d",
             WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+}
+
+/* What a program needs to find its way, and no more: providers' keys stand in our environment. */
+static void small_environment(const char *out[], size_t size)
+{
+    static const char *const kept[] = {"PATH=", "HOME=", "USER=", "LOGNAME=", "SHELL=", "LANG=", "LC_", "TZ=", "TMPDIR=",
+        "XDG_RUNTIME_DIR=", "DBUS_SESSION_BUS_ADDRESS=", "DISPLAY=", "WAYLAND_DISPLAY="};
+    size_t n = 0;
+    for (char **e = environ; *e && n + 1 < size; e++)
+        for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+            if (str_starts(str_c(*e), str_c(kept[i]))) {
+                out[n++] = *e;
+                break;
+            }
+    out[n] = NULL;
 }
 
 /* A process group of its own, no signal blocked, nothing of ours but the pipe. */
@@ -152,6 +181,8 @@ static int spawn(const char *command, int in, pid_t *pid)
     posix_spawnattr_t how;
     sigset_t none, all;
     const char *const words[] = {"sh", "-c", command, NULL};
+    const char *env[ENVIRONMENT_MAX];
+    small_environment(env, ENVIRONMENT_MAX);
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawn_file_actions_init(&files);
@@ -163,7 +194,8 @@ static int spawn(const char *command, int in, pid_t *pid)
     posix_spawnattr_setpgroup(&how, 0);
     posix_spawnattr_setsigmask(&how, &none);
     posix_spawnattr_setsigdefault(&how, &all);
-    int rc = posix_spawn(pid, "/bin/sh", &files, &how, (char *const *)(uintptr_t)words, environ);
+    int rc = posix_spawn(pid, "/bin/sh", &files, &how, (char *const *)(uintptr_t)words,
+        (char *const *)(uintptr_t)env);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&how);
     return rc;
@@ -181,10 +213,10 @@ static void run_program(struct notify *n, struct str command, int64_t now_ms)
     if (rc == 0) { /* an empty pipe takes it at once; SIGPIPE is ignored */
         n->program_ms = now_ms;
         if (write(ends[1], text, strlen(text)) < 0 || write(ends[1], "\n", 1) < 0)
-            log_warn("notify.command: %s", strerror(errno));
+            failed("notify.command: %s", strerror(errno));
     } else {
         n->program = 0;
-        log_warn("notify.command: can't be started: %s", strerror(rc));
+        failed("notify.command: can't be started: %s", strerror(rc));
     }
     close(ends[0]);
     close(ends[1]);

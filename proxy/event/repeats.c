@@ -5,8 +5,9 @@
 #include "store/base/compiler.h"
 
 #include <pthread.h>
+#include <string.h>
 
-enum { SETS = 128, WAYS = 4, CALLS = 8 };
+enum { SETS = 256, WAYS = 4, CALLS = 8 };
 
 struct call_seen {
     uint64_t digest;
@@ -47,6 +48,20 @@ static struct call_seen *find_call(struct session_seen *s, uint64_t digest)
     }
     *oldest = (struct call_seen){.digest = digest};
     return oldest;
+}
+
+uint64_t repeats_digest(struct str body)
+{
+    uint64_t h = body.n, word;
+    for (; body.n >= sizeof word; body = str_from(body, sizeof word)) {
+        memcpy(&word, body.p, sizeof word);
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 32;
+    }
+    word = 0;
+    if (body.n)
+        memcpy(&word, body.p, body.n);
+    return ((h ^ word) * 0x9e3779b97f4a7c15u) | 1;
 }
 
 unsigned repeats_note(struct str session, uint64_t digest, int64_t now_ms)

@@ -1,4 +1,4 @@
-/* repeats.h: how often a session made the same tool call lately.
+/* repeats.h: how often a session made the same tool call lately, or sent the same request.
  *
  * Why: an agent that is stuck asks for the same thing again and again, and pays each time. The
  * workers note the calls of every answer (meter's digest of names and arguments); the table is small
@@ -16,5 +16,7 @@
 
 /* Which time this was, from 1. Any thread. */
 unsigned repeats_note(struct str session, uint64_t digest, int64_t now_ms);
+/* Of a whole request, eight bytes at a time: bodies are long. Never 0. */
+uint64_t repeats_digest(struct str body);
 
 #endif

@@ -14,6 +14,7 @@
 
 enum { WHY_MAX = 4096 }; /* of a record */
 enum { IMAGE_TOKENS_USUAL = 1056 }; /* a square one of medium quality */
+enum { PROMPTS_A_CALL = 4 };        /* the same request, against the same tool call, before it is said */
 
 /* Output tokens of what passed: counted text by text once the reader has finished, by bytes before. */
 static int64_t seen_tokens(const struct exchange *x)
@@ -374,18 +375,50 @@ static void compare_canary(const struct exchange *x, const struct charge *c)
         health_canary_cost(x->worker->shared->health, p->route, taken, charged(c));
 }
 
-/* An agent that is stuck makes the same call again and again: said once, and at every doubling. */
-static void watch_for_loops(const struct exchange *x)
+/* Said once, and at every doubling. */
+static bool worth_saying(int64_t n, int64_t limit)
+{
+    int64_t at = limit;
+    while (at < n)
+        at *= 2;
+    return at == n;
+}
+
+/* A program that is stuck sends one prompt again and again; some do so on purpose, so later than for a
+ * tool call. Told of the session, else of the key. */
+static void watch_prompt(struct exchange *x, int64_t limit)
+{
+    struct str key = x->key ? x->key->name : STR_NULL, who = x->session.n ? x->session : key;
+    if (x->ep.wire == WIRE_RAW || x->ep.wire == WIRE_EMBEDDINGS || x->ep.wire == WIRE_GEMINI_EMBED)
+        return;
+    struct str name = ARENA_JOIN(&x->arena, STR("prompt "), x->session.n ? STR("s ") : STR("k "), who);
+    int64_t n = name.p ? repeats_note(name, repeats_digest(buf_str(&x->body)), x->time_ms) : 0;
+    if (!worth_saying(n, limit * PROMPTS_A_CALL))
+        return;
+    if (x->session.n)
+        event_say(EVENT_KIND_LOOPING, str_c(x->id), "session " STR_FMT " sent the same request %lld times: "
+            "look at it, or end it with `pointsman cancel session:" STR_FMT "`", STR_ARG(str_first(who, 64)),
+            (long long)n, STR_ARG(str_first(who, 64)));
+    else
+        event_say(EVENT_KIND_LOOPING, str_c(x->id), "%s" STR_FMT " sent the same request %lld times: look "
+            "at it, or pause its key", who.n ? "key " : "somebody without a key",
+            STR_ARG(str_first(who, 64)), (long long)n);
+}
+
+/* An agent that is stuck makes the same call again and again. */
+static void watch_for_loops(struct exchange *x)
 {
     int64_t limit = x->snapshot->config->alarm_repeats;
-    if (!limit || !x->reader.calls_digest || !x->session.n || x->outcome != OUTCOME_OK)
+    if (!limit || x->outcome != OUTCOME_OK)
+        return;
+    watch_prompt(x, limit);
+    if (!x->reader.calls_digest || !x->session.n)
         return;
     int64_t n = repeats_note(x->session, x->reader.calls_digest, x->time_ms);
-    for (int64_t at = limit; at <= n; at *= 2)
-        if (at == n)
-            event_say(EVENT_KIND_LOOPING, str_c(x->id), "session " STR_FMT " made the same tool call "
-                "%lld times: look at it, or end it with `pointsman cancel session:" STR_FMT "`",
-                STR_ARG(str_first(x->session, 64)), (long long)n, STR_ARG(str_first(x->session, 64)));
+    if (worth_saying(n, limit))
+        event_say(EVENT_KIND_LOOPING, str_c(x->id), "session " STR_FMT " made the same tool call "
+            "%lld times: look at it, or end it with `pointsman cancel session:" STR_FMT "`",
+            STR_ARG(str_first(x->session, 64)), (long long)n, STR_ARG(str_first(x->session, 64)));
 }
 
 /* Is this worth a row? A stranger never reaches the store: refusals before a key or an open door was

@@ -4,6 +4,7 @@ and told to a URL and to a program. Prints TAP. Needs the built binary ($POINTSM
 import http.server
 import json
 import os
+import socket
 import sqlite3
 import sys
 import threading
@@ -166,6 +167,45 @@ def spending_far_above_its_own_past_is_said(g):
     wait_for(lambda: g.heard("SPEND_ANOMALY"))
 
 
+def a_loop_of_one_prompt_is_said(g):
+    wild = SECRET + "-of-another"
+    for _ in range(11):
+        g.call("same {}", secret=wild)
+        g.call("other {\"n\":%d}" % time.monotonic_ns(), secret=wild)
+    assert not [e for e in g.said("LOOPING") if "same request" in e["text"]], g.said("LOOPING")
+    g.call("same {}", secret=wild)
+    event = wait_for(lambda: [e for e in g.said("LOOPING") if "same request" in e["text"]])[0]
+    assert "key wild sent the same request 12 times" in event["text"] and event["request_id"], event
+    for _ in range(12):
+        g.call("again {}", "stuck3", secret=wild)
+    wait_for(lambda: [e for e in g.said("LOOPING") if "session stuck3 sent the same request 12 times" in e["text"]])
+
+
+def a_program_is_given_no_secret_and_a_url_that_hangs_holds_nothing(g):
+    deaf = socket.create_server(("127.0.0.1", 0))  # takes calls and never answers
+    seen = os.path.join(g.home, "environment")
+    g.notify = (f"notify: {{ url: 'http://127.0.0.1:{deaf.getsockname()[1]}/alarm', "
+                f"command: 'env > {seen}.new; mv {seen}.new {seen}; exit 3' }}\n")
+    g.write()
+    g.stop()
+    g.env["OPENAI_API_KEY"] = "sk-a-providers-key-0123456789"
+    g.start()
+    del g.env["OPENAI_API_KEY"]
+    started = time.time()
+    for i in range(3):
+        g.call('spin {"n":3}', "stuck4", secret=SECRET + "-of-another")
+    wait_for(lambda: os.path.exists(seen), 6)
+    assert time.time() - started < 6
+    with open(seen, encoding="utf-8") as f:
+        text = f.read()
+    assert "PATH=" in text and "HOME=" in text and "sk-a-providers" not in text and SECRET not in text, text
+    failed = wait_for(lambda: [e for e in g.said("NOTIFY_FAILED") if "notify.command: failed with status 3" in e["text"]])
+    assert failed
+    wait_for(lambda: [e for e in g.said("NOTIFY_FAILED") if "notify.url: an alarm was not taken" in e["text"]], 30)
+    g.call("fine {}", secret=SECRET + "-of-another")
+    deaf.close()
+
+
 def a_program_that_hangs_is_ended_and_the_gateway_goes_on(g):
     g.notify = "notify: { command: 'sleep 60.731 & sleep 61.731' }\n"
     g.write()
@@ -175,6 +215,7 @@ def a_program_that_hangs_is_ended_and_the_gateway_goes_on(g):
         g.call('spin {"n":1}', "stuck2", secret=SECRET + "-of-another")
     wait_for(lambda: [p for p in processes() if p.startswith("sleep 61.731")], 5)
     assert g.run("status").returncode == 0
+    wait_for(lambda: [e for e in g.said("NOTIFY_FAILED") if "ended after 10 s" in e["text"]], 16)
     wait_for(lambda: not [p for p in processes() if p.startswith(("sleep 61.731", "sleep 60.731"))], 16)
     assert time.time() - started > 9
 
@@ -197,6 +238,8 @@ def main():
             a_budget_near_its_end_is_said_once_a_window, a_url_and_a_program_are_told, a_budget_that_is_hit_is_told_too,
             a_session_that_repeats_a_call_is_said_whole_or_streamed,
             a_key_without_a_past_has_nothing_to_be_compared_with, spending_far_above_its_own_past_is_said,
+            a_loop_of_one_prompt_is_said,
+            a_program_is_given_no_secret_and_a_url_that_hangs_holds_nothing,
             a_program_that_hangs_is_ended_and_the_gateway_goes_on)])
     finally:
         g.close()
