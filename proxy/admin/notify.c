@@ -162,8 +162,9 @@ static void reap(struct notify *n, int64_t now_ms)
 /* What a program needs to find its way, and no more: providers' keys stand in our environment. */
 static void small_environment(const char *out[], size_t size)
 {
-    static const char *const kept[] = {"PATH=", "HOME=", "USER=", "LOGNAME=", "SHELL=", "LANG=", "LC_", "TZ=", "TMPDIR=",
-        "XDG_RUNTIME_DIR=", "DBUS_SESSION_BUS_ADDRESS=", "DISPLAY=", "WAYLAND_DISPLAY="};
+    static const char *const kept[] = {"PATH=", "HOME=", "USER=", "LOGNAME=", "SHELL=", "LANG=", "LC_",
+        "TZ=", "TMPDIR=", "XDG_RUNTIME_DIR=", "DBUS_SESSION_BUS_ADDRESS=", "DISPLAY=",
+        "WAYLAND_DISPLAY="};
     size_t n = 0;
     for (char **e = environ; *e && n + 1 < size; e++)
         for (size_t i = 0; i < ARRAY_LEN(kept); i++)
