@@ -91,6 +91,8 @@ static void window_cells(struct str row, int column, int y, int x, int width)
     }
 }
 
+#define FAR_MS ((int64_t)366 * 86400000) /* nobody plans by it */
+
 static void own(struct listing *l, struct str row, int column, int y, int x, int width)
 {
     char b[FORMAT_MAX], text[64], state[24];
@@ -106,6 +108,8 @@ static void own(struct listing *l, struct str row, int column, int y, int x, int
         listing_text(row, "state", state, sizeof state);
         if (state[0] && strcmp(state, "active") != 0)
             ui_put(y, x, width, ROLE_WARN, state);
+        else if (out_ms - app_now_ms(l->app) > FAR_MS)
+            ui_put(y, x, width, ROLE_DIM, "over 1y");
         else if (out_ms > 0)
             ui_printf(y, x, width, out_ms - app_now_ms(l->app) < 3600000 ? ROLE_BAD : ROLE_TEXT,
                 "in %s", format_duration(b, MAX(out_ms - app_now_ms(l->app), 1000)));
