@@ -48,6 +48,22 @@ export function open(base) {
         tools: [{ ...TOOL, run, parse: (input) => input }] });
       return { text: textOf(await runner.runUntilDone()), cities };
     },
+    async look(model, { url }) {
+      const content = [{ type: "text", text: "What is it?" }, { type: "image", source: { type: "url", url } }];
+      return textOf(await ask({ model, messages: [{ role: "user", content }] }));
+    },
+    counted: "anthropic",
+    async count(model) {
+      const { data, response } = await sdk.messages.countTokens({ model, messages: [{ role: "user", content:
+        "How many tokens are there?" }] }).withResponse();
+      return { tokens: data.input_tokens, estimated: response.headers.has("x-pointsman-estimated") };
+    },
+    async models() {
+      const names = [];
+      for await (const m of sdk.models.list({ limit: 2 }))
+        if (m.type === "model" && m.display_name && m.created_at) names.push(m.id);
+      return names;
+    },
     async think(model, { stream }) {
       const answer = await ask({ model, messages: [{ role: "user", content: "Hi" }],
         thinking: { type: "enabled", budget_tokens: 1024 } }, stream);

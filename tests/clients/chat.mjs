@@ -86,6 +86,19 @@ export function open(base) {
         : await sdk.chat.completions.parse(body);
       return answer.choices[0].message.parsed;
     },
+    async look(model, { url }) {
+      const content = [{ type: "text", text: "What is it?" }, { type: "image_url", image_url: { url } }];
+      return (await ask({ model, messages: [{ role: "user", content }] })).choices[0].message.content;
+    },
+    async models() {
+      const names = [];
+      for await (const m of sdk.models.list()) if (m.object === "model") names.push(m.id);
+      return names;
+    },
+    async embed(model, { dimensions }) { // the SDK asks for base64 and unpacks it
+      const { data } = await sdk.embeddings.create({ model, input: ["abc", "żółw"], ...(dimensions ? { dimensions } : {}) });
+      return data.map((e) => e.embedding);
+    },
     async think(model, { stream }) {
       const { message } = (await ask({ model, messages: [{ role: "user", content: "Hi" }],
         reasoning_effort: "low" }, stream)).choices[0];

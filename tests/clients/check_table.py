@@ -16,12 +16,12 @@ from provider import Provider
 PROVIDERS = {"chat": ("openai", "/v1"), "responses": ("openai_responses", "/v1"),
              "anthropic": ("anthropic", ""), "gemini": ("gemini", "/v1beta"),
              "chat_only": ("openai", None)}
-MODELS = ("hello", "system", "tool", "patch", "json", "think", "status-429", "status-400")
+MODELS = ("hello", "system", "tool", "patch", "json", "think", "status-429", "status-400", "embed")
 CLIENTS = {"chat.mjs": "chat", "langchain.mjs": "chat", "vercel_compatible.mjs": "chat",
            "responses.mjs": "responses", "vercel_openai.mjs": "responses", "anthropic.mjs": "anthropic",
            "vercel_anthropic.mjs": "anthropic", "gemini.mjs": "gemini", "vercel_google.mjs": "gemini"}
-ALL = ("whole,stream,system,image,tools,toolstream,loop,loopstream,custom,customstream,parsed,parsedstream,think,thinkstream,"
-       "errors")
+ALL = ("whole,stream,system,image,look,tools,toolstream,loop,loopstream,custom,customstream,parsed,parsedstream,think,"
+       "thinkstream,count,models,embed,errors")
 # What the client speaks, what the provider speaks: what is promised.
 CELLS = {(client, provider): ALL for client in ("chat", "responses", "anthropic", "gemini")
          for provider in PROVIDERS}

@@ -57,6 +57,27 @@ export function open(base) {
         config: { tools: [{ tool: async () => TOOL, callTool }] } }, stream);
       return { text, cities };
     },
+    async look(model, { url }) {
+      const parts = [{ text: "What is it?" }, { fileData: { fileUri: url, mimeType: "image/png" } }];
+      return (await ask({ model, contents: [{ role: "user", parts }] })).text;
+    },
+    counted: "gemini",
+    async count(model) {
+      const answer = await sdk.models.countTokens({ model, contents: "How many tokens are there?" });
+      const said = answer.sdkHttpResponse?.headers;
+      return { tokens: answer.totalTokens, ...(said ? { estimated: "x-pointsman-estimated" in said } : {}) };
+    },
+    async models() {
+      const names = [];
+      for await (const m of await sdk.models.list({ config: { pageSize: 2 } }))
+        if (m.displayName) names.push(m.name.replace("models/", ""));
+      return names;
+    },
+    async embed(model, { dimensions }) {
+      const { embeddings } = await sdk.models.embedContent({ model, contents: ["abc", "żółw"],
+        config: dimensions ? { outputDimensionality: dimensions } : {} });
+      return embeddings.map((e) => e.values);
+    },
     async think(model, { stream }) {
       const { thought, text } = await ask({ model, contents: "Hi",
         config: { thinkingConfig: { includeThoughts: true, thinkingBudget: 1024 } } }, stream);

@@ -11,6 +11,7 @@ call must have its result, and arguments must be an object. Every answer states 
 import base64
 import json
 import re
+import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -69,6 +70,9 @@ class Asked:
         self.last_is_result = True
 
     def image(self, url_or_type, data=None):
+        if data is None and url_or_type.startswith("https://"):
+            self.images.append(url_or_type)
+            return
         if data is None:
             found = re.match(r"data:([^;]+);base64,(.*)", url_or_type)
             need(found, "an image must be a data URL here")
@@ -155,7 +159,8 @@ def read_messages(body, asked):
         for block in m["content"] if isinstance(m["content"], list) else []:
             kind = block["type"]
             if kind == "image":
-                asked.image(block["source"]["media_type"], block["source"]["data"])
+                source = block["source"]
+                asked.image(*([source["url"]] if source["type"] == "url" else [source["media_type"], source["data"]]))
             if kind == "thinking":
                 need(block.get("signature") == SIGNATURE, "Invalid `signature` in `thinking` block")
             if kind == "tool_use":
@@ -182,6 +187,9 @@ def read_gemini(body, asked):
             if media:  # Google takes both spellings of keys, and both alphabets of base64
                 asked.image(media.get("mimeType") or media["mime_type"],
                             media["data"].replace("-", "+").replace("_", "/"))
+            file = part.get("fileData") or part.get("file_data")
+            if file:
+                asked.image(file.get("fileUri") or file["file_uri"])
             if "functionCall" in part:
                 need(part.get("thoughtSignature") in (None, SIGNATURE, UNSIGNED),
                      "Corrupted thought signature.")
@@ -218,7 +226,8 @@ def decide(model, asked):
         answer = {"city": "Rome"}
         return [("call", asked.tools[0], answer) if asked.tools else ("text", dump(answer))]
     if asked.images:
-        return parts + [("text", "I see " + ", ".join(f"{t} of {n} bytes" for t, n in asked.images))]
+        seen = [i if isinstance(i, str) else f"{i[0]} of {i[1]} bytes" for i in asked.images]
+        return parts + [("text", "I see " + ", ".join(seen))]
     if "-system" in model:
         return parts + [("text", "My orders: " + asked.system)]
     return parts + [("text", TEXT)]
@@ -446,6 +455,33 @@ def gemini_stream(model, parts, _body):
         yield None, gemini_answer(model, [part], i + 1 == len(small))
 
 
+# ---- embeddings: of "abc" [3, 97, 99 …] ----
+
+def vector(text, dimensions):
+    need(isinstance(text, str) and text, "only texts are embedded here")
+    return ([float(len(text)), float(ord(text[0])), float(ord(text[-1])) + 0.25] + [0.5] * 5)[:dimensions or 8]
+
+
+def embed_openai(body):
+    need(set(body) <= {"model", "input", "dimensions", "encoding_format", "user"}, f"unknown member in {list(body)}")
+    texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+    found = [vector(t, body.get("dimensions")) for t in texts]
+    if body.get("encoding_format") == "base64":
+        found = [base64.b64encode(struct.pack(f"<{len(v)}f", *v)).decode() for v in found]
+    return {"object": "list", "model": body["model"], "usage": {"prompt_tokens": IN, "total_tokens": IN},
+            "data": [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(found)]}
+
+
+def embed_gemini(body):
+    """Both verbs: of one content, and of many requests."""
+    def one(request):
+        text = "".join(p["text"] for p in request["content"]["parts"])
+        return {"values": vector(text, request.get("outputDimensionality"))}
+    return {"embeddings": [one(r) for r in body["requests"]]} if "requests" in body else {"embedding": one(body)}
+
+
+EMBEDS = {"/embeddings": ("chat", embed_openai), ":embedContent": ("gemini", embed_gemini),
+          ":batchEmbedContents": ("gemini", embed_gemini)}
 DIALECTS = {"chat": (read_chat, chat_whole, chat_stream),
             "responses": (read_responses, responses_whole, responses_stream),
             "anthropic": (read_messages, messages_whole, messages_stream),
@@ -490,6 +526,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
         path = self.path.split("?")[0]
+        embeds = next((e for end, e in EMBEDS.items() if path.endswith(end)), None)
+        if embeds:
+            self.embed(path, body, *embeds)
+            return
         dialect = next((d for end, d in ENDS if path.endswith(end)), None)
         if not dialect:
             self.send(404, error_body("chat", 404, "no such path: " + path))
@@ -499,7 +539,7 @@ class Handler(BaseHTTPRequestHandler):
         model = body.get("model") or path.rsplit("/", 1)[1].split(":")[0]
         try:
             asked = Asked()
-            read(body, asked)
+            read(dict(body, max_tokens=1) if path.endswith("/count_tokens") else body, asked)
             if path.endswith("/count_tokens"):
                 self.send(200, {"input_tokens": IN})
                 return
@@ -520,6 +560,13 @@ class Handler(BaseHTTPRequestHandler):
             self.stream(stream(model, parts, body), "\r\n" if dialect == "gemini" else "\n")
         else:
             self.send(200, whole(model, parts, body))
+
+    def embed(self, path, body, dialect, answer):
+        self.server.seen.append((dialect, path, body))
+        try:
+            self.send(200, answer(body))
+        except (Refused, KeyError, TypeError) as bad:
+            self.send(400, error_body(dialect, 400, f"{type(bad).__name__}: {bad}"))
 
     def stream(self, events, end):
         self.send_response(200)

@@ -14,18 +14,30 @@ PIXEL = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhg
          "awAAAABJRU5ErkJggg==")
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 QUESTION = "Weather in Paris and Rome?"
+PICTURE = "https://pictures.test/a%20b.png?size=1"
+PATCH = "*** Begin\n+“one” \\ two\n"
+MODELS = ("hello", "system", "tool", "patch", "json", "think", "status-429", "status-400", "embed")
+VECTORS = [[3, 97, 99.25, 0.5, 0.5, 0.5, 0.5, 0.5], [4, 380, 119.25, 0.5, 0.5, 0.5, 0.5, 0.5]]
 
 
 def weather(arguments):
     return f"21 degrees in {arguments['city']}"
 
 
+def place():
+    """What the SDKs' own parsers make of a structured answer."""
+    from pydantic import create_model
+    return create_model("Place", city=(str, ...))
+
+
 class Chat:
     name = "openai (PyPI) chat"
+    counted = count = loop = None
 
     def __init__(self, base):
         import openai
-        self.sdk = openai.OpenAI(base_url=base + "/v1", api_key="unused", max_retries=0).chat.completions
+        self.client = openai.OpenAI(base_url=base + "/v1", api_key="unused", max_retries=0)
+        self.sdk = self.client.chat.completions
         self.tool = {"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}
 
     def ask(self, stream, **body):
@@ -63,6 +75,50 @@ class Chat:
         message = self.ask(stream, model=model, messages=[{"role": "user", "content": "Hi"}],
                            reasoning_effort="low").choices[0].message
         return message.reasoning_content, message.content
+
+    def look(self, model):
+        content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": PICTURE}}]
+        return self.ask(False, model=model, messages=[{"role": "user", "content": content}]).choices[0].message.content
+
+    def turn(self, stream, **body):
+        """The SDK's own stream helper knows functions alone: the chunks are put together as they come."""
+        if not stream:
+            return self.sdk.create(**body).choices[0].message.model_dump(exclude_none=True)
+        text, call = "", {"type": "custom", "custom": {"name": "", "input": ""}}
+        for chunk in self.sdk.create(stream=True, **body):
+            delta = chunk.choices[0].delta.model_dump(exclude_none=True) if chunk.choices else {}
+            text += delta.get("content", "")
+            for c in delta.get("tool_calls", []):
+                call["id"] = call.get("id") or c["id"]
+                call["custom"]["name"] += c["custom"].get("name", "")
+                call["custom"]["input"] += c["custom"].get("input", "")
+        return {"role": "assistant", "content": text, **({"tool_calls": [call]} if "id" in call else {})}
+
+    def custom(self, model, stream=False):
+        tools = [{"type": "custom", "custom": {"name": "patch", "description": "Changes files"}}]
+        messages = [{"role": "user", "content": "Change it."}]
+        message = self.turn(stream, model=model, messages=messages, tools=tools)
+        call = message["tool_calls"][0]
+        messages += [message, {"role": "tool", "tool_call_id": call["id"], "content": "done"}]
+        return call["custom"]["input"], self.turn(stream, model=model, messages=messages, tools=tools)["content"]
+
+    def parsed(self, model, stream=False):
+        body = {"model": model, "messages": [{"role": "user", "content": "Where?"}], "response_format": place()}
+        if not stream:
+            return self.sdk.parse(**body).choices[0].message.parsed.model_dump()
+        with self.sdk.stream(**body) as events:
+            return events.get_final_completion().choices[0].message.parsed.model_dump()
+
+    def models(self):
+        return [m.id for m in self.client.models.list() if m.object == "model"]
+
+    def embed(self, model, dimensions=None):
+        """The SDK asks for base64 and unpacks it; as numbers it is the same."""
+        more = {"dimensions": dimensions} if dimensions else {}
+        packed = self.client.embeddings.create(model=model, input=["abc", "żółw"], **more)
+        plain = self.client.embeddings.create(model=model, input=["abc", "żółw"], encoding_format="float", **more)
+        same([e.embedding for e in plain.data], [e.embedding for e in packed.data], "numbers and packed numbers")
+        return [e.embedding for e in packed.data]
 
     def fail(self, model):
         self.ask(False, model=model, messages=[{"role": "user", "content": "Hi"}])
@@ -111,6 +167,31 @@ class Responses(Chat):
         thought = next((i for i in answer.output if i.type == "reasoning"), None)
         return thought and "".join(s.text for s in thought.summary), answer.output_text
 
+    def look(self, model):
+        content = [{"type": "input_text", "text": "What is it?"},
+                   {"type": "input_image", "detail": "auto", "image_url": PICTURE}]
+        return self.ask(False, model=model, input=[{"role": "user", "content": content}]).output_text
+
+    def custom(self, model, stream=False):
+        tools = [{"type": "custom", "name": "patch", "description": "Changes files"}]
+        asked = [{"role": "user", "content": "Change it."}]
+        first = self.ask(stream, model=model, input=asked, tools=tools)
+        call = next(i for i in first.output if i.type == "custom_tool_call")
+        asked += [i.model_dump(exclude_none=True) for i in first.output]
+        asked.append({"type": "custom_tool_call_output", "call_id": call.call_id, "output": "done"})
+        return call.input, self.ask(stream, model=model, input=asked, tools=tools).output_text
+
+    def parsed(self, model, stream=False):
+        body = {"model": model, "input": "Where?", "store": False, "text_format": place()}
+        if not stream:
+            return self.sdk.parse(**body).output_parsed.model_dump()
+        with self.sdk.stream(**body) as events:
+            for _ in events:
+                pass
+            return events.get_final_response().output_parsed.model_dump()
+
+    models = embed = None  # as with chat
+
     def fail(self, model):
         self.ask(False, model=model, input="Hi")
 
@@ -120,7 +201,8 @@ class Messages(Chat):
 
     def __init__(self, base):
         import anthropic
-        self.sdk = anthropic.Anthropic(base_url=base, api_key="unused", max_retries=0).messages
+        self.client = anthropic.Anthropic(base_url=base, api_key="unused", max_retries=0)
+        self.sdk = self.client.messages
         self.tool = {"name": "weather", "input_schema": SCHEMA}
 
     def ask(self, stream, **body):
@@ -152,6 +234,44 @@ class Messages(Chat):
                                                    "content": weather(b.input)} for b in made]}]
         last = self.ask(stream, model=model, messages=messages, tools=[self.tool])
         return [(b.name, b.input) for b in made], self.text(last)
+
+    counted = "anthropic"
+    custom = embed = None
+
+    def look(self, model):
+        content = [{"type": "text", "text": "What is it?"}, {"type": "image", "source": {"type": "url", "url": PICTURE}}]
+        return self.text(self.ask(False, model=model, messages=[{"role": "user", "content": content}]))
+
+    def loop(self, model, stream=False):
+        import anthropic
+        cities = []
+
+        @anthropic.beta_tool(name="weather", description="The weather of a city", input_schema=SCHEMA)
+        def tell(city):
+            cities.append(city)
+            return weather({"city": city})
+        runner = self.client.beta.messages.tool_runner(
+            model=model, max_tokens=4096, stream=stream, tools=[tell], messages=[{"role": "user", "content": QUESTION}])
+        last = None
+        for turn in runner:
+            last = turn.get_final_message() if stream else turn
+        return cities, self.text(last)
+
+    def parsed(self, model, stream=False):
+        body = {"model": model, "max_tokens": 4096, "output_format": place(),
+                "messages": [{"role": "user", "content": "Where?"}]}
+        if not stream:
+            return self.sdk.parse(**body).parsed_output.model_dump()
+        with self.sdk.stream(**body) as events:
+            return events.get_final_message().parsed_output.model_dump()
+
+    def count(self, model):
+        raw = self.sdk.with_raw_response.count_tokens(model=model, messages=[
+            {"role": "user", "content": "How many tokens are there?"}])
+        return raw.parse().input_tokens, "x-pointsman-estimated" in raw.headers
+
+    def models(self):
+        return [m.id for m in self.client.models.list(limit=2) if m.type == "model" and m.created_at and m.display_name]
 
     def think(self, model, stream=False):
         answer = self.ask(stream, model=model, messages=[{"role": "user", "content": "Hi"}],
@@ -203,6 +323,44 @@ class Gemini(Chat):
         last, _, _ = self.ask(stream, model, contents, tools=[self.tool], **off)
         return [(c.name, dict(c.args)) for c in made], self.text(last)
 
+    counted = "gemini"
+    custom = None
+
+    def look(self, model):
+        parts = [{"text": "What is it?"}, {"file_data": {"file_uri": PICTURE, "mime_type": "image/png"}}]
+        return self.text(self.ask(False, model, [{"role": "user", "parts": parts}])[0])
+
+    def loop(self, model, stream=False):
+        cities = []
+
+        def tell(city: str) -> str:
+            """The weather of a city"""
+            cities.append(city)
+            return weather({"city": city})
+        tell.__name__ = "weather"
+        return cities, self.text(self.ask(stream, model, QUESTION, tools=[tell])[0])
+
+    def parsed(self, model, stream=False):
+        config = {"response_mime_type": "application/json", "response_schema": place()}
+        if not stream:
+            return self.sdk.generate_content(model=model, contents="Where?", config=config).parsed.model_dump()
+        chunks = self.sdk.generate_content_stream(model=model, contents="Where?", config=config)
+        return json.loads("".join(c.text or "" for c in chunks))
+
+    def count(self, model):
+        answer = self.sdk.count_tokens(model=model, contents="How many tokens are there?")
+        said = answer.sdk_http_response
+        return answer.total_tokens, "x-pointsman-estimated" in said.headers if said and said.headers else None
+
+    def models(self):
+        return [m.name.removeprefix("models/") for m in self.sdk.list(config={"page_size": 2}) if m.display_name]
+
+    def embed(self, model, dimensions=None):
+        config = {"output_dimensionality": dimensions} if dimensions else None
+        batches = [["abc"], ["żółw"]] if "gemini-" in model else [["abc", "żółw"]]  # one of many parts for such names
+        answers = [self.sdk.embed_content(model=model, contents=texts, config=config) for texts in batches]
+        return [e.values for answer in answers for e in answer.embeddings]
+
     def think(self, model, stream=False):
         parts, _, _ = self.ask(stream, model, "Hi", thinking_config={"include_thoughts": True, "thinking_budget": 1024})
         return self.text(parts, True), self.text(parts)
@@ -246,6 +404,38 @@ def refused(client, provider):
             raise AssertionError(f"no error for {wanted}")
 
 
+def counts(client, provider):
+    tokens, estimated = client.count(provider + "-hello")
+    own = provider == client.counted
+    same(tokens if own else 3 < tokens < 60, 120 if own else True, f"tokens ({tokens})")
+    if estimated is not None:
+        same(estimated, not own, "said to be an estimate")
+
+
+def lists(client, provider):
+    same([n for n in client.models() if n.startswith(provider + "/")], [f"{provider}/{provider}-{m}" for m in MODELS],
+         "names")
+
+
+def embeds(client, provider):
+    if provider in ("chat", "gemini"):
+        same(client.embed(provider + "-embed"), VECTORS, "numbers")
+        same(client.embed(provider + "-embed", dimensions=2), [v[:2] for v in VECTORS], "numbers")
+
+
+def patched(answer):
+    same(answer[0], PATCH, "input")
+    if not re.search("The tool said patch: .*done", answer[1]):
+        raise AssertionError("the result did not arrive: " + answer[1])
+
+
+def looped(answer):
+    same(answer[0], ["Paris", "Rome"], "what the SDK ran the tool for")
+    for city in answer[0]:
+        if f"21 degrees in {city}" not in answer[1]:
+            raise AssertionError("the results did not arrive: " + answer[1])
+
+
 CHECKS = {
     "whole": lambda c, p: greeted(c.hello(p + "-hello")),
     "stream": lambda c, p: greeted(c.hello(p + "-hello", stream=True)),
@@ -255,8 +445,20 @@ CHECKS = {
     "toolstream": lambda c, p: called(c.tools(p + "-tool", stream=True)),
     "think": lambda c, p: same(c.think(p + "-think"), (THOUGHT, TEXT), "thought, text"),
     "thinkstream": lambda c, p: same(c.think(p + "-think", stream=True), (THOUGHT, TEXT), "thought, text"),
+    "look": lambda c, p: same(c.look(p + "-hello"), "I see " + PICTURE, "text"),
+    "loop": lambda c, p: looped(c.loop(p + "-tool")),
+    "loopstream": lambda c, p: looped(c.loop(p + "-tool", stream=True)),
+    "custom": lambda c, p: patched(c.custom(p + "-patch")),
+    "customstream": lambda c, p: patched(c.custom(p + "-patch", stream=True)),
+    "parsed": lambda c, p: same(c.parsed(p + "-json"), {"city": "Rome"}, "parsed"),
+    "parsedstream": lambda c, p: same(c.parsed(p + "-json", stream=True), {"city": "Rome"}, "parsed"),
+    "count": counts,
+    "models": lists,
+    "embed": embeds,
     "errors": refused,
 }
+# Not every SDK has a word for these: None in its class.
+OPTIONAL = ("loop", "custom", "count", "models", "embed")
 
 
 def main():
@@ -264,7 +466,9 @@ def main():
     failed = 0
     for cell in sys.argv[3:]:
         provider, checks = cell.split("=")
-        for what in [w for w in checks.split(",") if w in CHECKS]:
+        for what in checks.split(","):
+            if what.removesuffix("stream") in OPTIONAL and not getattr(client, what.removesuffix("stream")):
+                continue
             try:
                 CHECKS[what](client, provider)
                 print(f"ok - {client.name} × {provider}: {what}")

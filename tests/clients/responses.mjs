@@ -50,6 +50,10 @@ export function open(base) {
       const answer = stream ? await sdk.responses.stream(body).finalResponse() : await sdk.responses.parse(body);
       return answer.output_parsed;
     },
+    async look(model, { url }) {
+      const content = [{ type: "input_text", text: "What is it?" }, { type: "input_image", detail: "auto", image_url: url }];
+      return (await ask({ model, input: [{ role: "user", content }] })).output_text;
+    },
     async think(model, { stream }) {
       const answer = await ask({ model, input: "Hi", reasoning: { effort: "low", summary: "auto" } }, stream);
       const item = answer.output.find((i) => i.type === "reasoning");

@@ -8,6 +8,10 @@
 //   loop(model, { stream })                  -> { cities, text }: the SDK's own helper that runs the tools itself
 //   custom(model, { stream })                -> { input, text }: a tool that takes a text (OpenAI's SDK)
 //   parsed(model, { stream })                -> what the SDK's own parser made of a structured answer
+//   look(model, { url })                     -> the text: an image by its address
+//   count(model)                             -> { tokens, estimated }: what the SDK asks to be counted
+//   models()                                 -> the names of the SDK's own list, all pages of two
+//   embed(model, { dimensions })             -> the numbers of "abc" and "żółw", in one batch
 //   fail(model)                              throws the SDK's own error; status(error) -> number
 //
 // node table.mjs CLIENT GATEWAY-URL CELL... where a cell is PROVIDER=what,what. Prints TAP lines.
@@ -17,6 +21,9 @@ const TEXT = "Hello from the lab: “whole” and true ✓.";
 const THOUGHT = "The person wants a greeting.";
 const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9" +
   "awAAAABJRU5ErkJggg==";
+
+const PICTURE = "https://pictures.test/a%20b.png?size=1";
+const MODELS = ["hello", "system", "tool", "patch", "json", "think", "status-429", "status-400", "embed"];
 
 function same(got, wanted, what) {
   if (JSON.stringify(got) !== JSON.stringify(wanted))
@@ -75,6 +82,24 @@ const checks = {
     same(await client.parsed(p + "-json", {}), { city: "Rome" }, "parsed")],
   parsedstream: ["a structured answer, streamed and parsed by the SDK", async (p) =>
     same(await client.parsed(p + "-json", { stream: true }), { city: "Rome" }, "parsed")],
+  look: ["an image by its address", async (p) =>
+    same(await client.look(p + "-hello", { url: PICTURE }), "I see " + PICTURE, "text")],
+  count: ["a count of tokens", async (p) => {
+    const { tokens, estimated } = await client.count(p + "-hello");
+    const own = p === client.counted;
+    same(own ? tokens : tokens > 3 && tokens < 60, own ? 120 : true, "tokens");
+    if (estimated !== undefined) same(estimated, !own, "said to be an estimate");
+  }],
+  models: ["the list of models, page by page", async (p) => {
+    const names = (await client.models()).filter((n) => n.startsWith(p + "/"));
+    same(names, MODELS.map((m) => `${p}/${p}-${m}`), "names");
+  }],
+  embed: ["embeddings: a batch, and as many numbers as were asked for", async (p) => {
+    if (p !== "chat" && p !== "gemini") return;
+    same(await client.embed(p + "-embed", {}), [[3, 97, 99.25, 0.5, 0.5, 0.5, 0.5, 0.5],
+      [4, 380, 119.25, 0.5, 0.5, 0.5, 0.5, 0.5]], "numbers");
+    same(await client.embed(p + "-embed", { dimensions: 2 }), [[3, 97], [4, 380]], "numbers");
+  }],
   errors: ["429 and 400 as the SDK's own errors", async (p) => {
     for (const wanted of [429, 400]) {
       let error = null;
@@ -101,7 +126,7 @@ let failed = 0;
 for (const cell of cells) {
   const [provider, list] = cell.split("=");
   for (const what of list.split(",")) {
-    const part = ["loop", "think", "custom", "parsed"].find((w) => what.startsWith(w));
+    const part = ["loop", "think", "custom", "parsed", "look", "count", "models", "embed"].find((w) => what.startsWith(w));
     if ((part && !client[part]) || (what === "image" && client.blind)) continue;
     const [name, run] = checks[what];
     try {
