@@ -92,6 +92,8 @@ static bool read_part(const struct chat_sink *sink, struct json_span v)
     enum ir_part_kind kind = IR_OPAQUE;
     if (ir_is(type, "thinking"))
         return read_thinking(sink, w[6].value);
+    if (ir_is(type, "reasoning")) /* Databricks: {"summary":[{"type":"summary_text","text":…}]} */
+        return read_thinking(sink, json_get(v.raw, STR("summary")));
     if (ir_is(type, "text") || (!type.p && w[1].count))
         kind = IR_TEXT;
     else if (ir_is(type, "refusal"))
@@ -359,5 +361,5 @@ bool chat_read_message(struct str message, const struct chat_sink *to)
     if (!read_calls(&sink, w[1].value))
         return false;
     struct str legacy = ir_text(json_get(w[6].value.raw, STR("name")));
-    return w[1].count || !legacy.n || read_call(&sink, w[6].value, w[6].value);
+    return json_count(w[1].value) || !legacy.n || read_call(&sink, w[6].value, w[6].value);
 }

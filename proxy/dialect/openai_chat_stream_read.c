@@ -204,6 +204,23 @@ static void read_call(struct stream_reader *s, unsigned i, struct json_span v, i
     turn(s, i, false);
 }
 
+/* The older single call. Snowflake sends an empty one on every chunk. */
+static void read_only_call(struct stream_reader *s, unsigned i, struct json_span function)
+{
+    struct chat_choice *c = &((struct chat_reader *)s->state)->choice[i];
+    struct json_want w[] = {{STR("name")}, {STR("arguments")}};
+    if (function.type != JSON_OBJECT || json_scan(function.raw, w, ARRAY_LEN(w)) < 0)
+        return;
+    struct str name = ir_text(w[0].value);
+    struct chat_call *call = name.n || c->call_count ? call_for(c, 0, STR_NULL) : NULL;
+    if (!call)
+        return;
+    if (name.n && !call->name.n)
+        buf_put_str(&call->name, name);
+    turn(s, i, false);
+    call_arguments(s, i, call, ir_text(w[1].value));
+}
+
 /* --- texts ------------------------------------------------------------------------------------ */
 
 static void open_part(struct stream_reader *s, unsigned i, enum chat_open kind)
@@ -372,6 +389,7 @@ static void read_delta(struct stream_reader *s, unsigned i, struct str delta, st
     struct json_iter it = json_iter(w[1].value.raw);
     for (int64_t place = 0; w[1].value.type == JSON_ARRAY && json_next(&it, &key, &v); place++)
         read_call(s, i, v, place);
+    read_only_call(s, i, w[7].value);
 }
 
 /* --- chunks ----------------------------------------------------------------------------------- */
@@ -391,11 +409,20 @@ static void finish(struct stream_reader *s, unsigned i, struct str native)
     EMIT(s, i, .kind = IR_EV_FINISH, .finish = why, .finish_native = native);
 }
 
+static void read_usage(struct stream_reader *s, struct json_span usage, struct str tier)
+{
+    struct usage u;
+    if (usage.type != JSON_OBJECT || !usage_object(usage.raw, s->quirks->usage, &u))
+        return;
+    struct ir_event ev = {.kind = IR_EV_USAGE, .usage = &u, .service_tier = tier};
+    stream_emit(s, &ev);
+}
+
 static void read_choice(struct stream_reader *s, struct json_span v)
 {
     struct chat_reader *r = s->state;
     struct json_want w[] = {{STR("index")}, {STR("delta")}, {STR("finish_reason")},
-        {STR("logprobs")}, {STR("message")}};
+        {STR("logprobs")}, {STR("usage")}};
     int64_t i = 0;
     if (json_scan(v.raw, w, ARRAY_LEN(w)) < 0)
         return;
@@ -404,6 +431,8 @@ static void read_choice(struct stream_reader *s, struct json_span v)
         return;
     struct chat_choice *c = &r->choice[i];
     c->seen = true;
+    if (w[4].count) /* older Moonshot streams */
+        read_usage(s, w[4].value, STR_NULL);
     if (c->finished)
         return;
     struct str logprobs = STR_NULL;
@@ -421,15 +450,6 @@ static void start(struct stream_reader *s, struct json_span id, struct json_span
     struct ir_event ev = {.kind = IR_EV_START, .id = ir_text(id), .model = ir_text(model),
         .created = created.type == JSON_NUMBER ? created.raw : STR_NULL};
     ((struct chat_reader *)s->state)->seed = str_hash(ev.id);
-    stream_emit(s, &ev);
-}
-
-static void read_usage(struct stream_reader *s, struct json_span usage, struct str tier)
-{
-    struct usage u;
-    if (usage.type != JSON_OBJECT || !usage_object(usage.raw, s->quirks->usage, &u))
-        return;
-    struct ir_event ev = {.kind = IR_EV_USAGE, .usage = &u, .service_tier = tier};
     stream_emit(s, &ev);
 }
 

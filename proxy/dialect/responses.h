@@ -63,7 +63,7 @@ void responses_put_usage(struct json_writer *w, const struct usage *u);
 struct responses_frame {
     struct str id, model;     /* texts; absent: the client's */
     struct str created;       /* raw number; absent: now */
-    const char *status;       /* in_progress, completed, incomplete */
+    const char *status;       /* in_progress, completed, incomplete, failed */
     const char *reason;       /* of incomplete_details; NULL: none */
     struct str output;        /* items, comma between them */
     const struct usage *usage; /* NULL: null */

@@ -227,7 +227,11 @@ void responses_put_frame(struct json_writer *w, const char *key, const struct re
         json_put_int(w, "created_at", c->now_s);
     json_put_c(w, "status", f->status);
     json_put_bool(w, "background", false);
-    json_put_null(w, "error");
+    if (strcmp(f->status, "failed") == 0)
+        json_put_raw(w, "error", STR("{\"code\":\"server_error\",\"message\":\"the model broke off its answer "
+            "in error\"}"));
+    else
+        json_put_null(w, "error");
     if (f->reason) {
         json_object_begin(w, "incomplete_details");
         json_put_c(w, "reason", f->reason);
@@ -268,7 +272,7 @@ static void write_whole(void *ctx, const struct ir_event *ev)
 static bool take_response(struct whole *g, struct buf *out)
 {
     static const char *const last[] = {"event: response.completed\ndata: ",
-        "event: response.incomplete\ndata: "};
+        "event: response.incomplete\ndata: ", "event: response.failed\ndata: "};
     ptrdiff_t at = -1;
     size_t n = 0;
     for (size_t i = 0; at < 0 && i < ARRAY_LEN(last); i++) {

@@ -172,14 +172,22 @@ static void part_end(struct responses_writer *r, struct buf *out)
 
 static void complete(struct stream_writer *s, struct buf *out)
 {
+    static const struct {
+        const char *status, *event, *reason;
+    } ends[] = {
+        [IR_FINISH_UNSAID] = {"completed", "response.completed", NULL},
+        [IR_FINISH_STOP] = {"completed", "response.completed", NULL},
+        [IR_FINISH_TOOLS] = {"completed", "response.completed", NULL},
+        [IR_FINISH_LENGTH] = {"incomplete", "response.incomplete", "max_output_tokens"},
+        [IR_FINISH_FILTER] = {"incomplete", "response.incomplete", "content_filter"},
+        [IR_FINISH_ERROR] = {"failed", "response.failed", NULL},
+    };
     struct responses_writer *r = s->state;
-    bool filter = r->finish == IR_FINISH_FILTER;
-    bool whole = r->finish != IR_FINISH_LENGTH && !filter;
     close_item(r, out);
-    struct responses_frame f = frame_of(r, whole ? "completed" : "incomplete");
+    struct responses_frame f = frame_of(r, ends[r->finish].status);
     f.usage = r->said_usage ? &r->usage : NULL;
-    f.reason = whole ? NULL : filter ? "content_filter" : "max_output_tokens";
-    put_frame(s, out, whole ? "response.completed" : "response.incomplete", &f);
+    f.reason = ends[r->finish].reason;
+    put_frame(s, out, ends[r->finish].event, &f);
     r->over = true;
 }
 

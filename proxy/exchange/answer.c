@@ -385,8 +385,9 @@ static void held_done(struct exchange *x)
 {
     size_t at;
     struct err e = {0};
+    struct str body = str_after_bom(buf_str(&x->held));
     bool events = is_events(content_type(x)), metered = x->ep.wire != WIRE_RAW && !events;
-    if (metered && json_check(buf_str(&x->held), &at) < 0) {
+    if (metered && json_check(body, &at) < 0) {
         give_up(x, FAIL_5XX, 502, "upstream_error",
             "the provider's answer says application/json and is not valid JSON");
         return;
@@ -395,9 +396,9 @@ static void held_done(struct exchange *x)
     health_warm(x->worker->shared->health, x->target->provider, x->target->model, x->session,
         x->received_us);
     if (metered)
-        usage_checked_body(&x->reader, buf_str(&x->held));
+        usage_checked_body(&x->reader, body);
     else if (!events)
-        usage_body(&x->reader, buf_str(&x->held));
+        usage_body(&x->reader, body);
     int rc = translate_held(x, &e);
     if (rc < 0) { /* where it was answered it is charged: asking again would be paid for twice */
         give_up(x, rc == -ERR_STATE ? FAIL_5XX : FAIL_CLIENT, 502, "upstream_error", e.text);

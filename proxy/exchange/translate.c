@@ -267,7 +267,7 @@ int translate_whole(struct exchange *x, struct err *e)
     struct ir_answer answer;
     if (x->wire == WIRE_EMBEDDINGS || x->wire == WIRE_GEMINI_EMBED)
         return hold_answer(x, NULL, e);
-    int rc = read_answer(x, buf_str(&x->held), &answer, e);
+    int rc = read_answer(x, str_after_bom(buf_str(&x->held)), &answer, e);
     return rc < 0 ? rc : hold_answer(x, &answer, e);
 }
 
@@ -288,7 +288,8 @@ int translate_told(struct exchange *x, struct err *e)
 {
     struct translation *t = x->translation;
     struct ir_answer answer;
-    int rc = read_answer(x, stream_one_line(&t->arena, buf_str(&x->held)), &answer, e);
+    struct str body = str_after_bom(buf_str(&x->held));
+    int rc = read_answer(x, stream_one_line(&t->arena, body), &answer, e);
     if (rc < 0)
         return rc;
     t->to = stream_writer_new(x->ep.wire, &t->client, &t->notes, &t->arena);

@@ -87,6 +87,11 @@ ptrdiff_t str_find_nocase(struct str s, struct str needle)
     return -1;
 }
 
+struct str str_after_bom(struct str s)
+{
+    return str_starts(s, STR("\xef\xbb\xbf")) ? str_from(s, 3) : s;
+}
+
 struct str str_trim(struct str s)
 {
     while (s.n && (*s.p == ' ' || *s.p == '\t'))

@@ -84,6 +84,7 @@ bool str_is_field(struct str s);
 
 /* Without blanks and tabs at both ends. */
 struct str str_trim(struct str s);
+struct str str_after_bom(struct str s); /* without a byte order mark before it */
 
 /* Cuts at the first `sep`: returns what is before it and leaves the rest in *s. False at the end. */
 bool str_cut(struct str *s, char sep, struct str *piece);
