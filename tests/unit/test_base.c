@@ -43,6 +43,9 @@ static void numbers(void **state)
 static void pieces(void **state)
 {
     (void)state;
+    assert_true(str_eq(str_after_bom(STR("\xef\xbb\xbf{}")), STR("{}")));
+    assert_true(str_eq(str_after_bom(STR("{}")), STR("{}")));
+    assert_int_equal(str_after_bom(STR("\xef\xbb")).n, 2);
     struct str rest = STR("a,,b"), piece;
     assert_true(str_cut(&rest, ',', &piece) && str_eq(piece, STR("a")));
     assert_true(str_cut(&rest, ',', &piece) && piece.n == 0);
