@@ -274,6 +274,8 @@ static void look_at_limits(struct doctor *d)
 
 static void look_at_providers(struct doctor *d, const struct config *c)
 {
+    if (d->o->socket_in_use && !d->o->config)
+        return; /* it found its own in its environment, not in ours, and is asked for them */
     if (c->provider_count == 0)
         say(d, WORRY, "providers", "none: set OPENAI_API_KEY or another provider's key, or write a "
             "configuration");

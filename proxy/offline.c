@@ -200,18 +200,20 @@ static void on_done(void *ctx, int rc, int64_t rows)
     *(struct done *)ctx = (struct done){rc, rows};
 }
 
-static int print_done(const struct offline *o, const struct done *d, const char *what)
+/* What a gateway would answer, word by word. copy: the file of a backup; NULL: a prune. */
+static int print_done(const struct offline *o, const struct done *d, const char *copy)
 {
-    if (d->rc < 0) {
-        struct err e = {0};
-        err_set(&e, (enum err_code)-d->rc, "%s: %s", what, err_text(d->rc));
-        return fail(o, &e);
-    }
+    struct err e = {0};
+    if (d->rc == -ERR_CONFLICT && copy)
+        return fail(o, (err_set(&e, ERR_CONFLICT, "%s is there already: name a new file", copy), &e));
+    if (d->rc < 0)
+        return fail(o, (err_set(&e, (enum err_code)-d->rc, "%s: %s", copy ? copy : "db prune",
+            err_text(d->rc)), &e));
     if (o->json)
         printf("{\"ok\":true,\"removed\":%lld}\n", (long long)d->rows);
+    else if (!o->quiet && copy)
+        printf("copied to %s\n", copy);
     else if (!o->quiet)
-        printf("%s: done%s", what, d->rows ? ", " : "\n");
-    if (d->rows && !o->json && !o->quiet)
         printf("%lld records removed\n", (long long)d->rows);
     return 0;
 }
@@ -282,7 +284,7 @@ int offline_db_backup(const struct offline *o, const char *path)
     if (rc < 0)
         d.rc = rc;
     store_close(s);
-    int status = print_done(o, &d, "db backup");
+    int status = print_done(o, &d, path);
     if (status == 0 && sealed && !o->json && !o->quiet)
         printf("the %u sealed provider keys in it open with the master key alone, which is not in it: "
             "%s\n", sealed, key_file);
@@ -300,5 +302,5 @@ int offline_db_prune(const struct offline *o, int64_t older_ms)
     if (rc < 0)
         d.rc = rc;
     store_close(s);
-    return print_done(o, &d, "db prune");
+    return print_done(o, &d, NULL);
 }

@@ -153,6 +153,18 @@ void reply_free(struct reply *r)
     buf_fini(&r->text);
 }
 
+/* 'it'\''s': safe inside a POSIX shell's single quotes. */
+void cli_shell_quote(struct buf *out, const char *text)
+{
+    buf_putc(out, '\'');
+    for (; *text; text++)
+        if (*text == '\'')
+            buf_puts(out, "'\\''");
+        else
+            buf_putc(out, *text);
+    buf_putc(out, '\'');
+}
+
 void cli_put_json(struct str json)
 {
     struct buf out;

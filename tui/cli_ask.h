@@ -45,6 +45,7 @@ void cli_no_such(const struct cli *c, const char *kind, const char *name);
 int cli_fail(const struct err *e);
 
 /* A line of JSON as it came; on a terminal what could move its cursor is made visible. */
+void cli_shell_quote(struct buf *out, const char *text); /* 'it'\''s': safe in a POSIX shell */
 void cli_put_json(struct str json);
 /* With --json: the reply as one line. True when it was printed. */
 bool cli_json(const struct cli *c, const struct reply *r);

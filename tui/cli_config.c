@@ -100,12 +100,24 @@ static bool look_at_sealed(struct cli *c)
     return good;
 }
 
+/* A running gateway's own files are looked at, unless others are named. */
+static void take_places(struct cli *c, const struct reply *r)
+{
+    const char *config = json_string(r->json, "config_file", ""), *data = json_string(r->json, "data", "");
+    if (!c->config && config[0] && access(config, R_OK) == 0)
+        c->config = config;
+    if (!c->data && data[0] && access(data, X_OK) == 0)
+        c->data = data;
+}
+
 int cli_doctor(struct cli *c)
 {
     struct reply r;
-    int status = c->hooks->alone(c);
     if (!cli_connect_quietly(c) || cli_get(c, &r, "status") != CLI_DONE)
-        return status;
+        return c->hooks->alone(c);
+    c->socket = c->socket_path;
+    take_places(c, &r);
+    int status = c->hooks->alone(c);
     for (const struct json *i = json_first(json_member(r.json, "providers")); i;
          i = json_following(i))
         if (!look_at_provider(c, json_item_string(i, "")))

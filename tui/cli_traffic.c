@@ -4,6 +4,7 @@
 #include "tui/cli_ask.h"
 #include "tui/cli_verbs.h"
 #include "tui/format.h"
+#include "tui/launch.h"
 #include "tui/link.h"
 
 #include <signal.h>
@@ -12,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 500, FOLLOW_WAIT_MS = 10000, PRINTED = 2048 };
+enum { PAGE = 500, FOLLOW_WAIT_MS = 10000, PRINTED = 2048, FOLLOW_BACK_MS = 60000 };
 
 /* ---- a record as a line ---- */
 
@@ -264,8 +265,45 @@ static int print_last(struct cli *c, int64_t limit)
     return status;
 }
 
+static void print_recent(struct cli *c, struct reply *r, int64_t *seq)
+{
+    struct json_span recent = json_get(buf_str(&r->text), STR("recent"));
+    struct buf rows; /* the same shape as a page */
+    buf_init(&rows, LINK_REPLY_MAX);
+    buf_printf(&rows, "{\"rows\":" STR_FMT "}", STR_ARG(recent.raw));
+    *seq = json_int(r->json, "seq", *seq);
+    struct reply page = {rows, json_parse(buf_str(&rows), NULL)};
+    if (page.json)
+        print_rows(c, &page, true);
+    reply_free(&page);
+    reply_free(r);
+}
+
+/* The gateway left: said once, then waited for, as `tail -F` waits for a file. What was stored since
+ * is printed; what had begun shortly before may have ended with it. */
+static int wait_for_gateway(struct cli *c, int64_t *seq)
+{
+    struct reply r;
+    char since[32], path[256];
+    int status = CLI_NO_GATEWAY;
+    snprintf(since, sizeof since, "%lld", (long long)(clock_wall_ms() - FOLLOW_BACK_MS));
+    cli_complain("waiting for the gateway to come back (^C ends)");
+    while (status == CLI_NO_GATEWAY) {
+        struct err e = {0};
+        sleep(1);
+        if (launch_find(c, path, &e) == 0)
+            status = cli_get(c, &r, "snapshot?limit=1&only=recent");
+    }
+    if (status != CLI_DONE)
+        return status;
+    *seq = json_int(r.json, "seq", 0);
+    reply_free(&r);
+    return print_stored(c, since, 0);
+}
+
 static int follow(struct cli *c, int64_t seq)
 {
+    bool json = c->json;
     for (;;) {
         struct buf path;
         struct reply r;
@@ -273,21 +311,17 @@ static int follow(struct cli *c, int64_t seq)
         buf_printf(&path, "snapshot?since=%lld&wait_ms=%d&limit=1000&only=recent", (long long)seq,
             FOLLOW_WAIT_MS);
         cli_query(&path, "filter", cli_option(c, "filter"));
+        c->json = false; /* an error object has no place between records */
         int status = cli_get(c, &r, buf_c(&path));
+        c->json = json;
         buf_fini(&path);
+        if (status == CLI_NO_GATEWAY)
+            status = wait_for_gateway(c, &seq);
+        else if (status == CLI_DONE)
+            print_recent(c, &r, &seq);
         if (status != CLI_DONE)
             return status;
-        struct json_span recent = json_get(buf_str(&r.text), STR("recent"));
-        struct buf rows; /* the same shape as a page */
-        buf_init(&rows, LINK_REPLY_MAX);
-        buf_printf(&rows, "{\"rows\":" STR_FMT "}", STR_ARG(recent.raw));
-        seq = json_int(r.json, "seq", seq);
-        struct reply page = {rows, json_parse(buf_str(&rows), NULL)};
-        if (page.json)
-            print_rows(c, &page, true);
         fflush(stdout);
-        reply_free(&page);
-        reply_free(&r);
     }
 }
 
@@ -460,18 +494,6 @@ int cli_show(struct cli *c)
 
 /* ---- export ---- */
 
-/* 'it'\''s': safe inside a POSIX shell's single quotes. */
-static void shell_quote(struct buf *out, const char *text)
-{
-    buf_putc(out, '\'');
-    for (; *text; text++)
-        if (*text == '\'')
-            buf_puts(out, "'\\''");
-        else
-            buf_putc(out, *text);
-    buf_putc(out, '\'');
-}
-
 static int export_curl(struct cli *c, const struct json *j)
 {
     const struct json *request = json_member(j, "request");
@@ -492,11 +514,11 @@ static int export_curl(struct cli *c, const struct json *j)
     buf_init(&url, 4096);
     buf_printf(&url, "%s%s", json_item_string(json_first(json_member(status.json, "listen")), ""),
         json_string(j, "endpoint", ""));
-    shell_quote(&raw, buf_c(&url));
+    cli_shell_quote(&raw, buf_c(&url));
     buf_puts(&raw,
         " -H 'content-type: application/json' -H \"authorization: Bearer $OPENAI_API_KEY\""
         " --data-binary ");
-    shell_quote(&raw, body);
+    cli_shell_quote(&raw, body);
     clean_put_lines(&out, buf_str(&raw));
     printf("%s\n", buf_c(&out) ? buf_c(&out) : "");
     buf_fini(&url);

@@ -333,6 +333,19 @@ static int run_child(struct run *r, const struct run_setup *s)
     return status;
 }
 
+/* As a shell takes it back: quoted where it must be. */
+static void print_word(const char *word, const char *after)
+{
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    if (word[0] && !word[strcspn(word, " \t\n'\"\\$`&|;<>()[]{}*?!#~")])
+        buf_puts(&out, word);
+    else
+        cli_shell_quote(&out, word);
+    printf("%s%s", out.err ? word : buf_c(&out), after);
+    buf_fini(&out);
+}
+
 /* What the child would be given. No key is made for that: its place shows how one looks. */
 static int print_setup(struct cli *c)
 {
@@ -353,10 +366,12 @@ static int print_setup(struct cli *c)
         cli_complain("too many arguments");
         status = CLI_USAGE;
     }
-    for (size_t i = 0; status == CLI_DONE && i < s.variable_count; i++)
-        printf("%s=%s\n", s.variables[i].name, s.variables[i].value);
+    for (size_t i = 0; status == CLI_DONE && i < s.variable_count; i++) {
+        printf("%s=", s.variables[i].name);
+        print_word(s.variables[i].value, "\n");
+    }
     for (size_t i = 0; status == CLI_DONE && i < s.argc; i++)
-        printf("%s%s", s.argv[i], i + 1 < s.argc ? " " : "\n");
+        print_word(s.argv[i], i + 1 < s.argc ? " " : "\n");
     run_setup_free(&s);
     reply_free(&r);
     return status;

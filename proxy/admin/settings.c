@@ -303,6 +303,11 @@ void post_db_check(struct call *c)
 
 static void upkeep_done(struct call *c, int rc, int64_t rows)
 {
+    struct str path = call_text(c, "path");
+    if (rc == -ERR_CONFLICT && path.n) {
+        call_error(c, 409, err_name(rc), STR_FMT " is there already: name a new file", STR_ARG(path));
+        return;
+    }
     if (rc < 0) {
         call_failed(c, rc, NULL);
         return;

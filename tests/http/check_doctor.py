@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 
@@ -45,6 +46,13 @@ class House(house.House):
 def a_healthy_place_has_nothing_wrong(g):
     assert g.findings("wrong", code=0) == []
     assert {f["what"] for f in g.findings("ok", code=0)} >= {"config", "data", "store", "disk", "gateway", "socket", "key"}
+
+
+def a_running_gateways_own_file_is_looked_at(g):
+    done = subprocess.run([house.BINARY, "doctor", "--json", "--socket", g.socket], capture_output=True, text=True,
+                          env=g.env, timeout=60)
+    said = {f["what"]: f["text"] for f in map(json.loads, done.stdout.splitlines())}
+    assert said["config"] == g.config and said["data"].startswith(g.data) and "providers" not in said, done.stdout
 
 
 def a_key_that_the_provider_refuses_is_named(g):
@@ -95,7 +103,8 @@ def main():
     g = House()
     try:
         return tap.run([tap.test(check, g) for check in (
-            a_healthy_place_has_nothing_wrong, a_key_that_the_provider_refuses_is_named,
+            a_healthy_place_has_nothing_wrong, a_running_gateways_own_file_is_looked_at,
+            a_key_that_the_provider_refuses_is_named,
             files_open_to_others_are_named_with_the_command, a_terminal_that_is_described_nowhere_is_a_worry,
             a_port_that_is_held_is_named_with_its_holder, a_fault_in_the_file_is_said)])
     finally:

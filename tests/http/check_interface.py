@@ -139,6 +139,28 @@ def what_runs_comes_first_then_the_newest(g):
         assert g.lines("tail", "--no-follow", "--since", stored[-1]["time"])[-1]["id"] == stored[-1]["id"]
 
 
+def what_is_followed_goes_on_with_the_next_gateway(g):
+    tail = subprocess.Popen(g.words("tail", "--json", "--since", "1s"), stdout=subprocess.PIPE, text=True,
+                            stderr=subprocess.PIPE, env=g.env)
+    limit = threading.Timer(40, tail.kill)
+    limit.start()
+    try:
+        time.sleep(1)
+        g.ask("one/m1").read()
+        assert json.loads(tail.stdout.readline())["target"] == "one/m1"
+        g.stop()
+        time.sleep(0.5)
+        g.start()
+        time.sleep(3)  # by then it has found the new one
+        g.ask("two/m2").read()
+        assert json.loads(tail.stdout.readline())["target"] == "two/m2", "lost over the restart, or told twice"
+    finally:
+        limit.cancel()
+        tail.kill()
+        said = tail.communicate()[1]
+    assert "waiting for the gateway" in said, said
+
+
 def the_store_is_asked_or_opened_alone(g):
     g.ask().read()
     time.sleep(1.2)
@@ -146,7 +168,11 @@ def the_store_is_asked_or_opened_alone(g):
     copy = os.path.join(g.folder, "copy")
     g.run("db", "backup", copy, code=0)
     assert os.stat(copy).st_mode & 0o077 == 0 or os.path.isdir(copy), "the copy is open to others"
+    first = os.stat(copy).st_size
+    assert copy + " is there already: name a new file" in g.run("db", "backup", copy, code=1).stderr
     g.stop()
+    assert copy + " is there already: name a new file" in g.run("db", "backup", copy, code=1).stderr
+    assert os.stat(copy).st_size == first
     g.run("db", "check", code=0)
     g.run("doctor", code=None)
     with open(os.path.join(g.data, "lock"), "r+", encoding="ascii") as lock:
@@ -311,7 +337,8 @@ def requests_wait_for_no_other_than_their_own_route(g):
 
 
 CHECKS = [every_reading_verb_takes_json, verbs_that_are_not_built_are_unknown, exits_say_what_became_of_it, failures_say_so_in_one_form,
-          what_runs_comes_first_then_the_newest, the_store_is_asked_or_opened_alone, amounts_are_plain_and_an_empty_one_explains_the_shell,
+          what_runs_comes_first_then_the_newest, what_is_followed_goes_on_with_the_next_gateway,
+          the_store_is_asked_or_opened_alone, amounts_are_plain_and_an_empty_one_explains_the_shell,
           a_configuration_is_found_in_its_order, every_fault_of_a_file_is_named_with_its_place, the_defaults_are_those_that_are_promised,
           a_secret_of_ones_own_is_matched_before_any_rule_of_form, systemd_is_told_when_it_is_ready_and_when_it_stops,
           the_first_line_says_where_it_listens, the_status_says_what_one_asks_first, quiet_and_without_colour,

@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -329,6 +330,7 @@ def what_run_prints_makes_no_key(p):
     p.serve()
     shown = p.run("run", "--print", "--budget", "5", "--", "codex", "-m", "x").stdout
     assert p.url in shown and "sk-pm-…" in shown and "supports_websockets=false" in shown, shown
+    assert shlex.split(shown.splitlines()[-1])[:3] == ["codex", "-c", 'model_provider="pointsman"'], shown
     assert not p.run("key", "list", "--json").stdout and "run" not in p.run("audit").stdout
     assert "no amount" in p.run("run", "--print", "--budget", "", "--", "codex", code=2).stderr
 

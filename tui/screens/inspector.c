@@ -325,11 +325,15 @@ static void draw_tabs(const struct inspector *i, struct rect r)
         ui_put_right(r.y, x, r.x + r.w - x - 1, ROLE_DIM, label);
     }
     if (i->tab == TAB_STREAM && r.x + r.w - x > 18) {
-        char label[160], gap[FORMAT_MAX];
-        int n = 0;
-        if (i->stream.max_gap_us && r.x + r.w - x > 48)
-            n = snprintf(label, sizeof label, "%zu events  gap max %s  ", i->stream.count,
-                format_duration(gap, i->stream.max_gap_us / 1000));
+        char label[200], gap[FORMAT_MAX], rate[FORMAT_MAX];
+        int n = 0, room = r.x + r.w - x;
+        if (i->row && i->row->tps10 && room > 72)
+            n = snprintf(label, sizeof label, "%s tok  %s tok/s  ",
+                format_count(gap, i->row->r.output_tokens),
+                format_rate(rate, (double)i->row->tps10 / 10));
+        if (i->stream.max_gap_us && room > 48)
+            n += snprintf(label + n, sizeof label - (size_t)n, "%zu events  gap max %s  ",
+                i->stream.count, format_duration(gap, i->stream.max_gap_us / 1000));
         snprintf(label + n, sizeof label - (size_t)n, "%st: %s", i->text.stay ? "" : "following  ",
             form_names[i->form]);
         ui_put_right(r.y, x, r.x + r.w - x - 1, ROLE_DIM, label);

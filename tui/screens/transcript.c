@@ -217,6 +217,23 @@ static void show_text(struct transcript *s, struct text *t, const struct transcr
     arena_fini(&a);
 }
 
+/* A delta is what it says, the rest as it came; the raw form has all of it. */
+static void show_payload(struct text *t, struct str data)
+{
+    struct reading r;
+    if (!read_event(data, &r)) {
+        text_extend(t, ROLE_TEXT, str_first(data, 4096));
+        return;
+    }
+    if (strcmp(r.kind, "text") != 0) {
+        text_extend(t, ROLE_TEXT, str_c(r.kind));
+        text_extend(t, ROLE_TEXT, STR(" "));
+    }
+    text_extend(t, ROLE_TEXT, str_first(r.name.raw, 200));
+    text_extend(t, ROLE_TEXT, r.name.raw.n && r.text.raw.n ? STR(" ") : STR(""));
+    text_extend(t, ROLE_TEXT, str_first(r.text.raw, 4096));
+}
+
 static void show_event(struct transcript *s, struct text *t, size_t i)
 {
     const struct transcript_event *e = &s->events[i];
@@ -229,7 +246,7 @@ static void show_event(struct transcript *s, struct text *t, size_t i)
     snprintf(line, sizeof line, "%7lld%c %4zu  %-20.*s ", (long long)(gap / 1000),
         stall ? '!' : ' ', i + 1, (int)MIN(name.n, 20), name.p);
     text_put(t, stall ? ROLE_WARN : ROLE_TEXT, str_c(line));
-    text_extend(t, ROLE_TEXT, str_first(data, 4096));
+    show_payload(t, data);
 }
 
 void transcript_text(struct transcript *s, struct text *t, enum transcript_form form)

@@ -96,6 +96,8 @@ void text_printf(struct text *t, enum role role, const char *fmt, ...)
 void text_extend(struct text *t, enum role role, struct str s)
 {
     struct str first;
+    if (!s.n)
+        return; /* there would be no first piece */
     if (!t->line_count) {
         text_put(t, role, s);
         return;
