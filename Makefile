@@ -162,9 +162,13 @@ $(BUILD)/tests/fault/%.so: tests/fault/%.c Makefile
 IR_CHECK = $(BUILD)/obj/tests/unit/ir_check.o
 $(patsubst %,$(BUILD)/tests/unit/test_%,ir_chat ir_custom ir_dropped ir_gemini ir_media ir_mutated ir_responses ir_random ir_stream translate citations): $(IR_CHECK)
 
+# the person of the console's tests
+DESK = $(BUILD)/obj/tests/tui/desk.o
+$(filter $(BUILD)/tests/tui/%,$(UNIT)): $(DESK)
+
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libpointsman.a
 	@mkdir -p $(@D)
 	@echo "  test    $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -o $@ $< $(filter %.o,$^) $(BUILD)/libpointsman.a $(LDFLAGS) $(LDLIBS) $(TEST_LDLIBS)
 
--include $(OBJ:.o=.d) $(IR_CHECK:.o=.d) $(UNIT:%=%.d) $(TOOLS:%=%.d) $(FUZZ:%=%.d)
+-include $(OBJ:.o=.d) $(IR_CHECK:.o=.d) $(DESK:.o=.d) $(UNIT:%=%.d) $(TOOLS:%=%.d) $(FUZZ:%=%.d)
