@@ -89,7 +89,8 @@ static bool split_model(struct str model, struct str said, size_t *row, struct s
     *rest = slash < 0 ? model : str_from(model, (size_t)slash + 1);
     if (slash < 0) {
         static const char *const openai[] = {
-            "gpt-", "o1", "o3", "o4", "chatgpt-", "text-embedding-"};
+            "gpt-", "o1", "o3", "o4", "chatgpt-", "text-embedding-",
+            "whisper-", "tts-", "dall-e-", "omni-moderation-", "computer-use-", "codex-", "davinci-", "babbage-"};
         for (size_t i = 0; i < ARRAY_LEN(openai); i++)
             if (str_starts(model, str_c(openai[i])))
                 prefix = STR("openai");

@@ -107,6 +107,7 @@ static void round_robin_is_exact_and_well_mixed(void **state)
         }
         assert_true(n[0] == 5 && n[1] == 3 && n[2] == 2 && n[3] == 0);
         assert_true(longest <= 3);
+        assert_true(b.plan.candidates[3].provider == &providers[3]); /* no weight: the last to be asked */
     }
     static const unsigned none[] = {0, 0};
     bench_fini(&b);
@@ -130,6 +131,18 @@ static void least_busy_counts_what_is_in_flight_by_weight(void **state)
     assert_in_range(n[0], 98, 102);
     assert_in_range(n[1], 98, 102);
     assert_in_range(n[2], 396, 404);
+    bench_fini(&b);
+    bench_init(&b, POLICY_LEAST_BUSY, 2, weights); /* who waits for a place counts as well */
+    struct provider narrow[] = {providers[0], providers[1]};
+    struct target targets[] = {{&narrow[0], STR("m"), 1}, {&narrow[1], STR("m"), 1}};
+    struct health_waiter waiters[2] = {{0}};
+    narrow[0].max_concurrent = 1;
+    b.route[0].targets = targets;
+    assert_true(health_slot_take(b.h, &narrow[0], &waiters[0]));
+    assert_false(health_slot_take(b.h, &narrow[0], &waiters[1]));
+    for (uint64_t i = 0; i < 20; i++)
+        assert_int_equal(first(&b, draw(i)), 1);
+    assert_true(health_slot_cancel(b.h, &narrow[0], &waiters[1]));
     bench_fini(&b);
 }
 
