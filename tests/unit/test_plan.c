@@ -357,6 +357,77 @@ static void a_switch_may_lead_to_a_route_a_goal_or_make_a_name(void **state)
     world_fini(&w);
 }
 
+static void what_a_route_says_itself_stands_before_its_goal(void **state)
+{
+    (void)state;
+    struct world w;
+    struct route list[] = {routes[0], routes[1], routes[3], routes[2]}; /* the wider pattern last */
+    world_init(&w);
+    w.config.routes = list;
+    w.config.route_count = 4;
+    list[0].goal = GOAL_RESILIENCE;
+    list[0].first_token_us = 3000000;
+    list[0].retry_on = FAIL_TIMEOUT;
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_int_equal(w.plan.first_token_us, 3000000);
+    assert_int_equal(w.plan.retry_on, FAIL_TIMEOUT | FAIL_KEY | FAIL_MODEL);
+    list[0].goal = GOAL_LONG_CONTEXT; /* its policy, where the route has none of its own */
+    w.r.session = STR("s");
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_true(str_eq(w.plan.candidates[0].reason, STR("held by session")));
+    list[0].policy = POLICY_WEIGHTED;
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_true(str_starts(w.plan.candidates[0].reason, STR("weight 1 of 2")));
+    assert_int_equal(ask(&w, "claude-opus-4-1"), 0);
+    assert_true(str_eq(w.plan.route_name, STR("claude-opus-*")));
+    struct override star[] = {{.name = S("*"), .scope = SCOPE_EVERYONE, .to = S("lab/qwen3")}};
+    w.snapshot.overrides = star; /* that is for one key or one session alone */
+    w.snapshot.override_count = 1;
+    assert_int_equal(ask(&w, "gpt-5"), 0);
+    assert_string_equal(order_of(&w), "openai/gpt-5");
+    world_fini(&w);
+}
+
+static void one_bad_answer_shuns_nobody(void **state)
+{
+    (void)state;
+    struct world w;
+    struct route list[1] = {routes[0]};
+    world_init(&w);
+    w.config.routes = list;
+    w.config.route_count = 1;
+    list[0].goal = GOAL_RESILIENCE;
+    for (int i = 1; i <= 5; i++) { /* breakers open at five in a row: every second one is well */
+        fail_target(&w, OPENAI, "gpt-5-mini", i % 2 ? FAIL_5XX : 0, 1);
+        assert_int_equal(ask(&w, "fast"), 0);
+        assert_int_equal(str_eq(w.plan.candidates[0].provider->name, STR("openai")), i < 5);
+    }
+    world_fini(&w);
+}
+
+static void a_slow_canary_is_taken_back(void **state)
+{
+    (void)state;
+    struct world w;
+    struct route list[1] = {routes[0]};
+    world_init(&w);
+    w.config.routes = list;
+    w.config.route_count = 1;
+    list[0].canary.to = (struct target)TO(LAB, "qwen3", 1);
+    list[0].canary.share_ppm = 1000000;
+    list[0].canary.max_latency_us = 1000000;
+    for (int slow = 0; slow < 2; slow++) {
+        for (int i = 0; i < 20; i++) {
+            health_began(w.health, &providers[LAB], STR("qwen3"), w.r.now_us);
+            health_ended(w.health, &providers[LAB], STR("qwen3"), 0, slow ? 3000000 : 500000, 4000000, w.r.now_us);
+        }
+        assert_int_equal(ask(&w, "fast"), 0);
+        assert_int_equal(w.plan.canary, !slow);
+    }
+    assert_string_equal(health_canary_news(w.health, &list[0]), "taken back: too slow");
+    world_fini(&w);
+}
+
 /* --- who is left out --- */
 
 static void what_a_drain_leaves_without_a_place_goes_where_it_says(void **state)
@@ -800,6 +871,9 @@ int main(void)
         cmocka_unit_test(a_switch_takes_session_before_key_before_everyone),
         cmocka_unit_test(a_switch_that_is_over_or_leads_nowhere_is_passed_over),
         cmocka_unit_test(a_switch_may_lead_to_a_route_a_goal_or_make_a_name),
+        cmocka_unit_test(what_a_route_says_itself_stands_before_its_goal),
+        cmocka_unit_test(one_bad_answer_shuns_nobody),
+        cmocka_unit_test(a_slow_canary_is_taken_back),
         cmocka_unit_test(what_a_drain_leaves_without_a_place_goes_where_it_says),
         cmocka_unit_test(one_way_of_a_name_can_be_foretold),
         cmocka_unit_test(drained_and_tripped_targets_are_never_chosen),

@@ -109,6 +109,10 @@ static void round_robin_is_exact_and_well_mixed(void **state)
         assert_true(longest <= 3);
         assert_true(b.plan.candidates[3].provider == &providers[3]); /* no weight: the last to be asked */
     }
+    b.r.explain = true; /* who only asks takes nobody's turn */
+    unsigned turn = first(&b, 7);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(first(&b, 7), turn);
     static const unsigned none[] = {0, 0};
     bench_fini(&b);
     bench_init(&b, POLICY_ROUND_ROBIN, 2, none);
@@ -211,6 +215,17 @@ static void lowest_cost_looks_at_this_request_and_its_cache(void **state)
     health_warm(b.h, &providers[0], STR("m"), STR("s1"), b.r.now_us);
     assert_int_equal(first(&b, 1), 0); /* nine tenths cached there: 0.0192 */
     assert_true(str_find(b.plan.candidates[0].reason, STR("cache is warm")) >= 0);
+    b.r.session = STR("");
+    b.facts.prompt_tokens = 10000;
+    b.facts.max_output = 100;
+    assert_int_equal(first(&b, 1), 1); /* as much as may be written counts: 0.0102 against 0.0059 */
+    b.facts.max_output = 0;
+    assert_int_equal(first(&b, 1), 0); /* unsaid: a usual answer: 0.012 against 0.0142 */
+    struct price batch = *price_find(l, STR("b"), STR("m"));
+    batch.base[TIER_FLEX] = (struct price_rates){1, 1, 1, -1, -1, -1, -1, -1, -1, -1};
+    assert_int_equal(price_list_put(l, &batch, NULL), 0);
+    b.facts.service_tier = STR("flex");
+    assert_int_equal(first(&b, 1), 1); /* the tier that is asked for */
     bench_fini(&b);
     price_list_free(l);
 }
@@ -281,6 +296,25 @@ static void sticky_holds_and_moves_only_whom_it_must(void **state)
         unsigned at = first(&b, 1);
         assert_true(home[i] == 1 ? at != 1 : at == home[i]);
     }
+    bench_fini(&b);
+}
+
+/* Two models of one provider are two targets. */
+static void sticky_spreads_over_models_too(void **state)
+{
+    (void)state;
+    struct bench b;
+    char session[40];
+    int second = 0;
+    bench_init(&b, POLICY_STICKY, 2, NULL);
+    b.targets[1] = (struct target){&providers[0], STR("other"), 1};
+    for (int i = 0; i < 400; i++) {
+        snprintf(session, sizeof session, "session-%d", i);
+        b.r.session = str_c(session);
+        (void)first(&b, 1);
+        second += str_eq(b.plan.candidates[0].model, STR("other"));
+    }
+    assert_in_range(second, 150, 250);
     bench_fini(&b);
 }
 
@@ -356,6 +390,7 @@ int main(void)
         cmocka_unit_test(lowest_cost_looks_at_this_request_and_its_cache),
         cmocka_unit_test(usage_prefers_headroom),
         cmocka_unit_test(sticky_holds_and_moves_only_whom_it_must),
+        cmocka_unit_test(sticky_spreads_over_models_too),
         cmocka_unit_test(sticky_holds_on_to_what_the_route_wants),
         cmocka_unit_test(priority_keeps_the_given_order_and_fallbacks_follow),
         cmocka_unit_test(the_same_seed_makes_the_same_plan),
