@@ -96,6 +96,50 @@ static void a_breaker_opens_probes_and_closes(void **state)
     health_free(h);
 }
 
+static void what_was_done_by_hand_is_over_when_it_is_cleared(void **state)
+{
+    (void)state;
+    struct health *h = health_new();
+    health_trip(h, &lab, 0, 1000);
+    assert_true(view(h, whole, 1000).by_hand);
+    health_clear(h, &lab);
+    for (int i = 0; i < 5; i++)
+        attempt(h, m1, FAIL_NETWORK, 2000);
+    assert_true(view(h, whole, 2000).breaker == BREAKER_OPEN && !view(h, whole, 2000).by_hand);
+    health_free(h);
+}
+
+static void a_key_that_stays_limited_rests_longer_each_time(void **state)
+{
+    (void)state;
+    struct health *h = health_new();
+    static const int64_t rests[] = {5, 10, 20};
+    attempt(h, m1, 0, 1000000);
+    for (size_t i = 0; i < ARRAY_LEN(rests); i++) {
+        for (unsigned key = 0; key < 2; key++)
+            health_key_failed(h, &lab, m1, key, 429, -1, 1000000);
+        assert_int_equal(view(h, m1, 1000000).key_rest_us, rests[i] * SECOND);
+    }
+    health_free(h);
+}
+
+/* How soon a failure came says nothing of how soon an answer would. */
+static void failures_leave_the_times_alone(void **state)
+{
+    (void)state;
+    struct health *h = health_new();
+    health_began(h, &lab, m1, 1000000);
+    health_ended(h, &lab, m1, 0, 300000, 900000, 1000000);
+    for (int i = 0; i < 3; i++) {
+        health_began(h, &lab, m1, 1000000);
+        health_ended(h, &lab, m1, FAIL_5XX, 9000000, 9000000, 1000000);
+    }
+    assert_in_range(view(h, m1, 1000000).ewma_ttft_us, 299999, 300001);
+    assert_in_range(view(h, m1, 1000000).ewma_total_us, 899999, 900001);
+    assert_true(view(h, m1, 1000000).ttft_p95_hour_us == 0); /* the last minute is not its own measure */
+    health_free(h);
+}
+
 static void half_of_ten_within_thirty_seconds_opens_too(void **state)
 {
     (void)state;
@@ -610,6 +654,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_breaker_opens_probes_and_closes),
+        cmocka_unit_test(what_was_done_by_hand_is_over_when_it_is_cleared),
+        cmocka_unit_test(failures_leave_the_times_alone),
+        cmocka_unit_test(a_key_that_stays_limited_rests_longer_each_time),
         cmocka_unit_test(half_of_ten_within_thirty_seconds_opens_too),
         cmocka_unit_test(nobody_trips_for_anothers_fault),
         cmocka_unit_test(a_cancelled_probe_leaves_room_for_the_next),

@@ -396,11 +396,13 @@ static void one_bad_answer_shuns_nobody(void **state)
     world_init(&w);
     w.config.routes = list;
     w.config.route_count = 1;
-    list[0].goal = GOAL_RESILIENCE;
     for (int i = 1; i <= 5; i++) { /* breakers open at five in a row: every second one is well */
         fail_target(&w, OPENAI, "gpt-5-mini", i % 2 ? FAIL_5XX : 0, 1);
-        assert_int_equal(ask(&w, "fast"), 0);
-        assert_int_equal(str_eq(w.plan.candidates[0].provider->name, STR("openai")), i < 5);
+        for (int k = 0; k < 2; k++) {
+            list[0].goal = k ? GOAL_COST : GOAL_RESILIENCE;
+            assert_int_equal(ask(&w, "fast"), 0);
+            assert_int_equal(str_eq(w.plan.candidates[0].provider->name, STR("openai")), i < 5);
+        }
     }
     world_fini(&w);
 }
@@ -554,6 +556,56 @@ static struct price_list *prices_of(const char *key, int64_t context, int64_t in
     str_copy(p.key, sizeof p.key, str_c(key));
     assert_int_equal(price_list_put(l, &p, NULL), 0);
     return l;
+}
+
+/* The goal long_context counts what may be written as well. */
+static void long_context_fits_prompt_and_output(void **state)
+{
+    (void)state;
+    struct world w;
+    struct route list[1] = {routes[0]};
+    world_init(&w);
+    w.config.routes = list;
+    w.config.route_count = 1;
+    w.config.prices = prices_of("openai/gpt-5-mini", 100000, 1000);
+    w.facts.prompt_tokens = 90000;
+    w.facts.max_output = 20000;
+    assert_int_equal(ask(&w, "fast"), 0); /* tight: the last to be asked */
+    assert_string_equal(order_of(&w), "anthropic/claude-haiku-4-5 openai/gpt-5-mini");
+    list[0].goal = GOAL_LONG_CONTEXT;
+    assert_int_equal(ask(&w, "fast"), 0);
+    assert_string_equal(order_of(&w), "anthropic/claude-haiku-4-5");
+    assert_true(str_starts(w.plan.rejected[0].reason, STR("prompt and output of about 110000 tokens")));
+    price_list_free(w.config.prices);
+    world_fini(&w);
+}
+
+static void answer_in(struct world *w, int64_t ttft_us, int64_t at_us)
+{
+    for (int i = 0; i < 20; i++) {
+        health_began(w->health, &providers[OPENAI], STR("gpt-5-mini"), at_us);
+        health_ended(w->health, &providers[OPENAI], STR("gpt-5-mini"), 0, ttft_us, 2 * ttft_us, at_us);
+    }
+}
+
+/* The goal latency: twice its own hour before is a spike, half as much again is not. */
+static void a_spike_is_held_against_ones_own_hour(void **state)
+{
+    (void)state;
+    for (int factor = 3; factor <= 6; factor += 3) {
+        struct world w;
+        struct route list[1] = {routes[0]};
+        world_init(&w);
+        w.config.routes = list;
+        w.config.route_count = 1;
+        list[0].goal = GOAL_LATENCY;
+        answer_in(&w, 200000, 100000000);
+        w.r.now_us = 100000000 + 10 * 60000000LL;
+        answer_in(&w, 100000 * factor, w.r.now_us);
+        assert_int_equal(ask(&w, "fast"), 0);
+        assert_int_equal(str_eq(w.plan.candidates[0].provider->name, STR("openai")), factor == 3);
+        world_fini(&w);
+    }
 }
 
 static void a_prompt_that_does_not_fit_goes_where_it_does_or_is_refused(void **state)
@@ -874,6 +926,8 @@ int main(void)
         cmocka_unit_test(what_a_route_says_itself_stands_before_its_goal),
         cmocka_unit_test(one_bad_answer_shuns_nobody),
         cmocka_unit_test(a_slow_canary_is_taken_back),
+        cmocka_unit_test(long_context_fits_prompt_and_output),
+        cmocka_unit_test(a_spike_is_held_against_ones_own_hour),
         cmocka_unit_test(what_a_drain_leaves_without_a_place_goes_where_it_says),
         cmocka_unit_test(one_way_of_a_name_can_be_foretold),
         cmocka_unit_test(drained_and_tripped_targets_are_never_chosen),
