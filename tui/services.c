@@ -66,7 +66,7 @@ void app_say(struct app *a, enum role role, const char *fmt, ...)
 bool app_typing(struct app *a)
 {
     struct shown *top = app_top(a);
-    return top->screen->types || (top->screen->typing && top->screen->typing(a, top->state));
+    return top->screen && (top->screen->types || (top->screen->typing && top->screen->typing(a, top->state)));
 }
 
 void app_news(struct app *a, enum role role, const char *fmt, ...)
