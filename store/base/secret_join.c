@@ -139,7 +139,10 @@ void join_hide(struct join *j, size_t at, size_t n)
         size_t skip = at - r->at, letters = run_letters(j, i), here = MIN(n, letters - skip);
         bool one_for_one = letters == r->from_n;
         size_t from = r->from + (one_for_one ? skip : 0), from_n = one_for_one ? here : r->from_n;
-        if (letters == 1 && !one_for_one && !j->lower)
+        bool digit = letters == 1 && j->text.p[r->at] == '\1'; /* a number below ten: no letter */
+        if (one_for_one && digit)
+            ;
+        else if (letters == 1 && !one_for_one && !j->lower)
             cover_source(j->below + from, from_n);
         else
             memset(j->below + from, '*', from_n);

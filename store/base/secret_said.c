@@ -55,7 +55,7 @@ struct said {
     char *p;
     size_t n;
     size_t found;
-    bool failed;
+    bool failed, by_element;
     uint64_t clock, event;
     struct place places[JOINS];
     struct frame frames[FRAMES];
@@ -301,8 +301,10 @@ static void take(struct said *s, size_t at, size_t end)
             s->frames[s->open[s->depth]].elements++;
         else if (c == '}' || c == ']')
             close_frame(s);
-        if ((c == '}' || c == ',') && (s->depth == 0 || (s->depth == 1 && s->frames[s->open[1]].array)))
+        if ((c == '}' || c == ',') && (s->depth == 0 || (s->depth == 1 && s->frames[s->open[1]].array))) {
             make_room(s);
+            s->event += s->by_element && c == '}';
+        }
         at++;
     }
 }
@@ -368,7 +370,7 @@ static struct said *said_new(char *p, size_t n)
     s->p = p;
     s->n = n;
     s->found = s->clock = s->event = 0;
-    s->failed = false;
+    s->failed = s->by_element = false;
     s->note_count = 0;
     for (size_t i = 0; i < JOINS; i++) {
         s->places[i] = (struct place){0};
@@ -426,6 +428,34 @@ static size_t event_start(const char *p, size_t at)
     return 0;
 }
 
+/* The same of an element of the outermost array, or of a value outside of everything; where all of them
+ * are whole, `at`. */
+static size_t element_start(const char *p, size_t at)
+{
+    size_t last = 0, begin = 0;
+    while (begin < at && strchr(" \t\r\n,", p[begin]))
+        begin++;
+    int64_t depth = 0, outside = begin < at && p[begin] == '[';
+    for (size_t i = begin; i < at; i++) {
+        if (p[i] == '"')
+            i = string_end(p, i + 1, at);
+        else if (p[i] == '{' || p[i] == '[')
+            depth++;
+        else if (p[i] == '}' || p[i] == ']')
+            depth--;
+        if (i < at && p[i] != '"' && depth <= outside)
+            last = i + 1;
+    }
+    return last;
+}
+
+/* Does JSON begin here, or go on between two of its elements? */
+static bool is_json(struct str text)
+{
+    struct str start = str_trim(text);
+    return start.n && strchr("[{,", start.p[0]);
+}
+
 /* A text without events, letters escaped or not. */
 static size_t letters_passing(char *p, size_t n)
 {
@@ -442,19 +472,28 @@ static size_t letters_passing(char *p, size_t n)
     return whole;
 }
 
-static size_t events_passing(char *p, size_t n)
+/* Events, or the elements of an array and lines of JSON: whole ones alone, and none that a secret may
+ * have begun in. */
+static size_t pieces_passing(char *p, size_t n, bool events)
 {
-    size_t whole = event_start(p, n);
+    size_t (*start_of)(const char *p, size_t at) = events ? event_start : element_start;
+    size_t whole = start_of(p, n);
     struct said *s = said_new(p, whole);
     if (!s)
         return 0;
-    take_events(s);
+    s->by_element = !events;
+    if (events) {
+        take_events(s);
+    } else {
+        take(s, 0, whole);
+        sort_notes(s);
+    }
     for (size_t i = 0; i < JOINS && !s->failed; i++) {
         struct join *j = &s->places[i].join;
         bool going_on = s->places[i].spoken && s->event - s->places[i].event <= HOLD_EVENTS;
         size_t open = going_on && j->text.n ? join_whole(j, 1) : j->text.n;
         if (open < j->text.n)
-            whole = MIN(whole, event_start(p, join_source(j, open)));
+            whole = MIN(whole, start_of(p, join_source(j, open)));
         place_look(s, &s->places[i], open);
     }
     if (s->failed)
@@ -471,7 +510,8 @@ size_t secret_redact_passing(char *p, size_t n)
         start = str_from(start, 3);
     if (str_starts(bom, start) || str_starts(STR("data:"), start) || str_starts(STR("event:"), start))
         return 0; /* what it is will be seen */
-    size_t whole = is_events(p, n) ? events_passing(p, n) : letters_passing(p, n);
+    bool events = is_events(p, n);
+    size_t whole = events || is_json(start) ? pieces_passing(p, n, events) : letters_passing(p, n);
     if (n - whole > HOLD_BYTES) /* nobody waits so long */
         whole = secret_redact_said(p, n, true) < 0 ? 0 : n;
     secret_redact(p, whole);

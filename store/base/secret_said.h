@@ -12,7 +12,7 @@
  * Two strings belong together when they stand under the same names (choices[].delta.content) and
  * under the same indices: `index`, `output_index`, `item_id` and such, and the place in an array of
  * alternatives. Events of streams, elements of a JSON array and lines of JSON follow each other; as it
- * runs, events alone are joined: in any other text a secret is seen where it stands in one piece.
+ * runs, each is shown when it is whole.
  * Token lists beside the text (`logprobs`, with their `bytes`) are strings like all others.
  *
  * Pure but for the values of secret.h. Linear in the text; memory is bounded: 32 joins at a time, of
