@@ -213,8 +213,6 @@ static int print_done(const struct offline *o, const struct done *d, const char 
         printf("{\"ok\":true,\"removed\":%lld}\n", (long long)d->rows);
     else if (!o->quiet && copy)
         printf("copied to %s\n", copy);
-    else if (!o->quiet)
-        printf("%lld records removed\n", (long long)d->rows);
     return 0;
 }
 
@@ -302,5 +300,11 @@ int offline_db_prune(const struct offline *o, int64_t older_ms)
     if (rc < 0)
         d.rc = rc;
     store_close(s);
+    if (d.rc == 0 && !o->json && !o->quiet) {
+        char day[32];
+        clock_rfc3339(clock_wall_ms() - older_ms, day);
+        printf("%lld records removed, of the days (UTC) before %.10s\n", (long long)d.rows, day);
+        return 0;
+    }
     return print_done(o, &d, NULL);
 }

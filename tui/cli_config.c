@@ -272,12 +272,15 @@ int cli_db_prune(struct cli *c)
     int64_t ms = cli_duration("older", older);
     if (ms < 0)
         return CLI_USAGE;
+    char day[32];
+    clock_rfc3339(clock_wall_ms() - ms, day);
     snprintf(body, sizeof body, "{\"older_than_ms\":%lld}", (long long)(clock_wall_ms() - ms));
     int status = cli_post(c, &r, "db/prune", str_c(body));
     if (status != CLI_DONE)
         return status;
     if (!cli_json(c, &r) && !c->quiet)
-        cli_say(c, "%lld records removed", (long long)json_int(r.json, "removed", 0));
+        cli_say(c, "%lld records removed, of the days (UTC) before %.10s",
+            (long long)json_int(r.json, "removed", 0), day);
     reply_free(&r);
     return CLI_DONE;
 }

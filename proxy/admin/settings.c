@@ -361,7 +361,9 @@ void post_db_prune(struct call *c)
     }
     int rc = store_prune(c->admin->start.store, older, call_done_post, d);
     if (rc == 0) {
-        keeper_audit(c, call_printf(c, "records before %lld removed", (long long)older).p);
+        char day[32];
+        clock_rfc3339(older, day);
+        keeper_audit(c, call_printf(c, "records of the days before %.10s removed", day).p);
         return;
     }
     call_done_drop(d);
