@@ -235,7 +235,7 @@ int64_t record_generation_us(const struct record *r)
     return stream ? r->total_us - r->ttft_us : r->total_us;
 }
 
-static double tokens_per_second(const struct record *r)
+double record_tokens_per_second(const struct record *r)
 {
     int64_t us = record_generation_us(r);
     if (us <= 0 || r->output_tokens <= 0)
@@ -320,7 +320,7 @@ static void json_times(const struct record *r, struct json_writer *w)
     PUT_INT(client_stall_us);
     PUT_INT(overhead_us);
     PUT_INT(total_us);
-    json_put_double(w, "tokens_per_second", tokens_per_second(r));
+    json_put_double(w, "tokens_per_second", record_tokens_per_second(r));
     json_put_bool(w, "redacted", r->redacted != 0);
 }
 

@@ -81,5 +81,7 @@ void record_json(const struct record *r, struct json_writer *w);
 
 /* The time in which the output came: of a stream, after its first token. */
 int64_t record_generation_us(const struct record *r);
+/* Of the output, over that time; to one decimal. */
+double record_tokens_per_second(const struct record *r);
 
 #endif

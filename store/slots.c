@@ -145,6 +145,14 @@ unsigned slot_count(const struct spool *s)
     return s->table.used_below;
 }
 
+unsigned slot_running(const struct spool *s)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < s->table.used_below; i++)
+        n += atomic_load_explicit(&s->table.slots[i].state, memory_order_relaxed) == SLOT_USED;
+    return n;
+}
+
 RACY static void copy_words(uint64_t *to, const uint64_t *from, size_t words)
 {
     for (size_t i = 0; i < words; i++)

@@ -81,6 +81,8 @@ bool spool_has_room(const struct spool *s);
 bool slot_read(const struct spool *s, unsigned index, struct slot *copy);
 /* All slots in use lie below this index (the most that were ever in use at once). */
 unsigned slot_count(const struct spool *s);
+/* How many of them are running; looks at each slot's state alone. */
+unsigned slot_running(const struct spool *s);
 /* A slot as a (running) record; texts point into *slot. now_us: monotonic. */
 void slot_record(const struct slot *slot, int64_t now_us, struct record *out);
 

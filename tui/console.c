@@ -9,6 +9,7 @@
 
 #include "proxy/admin/api.h"
 #include "store/base/clock.h"
+#include "store/base/slice.h"
 #include "tui/screens/sheets.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ enum {
     RETRY_US = 1000000,
     STATUS_US = 30000000,
     RESIZE_US = 30000,
+    SLICE_US = 100, /* a key is read as soon as it is pressed, also on a busy machine */
     PASTE_MOST = 4096,
     MESSAGE_READ_US = 3500000, /* before its end a message leaves at the next key */
     WAIT_MS = 20000            /* how long the gateway may hold the answer */
@@ -195,8 +197,9 @@ static void ask_gateway(struct app *a, int64_t now)
 {
     char path[128];
     if (!a->polling && now >= a->poll_us) {
-        snprintf(path, sizeof path, "snapshot?since=%lld&limit=500&wait_ms=%d",
-            (long long)(a->connected ? a->model.seq : 0), a->connected ? WAIT_MS : 0);
+        snprintf(path, sizeof path, "snapshot?since=%lld&limit=500&wait_ms=%d&live_at=%lld",
+            (long long)(a->connected ? a->model.seq : 0), a->connected ? WAIT_MS : 0,
+            (long long)(a->connected ? a->model.live_at : 0));
         a->polling = link_send(a->link, &(struct link_request){.path = path,
                                             .timeout_ms = WAIT_MS + 10000,
                                             .done = on_snapshot,
@@ -595,6 +598,7 @@ int console_main(const struct console_options *options)
     if (!a || signals < 0)
         return 1;
     a->options = *options;
+    slice_ask(SLICE_US);
     if (open_console(a, &e) < 0) {
         fprintf(stderr, "pointsman: %s\n", e.text);
         link_free(a->link);

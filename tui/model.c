@@ -1,6 +1,7 @@
 /* model.c: see model.h. Ids are time-ordered, so the rows are sorted by id and found by halves. */
 #include "tui/model.h"
 
+#include "proxy/admin/api.h"
 #include "store/base/array.h"
 #include "store/base/clock.h"
 
@@ -51,16 +52,19 @@ static int64_t named(struct str s, const char *(*name)(int64_t), int64_t count)
     return 0;
 }
 
+/* Forty names a record, hundreds of records a second: the length alone tells most of them apart. */
+#define IS(name) (key.n == sizeof name - 1 && memcmp(key.p, name, sizeof name - 1) == 0)
+
 /* The members that record_json() writes under the names of record.def. */
 static void read_plain(struct record *r, struct str key, struct json_span v, struct arena *a)
 {
 #define TEXT(name, most)                                                                           \
-    if (str_eq(key, STR(#name)) && v.type == JSON_STRING) {                                        \
+    if (IS(#name) && v.type == JSON_STRING) {                                                      \
         r->name = json_text(v, a);                                                                 \
         return;                                                                                    \
     }
 #define INT(name)                                                                                  \
-    if (str_eq(key, STR(#name)) && v.type == JSON_NUMBER) {                                        \
+    if (IS(#name) && v.type == JSON_NUMBER) {                                                      \
         if (json_i64(v, &r->name) < 0)                                                             \
             r->name = 0;                                                                           \
         return;                                                                                    \
@@ -93,36 +97,36 @@ static void read_composed(struct row *row, struct str key, struct json_span v, s
     struct record *r = &row->r;
     struct str text = json_text(v, a);
     int64_t n;
-    if (str_eq(key, STR("time"))) {
+    if (IS("time")) {
         r->time_ms = read_time_ms(text);
-    } else if (str_eq(key, STR("target"))) {
+    } else if (IS("target")) {
         read_target(r, text);
-    } else if (str_eq(key, STR("client"))) {
+    } else if (IS("client")) {
         r->user_agent = json_get_str(v.raw, STR("user_agent"), a);
         r->peer = json_get_str(v.raw, STR("peer"), a);
-    } else if (str_eq(key, STR("error"))) {
+    } else if (IS("error")) {
         r->error_code = json_get_str(v.raw, STR("code"), a);
         r->error_message = json_get_str(v.raw, STR("message"), a);
-    } else if (str_eq(key, STR("state"))) {
+    } else if (IS("state")) {
         r->state = named(text, record_state_name, STATE_DONE + 1);
-    } else if (str_eq(key, STR("outcome"))) {
+    } else if (IS("outcome")) {
         n = record_outcome_from(text);
         r->outcome = n < 0 ? OUTCOME_NONE : n;
-    } else if (str_eq(key, STR("usage_source"))) {
+    } else if (IS("usage_source")) {
         r->usage_source = named(text, usage_source_name, USAGE_INTERRUPTED + 1);
-    } else if (str_eq(key, STR("cost_source"))) {
+    } else if (IS("cost_source")) {
         r->cost_source = named(text, cost_source_name, COST_SUBSCRIPTION + 1);
-    } else if (str_eq(key, STR("override"))) {
+    } else if (IS("override")) {
         r->override_by = text;
-    } else if (str_eq(key, STR("stream"))) {
+    } else if (IS("stream")) {
         r->stream = json_is_true(v);
-    } else if (str_eq(key, STR("redacted"))) {
+    } else if (IS("redacted")) {
         r->redacted = json_is_true(v);
-    } else if (str_eq(key, STR("tags")) || str_eq(key, STR("dropped"))) {
+    } else if (IS("tags") || IS("dropped")) {
         *(key.p[0] == 't' ? &r->tags : &r->dropped) = join_list(v, a);
-    } else if (str_eq(key, STR("attempts")) || str_eq(key, STR("why"))) {
+    } else if (IS("attempts") || IS("why")) {
         *(key.p[0] == 'a' ? &r->attempts : &r->why) = v.type == JSON_NULL ? STR_NULL : v.raw;
-    } else if (str_eq(key, STR("tokens_per_second"))) {
+    } else if (IS("tokens_per_second")) {
         char digits[32];
         str_copy(digits, sizeof digits, v.raw);
         row->tps10 = (int64_t)(strtod(digits, NULL) * 10);
@@ -130,6 +134,8 @@ static void read_composed(struct row *row, struct str key, struct json_span v, s
         read_plain(r, key, v, a);
     }
 }
+
+#undef IS
 
 /* One block holds the row and its texts. */
 static struct row *row_pack(const struct row *from)
@@ -334,14 +340,51 @@ static size_t take_rows(struct model *m, struct str list)
     return n;
 }
 
-/* What was in flight and is in neither list any more gets a few seconds, then it goes. */
-static void take_live(struct model *m, struct str list)
+/* [id, counts]: the row stays what it was, but for these. False: no such row is known here. */
+static bool take_count(struct model *m, struct str one)
+{
+    struct json_iter it = json_iter(one);
+    struct json_span k, v;
+    bool named = json_next(&it, &k, &v) && v.type == JSON_STRING;
+    struct row *old = named ? model_row(m, str_n(v.raw.p + 1, v.raw.n - 2)) : NULL;
+    if (!old || !row_is_live(old))
+        return old != NULL; /* the end record came first */
+    struct row fresh = *old;
+#define X(name)                                                                                    \
+    if (!json_next(&it, &k, &v) || json_i64(v, &fresh.r.name) < 0)                                 \
+        return false;
+    ADMIN_COUNTS(X)
+#undef X
+    fresh.tps10 = (int64_t)(record_tokens_per_second(&fresh.r) * 10);
+    fresh.missing_ms = 0;
+    fresh.generation = 0; /* a filter may say otherwise now */
+    struct row *row = row_pack(&fresh);
+    if (row)
+        put_row(m, row);
+    return row != NULL;
+}
+
+static bool take_counts(struct model *m, struct str list)
+{
+    struct json_iter it = json_iter(list);
+    struct json_span k, v;
+    bool known = true;
+    while (!it.object && json_next(&it, &k, &v))
+        known = take_count(m, v.raw) && known;
+    return known;
+}
+
+/* What was in flight and is in no list any more gets a few seconds, then it goes. Running requests that
+ * are told by their counts alone and that are not known here are asked for by leaving live_at out. */
+static void take_live(struct model *m, struct str list, struct str counts)
 {
     int64_t now = m->time_ms ? m->time_ms : clock_wall_ms();
     for (size_t i = 0; i < m->row_count; i++)
         if (row_is_live(m->rows[i]) && !m->rows[i]->missing_ms)
             m->rows[i]->missing_ms = now;
     take_rows(m, list);
+    if (!take_counts(m, counts))
+        m->live_at = 0;
     for (size_t i = m->row_count; i-- > 0;)
         if (row_is_live(m->rows[i]) && m->rows[i]->missing_ms &&
             now - m->rows[i]->missing_ms > GONE_AFTER_MS)
@@ -511,7 +554,7 @@ int model_take(struct model *m, struct str s, struct err *e)
     struct json_want w[] = {{.key = STR("seq")}, {.key = STR("time_ms")}, {.key = STR("resynced")},
         {.key = STR("counters")}, {.key = STR("live")}, {.key = STR("recent")},
         {.key = STR("markers")}, {.key = STR("trouble")}, {.key = STR("events")},
-        {.key = STR("refused")}};
+        {.key = STR("refused")}, {.key = STR("counts")}, {.key = STR("live_at")}};
     int64_t seq;
     if (json_scan(s, w, ARRAY_LEN(w)) < 0 || json_i64(w[0].value, &seq) < 0)
         return err_set(e, ERR_SYNTAX, "the gateway's answer is not a snapshot");
@@ -523,7 +566,9 @@ int model_take(struct model *m, struct str s, struct err *e)
     if (w[3].count)
         take_figures(&m->now, w[3].value.raw);
     take_rows(m, w[5].value.raw);
-    take_live(m, w[4].value.raw);
+    if (json_i64(w[11].value, &m->live_at) < 0)
+        m->live_at = 0;
+    take_live(m, w[4].value.raw, w[10].value.raw);
     each(m, w[6].value.raw, take_marker);
     m->trouble_count = m->refused_count = 0;
     each(m, w[7].value.raw, take_trouble);

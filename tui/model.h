@@ -86,6 +86,7 @@ struct model {
     struct figures now;
     struct gateway gateway;
     int64_t seq, time_ms; /* the gateway's, of the last answer */
+    int64_t live_at;      /* when its running requests were looked at, as it says; 0: tell all anew */
     uint64_t version;     /* grows with each answer that brought something */
     unsigned missed;      /* how often the picture had to be taken anew */
     size_t dropped;       /* rows that left for want of room */

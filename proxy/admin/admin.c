@@ -15,12 +15,14 @@
 #include "proxy/event/event.h"
 #include "store/base/clock.h"
 #include "store/base/log.h"
+#include "store/base/slice.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
-enum { REQUEST_MAX = 16 << 20, ANSWER_MAX = 48 << 20, SECOND_US = 1000000, LOOK_US = 50000 };
+enum { REQUEST_MAX = 16 << 20, ANSWER_MAX = 48 << 20, SECOND_US = 1000000, LOOK_US = 50000,
+    SLICE_US = 100 /* a switch must not wait behind the streams that it is about */ };
 
 static const struct command commands[] = {
 #define X(method, path, role, handler) {method, path, ROLE_##role, handler},
@@ -309,6 +311,7 @@ void *admin_run(void *arg)
 {
     struct admin *a = arg;
     prctl(PR_SET_NAME, "admin");
+    slice_ask(SLICE_US);
     every_second(a);
     loop_run(a->loop);
     return NULL;
@@ -333,7 +336,7 @@ void admin_free(struct admin *a)
         loop_free(a->loop);
     alarms_free(a->alarms);
     news_free(a->news);
-    buf_fini(&a->live_view.rows_json);
+    live_rows_free(a);
     buf_fini(&a->live_view.record_json);
     buf_fini(&a->live_view.shared.text);
     free(a);

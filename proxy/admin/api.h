@@ -18,13 +18,15 @@
  *                               demo, try_model (to begin with; "" unknown), drift, warnings:[text],
  *                               capture:{mode, keep_ms, keep_bytes, bytes},
  *                               mem_bytes, consoles}
- * GET  snapshot?since=SEQ&limit=N&wait_ms=MS
- *                            → {seq, time_ms, resynced, counters:{req_per_s, live, err_ppm (1 min),
+ * GET  snapshot?since=SEQ&limit=N&wait_ms=MS&live_at=T
+ *                            → {seq, time_ms, live_at, resynced, counters:{req_per_s, live, err_ppm (1 min),
  *                               spend_today_nano, nano_per_hour (by 10 min), top_key, mem_bytes, held_bytes,
  *                               held_most_bytes (limits.memory), consoles,
  *                               history:{req_per_s:[60], ttft_p95_us:[60], err_ppm:[60], tok_per_s:[60],
  *                               nano_per_min:[60]}},
- *                               live:[record], recent:[record] (newest first, only those after SEQ),
+ *                               live:[record], counts:[[id, …]] (instead of the record, of those that did
+ *                               nothing but count since the live_at given: ADMIN_COUNTS in their order),
+ *                               recent:[record] (newest first, only those after SEQ),
  *                               markers:[{seq, time_ms, text, who, undo_rev}],
  *                               trouble:[{provider, err_ppm, state, text}],
  *                               events:[event] (new), refused:[{time_ms, peer, status, reason}]}
@@ -123,5 +125,9 @@
 #define ADMIN_PREFIX "/admin/v1/"
 #define ADMIN_API_VERSION 1
 #define POINTSMAN_VERSION "0.1.0"
+
+/* What grows while a request runs, by its names in a record. */
+#define ADMIN_COUNTS(X) X(input_tokens) X(cached_tokens) X(output_tokens) X(reasoning_tokens) \
+    X(cost_nano) X(response_bytes) X(tool_calls) X(ttft_us) X(max_gap_us) X(total_us)
 
 #endif

@@ -25,8 +25,9 @@ enum { LOOK_US = 50000, WAIT_MOST_MS = 60000, REFUSED_MS = 60000, TROUBLE_PPM = 
 struct want {
     struct filter filter;
     uint64_t since;
-    unsigned limit;
-    bool only_recent, changed_live;
+    unsigned limit, live_most;
+    bool only_recent;
+    int64_t known_us;              /* live_at of the answer that the asker has */
     int64_t until_us, counting_us; /* running requests alone are news only from then on */
     int64_t crowd_us;              /* and more news than a person can read, only from then on */
     size_t live_seen;
@@ -102,58 +103,12 @@ struct put {
     enum news_kind kind;
 };
 
-static bool put_live(void *ctx, const struct record *r)
-{
-    struct put *p = ctx;
-    if (filter_match(&p->want->filter, r)) {
-        record_json(r, &p->call->writer);
-        p->n++;
-    }
-    return p->n < MAX(p->want->limit, (unsigned)LIVE_ROWS);
-}
-
-struct rows {
-    struct json_writer w;
-    size_t n;
-};
-
-static bool add_live(void *ctx, const struct record *r)
-{
-    struct rows *x = ctx;
-    record_json(r, &x->w);
-    return ++x->n < LIVE_ROWS;
-}
-
-/* Written once for all consoles that look at the same time. */
-static void refresh_rows(struct admin *a)
-{
-    int64_t now = clock_mono_us();
-    struct buf *b = &a->live_view.rows_json;
-    if (b->max && now - a->live_view.written_us < ROWS_US)
-        return;
-    if (!b->max)
-        buf_init(b, (size_t)8 << 20);
-    buf_reset(b);
-    struct rows x = {json_writer(b), 0};
-    json_array_begin(&x.w, NULL);
-    admin_each_live(a, add_live, &x);
-    json_array_end(&x.w);
-    a->live_view.written_us = now;
-}
-
 static void put_all_live(struct call *c, struct want *x)
 {
-    struct admin *a = c->admin;
-    if (x->filter.count == 0 && x->limit <= LIVE_ROWS) {
-        refresh_rows(a);
-        json_put_raw(&c->writer, "live",
-            a->live_view.rows_json.err ? STR("[]") : buf_str(&a->live_view.rows_json));
-        return;
-    }
-    struct put p = {c, x, 0, NEWS_RECORD};
-    json_array_begin(&c->writer, "live");
-    admin_each_live(a, put_live, &p);
-    json_array_end(&c->writer);
+    const struct live_rows *rows = live_rows_write(c->admin, &x->filter, x->live_most, x->known_us);
+    json_put_int(&c->writer, "live_at", rows->written_us);
+    json_put_raw(&c->writer, "live", live_rows_records(rows));
+    json_put_raw(&c->writer, "counts", live_rows_counts(rows));
 }
 
 void event_json(const struct event *e, struct json_writer *w)
@@ -290,7 +245,7 @@ static void write_snapshot(struct call *c)
     struct admin *a = c->admin;
     bool covered = is_covered(a, x);
     if (!covered)
-        x->since = 0;
+        x->since = 0, x->known_us = 0;
     struct json_writer *w = call_begin(c);
     json_put_int(w, "seq", (int64_t)news_sequence(a->news));
     json_put_int(w, "time_ms", clock_wall_ms());
@@ -321,6 +276,7 @@ static void keep_shared(struct shared_snapshot *s, struct call *c, uint64_t sinc
     s->since = s->text.err || c->out.err ? 0 : since;
     s->sequence = news_sequence(a->news);
     s->limit = limit;
+    s->known_us = ((const struct want *)c->state)->known_us;
     s->written_us = loop_now_us(a->loop);
 }
 
@@ -334,7 +290,7 @@ static void send_snapshot(struct call *c)
     bool shares = since && !x->only_recent && x->filter.count == 0;
     (void)news_look(a->news);
     if (shares && s->since == since && s->sequence == news_sequence(a->news) && s->limit == limit &&
-        loop_now_us(a->loop) - s->written_us < ROWS_US) {
+        s->known_us == x->known_us && loop_now_us(a->loop) - s->written_us < ROWS_US) {
         call_send_text(c, buf_str(&s->text));
         return;
     }
@@ -416,7 +372,9 @@ void get_snapshot(struct call *c)
     }
     c->state = x;
     x->limit = call_limit(c, 100, 1000);
+    x->live_most = MAX(x->limit, (unsigned)LIVE_ROWS);
     x->since = (uint64_t)MAX(0, call_param_int(c, "since", 0));
+    x->known_us = MAX(0, call_param_int(c, "live_at", 0));
     x->only_recent = str_eq(call_param(c, "only"), STR("recent"));
     int64_t wait_ms = MIN(call_param_int(c, "wait_ms", 0), (int64_t)WAIT_MOST_MS);
     if (!call_filter(c, &x->filter))

@@ -3,6 +3,7 @@
 #define POINTSMAN_ADMIN_STATE_H
 
 #include "proxy/admin/admin.h"
+#include "proxy/admin/live_rows.h"
 #include "proxy/admin/news.h"
 #include "proxy/admin/numbers.h"
 #include "proxy/admin/people.h"
@@ -17,7 +18,7 @@ struct shared_snapshot {
     struct buf text;
     uint64_t since, sequence; /* since 0: none is kept */
     unsigned limit;
-    int64_t written_us;
+    int64_t known_us, written_us;
 };
 
 struct admin {
@@ -30,9 +31,9 @@ struct admin {
     struct news *news;           /* what happened lately, by sequence */
     struct numbers numbers;      /* rates and sums shown in every header */
     struct {                     /* running requests, looked at ten times a second at most */
-        int64_t counted_us, written_us;
-        size_t count, rows;
-        struct buf rows_json;    /* the first LIVE_ROWS of them, for consoles without a filter */
+        int64_t counted_us;
+        size_t count;
+        struct live_rows rows;   /* the first of them, as snapshots tell them */
         struct buf record_json;  /* one that ended, before news keeps its text */
         struct shared_snapshot shared;
     } live_view;

@@ -11,6 +11,9 @@
 #include "store/base/json.h"
 #include "tui/link.h"
 
+#include "store/spool.h"
+
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,6 +42,8 @@ struct world {
     struct admin *admin;
     pthread_t thread;
     struct link *link;
+    struct spool *spool; /* of a worker that there is not: a test is it */
+    int dir_fd;
     _Atomic int downs; /* counted by the admin thread */
 };
 static struct world w;
@@ -64,10 +69,14 @@ static void write_file(const char *text)
 
 static void start_admin(struct err *e)
 {
+    w.dir_fd = open(w.dir, O_RDONLY | O_DIRECTORY);
+    struct spool_config spool = {.dir_fd = w.dir_fd, .bytes = 16 << 20, .slots = 8, .first_segment = 1};
+    if (spool_open(&w.spool, &spool, 0, e) < 0)
+        fail_msg("%s", e->text);
     struct admin_start start = {.socket_path = str_c(w.socket), .data_path = str_c(w.dir),
         .listen_url = STR("http://127.0.0.1:4141"), .owner_uid = (int64_t)getuid(),
         .started_ms = clock_wall_ms(), .health = w.health, .accounts = w.accounts,
-        .source = w.source, .live = w.live,
+        .source = w.source, .live = w.live, .spools = &w.spool, .workers = 1,
         .ops = {.ctx = &w, .cancel = on_cancel, .down = on_down}};
     if (admin_listen(str_c(w.socket), STR_NULL, &start.listen_fd, e) < 0 ||
         admin_new(&w.admin, &start, e) < 0)
@@ -120,6 +129,8 @@ static int close_world(void **state)
     source_free(w.source);
     account_set_free(w.accounts);
     health_free(w.health);
+    spool_close(w.spool);
+    close(w.dir_fd);
     unlink(w.socket);
     unlink(w.config);
     rmdir(w.dir);
@@ -396,6 +407,53 @@ static void a_long_poll_answers_when_there_is_news(void **state)
     json_free(j);
 }
 
+static struct json *snapshot_after(const struct json *before, int64_t live_at)
+{
+    char path[120];
+    snprintf(path, sizeof path, "snapshot?since=%lld&live_at=%lld", (long long)json_int(before, "seq", 0),
+        (long long)live_at);
+    return ask("GET", path, "", 200);
+}
+
+static void a_running_request_is_told_once_and_then_by_its_counts(void **state)
+{
+    (void)state;
+    struct slot *slot = slot_take(w.spool);
+    slot_write_begin(slot);
+    str_copy(slot->id, sizeof slot->id, STR("id-1"));
+    str_copy(slot->model, sizeof slot->model, STR("qwen3"));
+    slot->phase = STATE_SENT;
+    slot_write_end(slot);
+    struct json *first = ask("GET", "snapshot", "", 200);
+    int64_t at = json_int(first, "live_at", 0);
+    assert_int_equal(json_size(json_member(first, "live")), 1);
+    assert_int_equal(json_size(json_member(first, "counts")), 0);
+    slot_write_begin(slot);
+    slot->output_tokens = 42;
+    slot_write_end(slot);
+    struct json *then = snapshot_after(first, at);
+    assert_int_equal(json_size(json_member(then, "live")), 0);
+    const struct json *one = json_first(json_member(then, "counts"));
+    assert_string_equal(json_item_string(json_first(one), ""), "id-1");
+    assert_int_equal(json_size(one), 11);
+    assert_true(json_int(then, "live_at", 0) > at);
+    json_free(then);
+    then = snapshot_after(first, 0); /* who does not say what it knows is told all */
+    assert_int_equal(json_size(json_member(then, "live")), 1);
+    assert_int_equal(json_int(json_first(json_member(then, "live")), "output_tokens", 0), 42);
+    at = json_int(then, "live_at", 0);
+    json_free(then);
+    slot_write_begin(slot);
+    slot->phase = STATE_STREAMING; /* more than a count */
+    slot_write_end(slot);
+    then = snapshot_after(first, at);
+    assert_int_equal(json_size(json_member(then, "counts")), 0);
+    assert_string_equal(json_string(json_first(json_member(then, "live")), "state", ""), "streaming");
+    json_free(then);
+    json_free(first);
+    atomic_store(&slot->state, SLOT_FREE);
+}
+
 static void down_reaches_the_server(void **state)
 {
     (void)state;
@@ -421,6 +479,7 @@ int main(void)
         IN_A_WORLD(a_broken_file_is_refused_and_the_old_one_stays),
         IN_A_WORLD(wrong_paths_and_methods),
         IN_A_WORLD(a_long_poll_answers_when_there_is_news),
+        IN_A_WORLD(a_running_request_is_told_once_and_then_by_its_counts),
         IN_A_WORLD(down_reaches_the_server),
     };
     return cmocka_run_group_tests_name("admin", tests, NULL, NULL);

@@ -4,11 +4,16 @@
 #include "store/base/buf.h"
 #include "store/base/clock.h"
 #include "store/base/err.h"
+#include "store/base/slice.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static void globs(void **state)
@@ -145,6 +150,26 @@ static void an_array_grows_and_keeps_what_it_holds(void **state)
     free(items);
 }
 
+/* Where the kernel knows the wish it is kept, and what was set before stays. */
+static void a_short_slice_changes_nothing_else(void **state)
+{
+    (void)state;
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime_ns, deadline_ns, period_ns;
+    } a = {0};
+    int before = getpriority(PRIO_PROCESS, 0);
+    assert_int_equal(setpriority(PRIO_PROCESS, 0, before + 3), 0);
+    slice_ask(100);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), before + 3);
+    assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+    if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) == 0 && a.runtime_ns)
+        assert_int_equal(a.runtime_ns, 100000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +181,7 @@ int main(void)
         cmocka_unit_test(arena_gives_aligned_memory_up_to_its_ceiling),
         cmocka_unit_test(errors_carry_a_printable_text),
         cmocka_unit_test(times_are_rfc3339),
+        cmocka_unit_test(a_short_slice_changes_nothing_else),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

@@ -482,6 +482,42 @@ static void snapshots_become_rows_in_order(void **state)
     model_fini(&m);
 }
 
+static void running_rows_count_up_and_unknown_ones_are_asked_for(void **state)
+{
+    struct model m;
+    struct err e = {0};
+    (void)state;
+    model_init(&m);
+    assert_int_equal(model_take(&m, STR("{\"seq\":7,\"time_ms\":1000,\"live_at\":50,\"live\":[{\"id\":\"b\","
+        "\"state\":\"streaming\",\"stream\":true,\"target\":\"x/y\",\"request_bytes\":77}],\"counts\":[]}"), &e), 0);
+    assert_int_equal(m.live_at, 50);
+    assert_int_equal(model_take(&m, STR("{\"seq\":7,\"time_ms\":1200,\"live_at\":60,\"live\":[],"
+        "\"counts\":[[\"b\",10,4,40,0,900,512,1,1000000,20000,3000000]]}"), &e), 0);
+    assert_int_equal(m.live_at, 60);
+    assert_int_equal(m.row_count, 1);
+    const struct row *row = m.rows[0];
+    assert_true(row_is_live(row) && !row->missing_ms);
+    assert_true(str_eq(row->r.model, STR("y")));
+    assert_int_equal(row->r.request_bytes, 77);
+    assert_int_equal(row->r.input_tokens, 10);
+    assert_int_equal(row->r.output_tokens, 40);
+    assert_int_equal(row->r.cost_nano, 900);
+    assert_int_equal(row->r.max_gap_us, 20000);
+    assert_int_equal(row->tps10, 200);
+    /* counts of a row that is not here: all is asked for anew; broken ones change nothing */
+    assert_int_equal(model_take(&m, STR("{\"seq\":7,\"live_at\":70,\"live\":[],"
+        "\"counts\":[[\"zz\",1,1,1,1,1,1,1,1,1,1],[\"b\",11],[7],\"b\"]}"), &e), 0);
+    assert_int_equal(m.live_at, 0);
+    assert_int_equal(m.row_count, 1);
+    assert_int_equal(m.rows[0]->r.input_tokens, 10);
+    /* counts that come after the end */
+    assert_int_equal(model_take(&m, STR("{\"seq\":8,\"live_at\":80,\"recent\":[{\"id\":\"b\",\"state\":\"done\"}],"
+        "\"counts\":[[\"b\",1,1,1,1,1,1,1,1,1,1]]}"), &e), 0);
+    assert_int_equal(m.live_at, 80);
+    assert_false(row_is_live(m.rows[0]));
+    model_fini(&m);
+}
+
 static void the_model_is_bounded(void **state)
 {
     struct model m;
@@ -527,6 +563,7 @@ int main(void)
         cmocka_unit_test(narrow_tables_drop_the_least_important_columns),
         cmocka_unit_test(sideways_what_names_a_row_stays),
         cmocka_unit_test(snapshots_become_rows_in_order),
+        cmocka_unit_test(running_rows_count_up_and_unknown_ones_are_asked_for),
         cmocka_unit_test(the_model_is_bounded),
     };
     return cmocka_run_group_tests_name("console", tests, NULL, NULL);

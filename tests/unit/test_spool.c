@@ -197,6 +197,7 @@ static void slots_are_taken_filled_read_ended_and_freed(void **state)
     r = record_number(7, id, false);
     r.slot = a->index;
     assert_int_equal(spool_append(s, SPOOL_END, &r), 0);
+    assert_int_equal(slot_running(s), 2); /* one has ended */
     assert_false(slot_read(s, 0, &copy));
     assert_null(slot_take(s));
     slot_free(s, a->index);
@@ -206,6 +207,7 @@ static void slots_are_taken_filled_read_ended_and_freed(void **state)
     assert_int_equal(a->generation, generation + 1);
     assert_null(slot_take(s));
     assert_int_equal(slot_count(s), 3);
+    assert_int_equal(slot_running(s), 3);
     spool_close(s);
     assert_int_equal(files(*state), 2); /* used slots and an undrained segment stay for recovery */
 }
