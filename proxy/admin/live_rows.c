@@ -104,7 +104,9 @@ struct live_rows *live_rows_write(struct admin *a, const struct filter *f, unsig
     struct live_rows *x = &a->live_view.rows;
     int64_t now = clock_mono_us();
     bool shared = f->count == 0;
-    if (shared && x->shared && x->known_us == known_us && x->most == most &&
+    /* What is told to one who knows less serves one who knows more, unless that is newer still; from then
+     * on they know the same. */
+    if (shared && x->shared && x->known_us <= known_us && known_us < x->written_us && x->most == most &&
         now - x->written_us < SHARED_US)
         return x;
     reset(&x->records);

@@ -290,7 +290,8 @@ static void send_snapshot(struct call *c)
     bool shares = since && !x->only_recent && x->filter.count == 0;
     (void)news_look(a->news);
     if (shares && s->since == since && s->sequence == news_sequence(a->news) && s->limit == limit &&
-        s->known_us == x->known_us && loop_now_us(a->loop) - s->written_us < ROWS_US) {
+        s->known_us <= x->known_us && x->known_us < s->written_us &&
+        loop_now_us(a->loop) - s->written_us < ROWS_US) {
         call_send_text(c, buf_str(&s->text));
         return;
     }
