@@ -162,7 +162,7 @@ void exchange_destroy(struct exchange *x)
         sse_fini(&x->sse);
     translate_free(x);
     snapshot_put(x->snapshot);
-    if (w->spare_count >= SPARES) {
+    if (w->spare_count + 1 > SPARES) {
         exchange_free(x);
         return;
     }

@@ -142,6 +142,8 @@ struct http_server {
     struct shard *shards;
     struct listener *listeners;
     struct conn *conns, *marked, *dead_conns;
+    struct conn **by_fd;          /* parser.c's, to know whose bytes libmicrohttpd reads */
+    size_t by_fd_room;
     struct conn *adding;          /* between MHD_add_connection() and its callback */
     struct request *dead, *spare;
     size_t spare_count;
@@ -213,6 +215,7 @@ void stream_fini(struct request *q);
 /* parser.c */
 void parser_knows(struct conn *c);       /* it is read from here on, and … */
 void parser_forgets(const struct conn *c);
+void parser_run(struct http_server *s, struct MHD_Daemon *d); /* libmicrohttpd reads and answers */
 void parser_reads(const struct conn *c); /* libmicrohttpd works on it now */
 void parser_unstick(struct http_server *s, const struct shard *d); /* who keeps it spinning ends */
 void parser_log(void *cls, const char *format, va_list ap); /* cls: the server */

@@ -21,18 +21,17 @@
 #include <string.h>
 
 static _Thread_local int reading_fd = -1;
-static _Thread_local struct conn **by_fd;
-static _Thread_local size_t by_fd_room, by_fd_used;
+static _Thread_local struct http_server *here; /* whose connections are read now */
 
-static struct conn *conn_at(int fd)
+static struct conn *conn_at(const struct http_server *s, int fd)
 {
-    return (size_t)fd < by_fd_room ? by_fd[fd] : NULL;
+    return s && (size_t)fd < s->by_fd_room ? s->by_fd[fd] : NULL;
 }
 
 ssize_t recv(int fd, void *to, size_t n, int flags)
 {
     ssize_t got = recvfrom(fd, to, n, flags, NULL, NULL);
-    struct conn *c = conn_at(fd);
+    struct conn *c = conn_at(here, fd);
     reading_fd = fd;
     if (c) {
         c->filled = got == (ssize_t)n;
@@ -42,33 +41,34 @@ ssize_t recv(int fd, void *to, size_t n, int flags)
     return got;
 }
 
+void parser_run(struct http_server *s, struct MHD_Daemon *d)
+{
+    here = s;
+    MHD_run(d);
+    here = NULL;
+}
+
 void parser_knows(struct conn *c)
 {
-    size_t room = MAX(by_fd_room, (size_t)64);
+    struct http_server *s = c->s;
+    size_t room = MAX(s->by_fd_room, (size_t)64);
     while (room <= (size_t)c->fd)
         room *= 2;
-    if (room > by_fd_room) {
-        struct conn **more = realloc(by_fd, room * sizeof(*more));
+    if (room > s->by_fd_room) {
+        struct conn **more = realloc(s->by_fd, room * sizeof(*more));
         if (!more)
             return; /* refused by a page of the library's own, at worst */
-        memset(more + by_fd_room, 0, (room - by_fd_room) * sizeof(*more));
-        by_fd = more;
-        by_fd_room = room;
+        memset(more + s->by_fd_room, 0, (room - s->by_fd_room) * sizeof(*more));
+        s->by_fd = more;
+        s->by_fd_room = room;
     }
-    by_fd[c->fd] = c;
-    by_fd_used++;
+    s->by_fd[c->fd] = c;
 }
 
 void parser_forgets(const struct conn *c)
 {
-    if (conn_at(c->fd) != c)
-        return;
-    by_fd[c->fd] = NULL;
-    if (--by_fd_used > 0)
-        return;
-    free(by_fd);
-    by_fd = NULL;
-    by_fd_room = 0;
+    if (conn_at(c->s, c->fd) == c)
+        c->s->by_fd[c->fd] = NULL;
 }
 
 void parser_reads(const struct conn *c)
@@ -122,8 +122,8 @@ static const char *reason_of(unsigned status, const char *page)
 
 static void refused(struct http_server *s, unsigned status, const char *page)
 {
-    struct conn *c = conn_at(reading_fd);
-    if (!c || c->s != s || c->suspended || status < 400 || status > 599)
+    struct conn *c = conn_at(s, reading_fd);
+    if (!c || c->suspended || status < 400 || status > 599)
         return;
     if (!c->q)
         conn_refuse(c, (int)status, reason_of(status, page));

@@ -77,7 +77,7 @@ static void shard_run(struct shard *d)
     MHD_UNSIGNED_LONG_LONG wait_ms;
     uint64_t before = d->s->moves;
     d->run = false;
-    MHD_run(d->d);
+    parser_run(d->s, d->d);
     if (d->awake && MHD_get_timeout(d->d, &wait_ms) == MHD_YES && wait_ms == 0)
         d->run = true; /* somebody who is not quiet is still being read from, or written to */
     d->idle_runs = d->run && d->s->moves == before ? d->idle_runs + 1 : 0;
@@ -280,7 +280,7 @@ static void end_all(struct http_server *s)
     }
     for (int i = 0; s->conns && i < FREE_ROUNDS; i++)
         for (unsigned n = 0; n < s->config.shards; n++)
-            MHD_run(s->shards[n].d);
+            parser_run(s, s->shards[n].d);
 }
 
 void http_server_free(struct http_server *s)
@@ -303,6 +303,7 @@ void http_server_free(struct http_server *s)
     }
     if (s->diag_fd >= 0)
         close(s->diag_fd);
+    free(s->by_fd);
     free(s->shards);
     free(s);
 }
